@@ -1,0 +1,755 @@
+#define _GNU_SOURCE
+#include "broker/console.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "broker/domains.h"
+#include "broker/lock.h"
+#include "broker/tty.h"
+#include "common/config.h"
+#include "common/log.h"
+#include "common/ring.h"
+
+/* Seconds between two tries to get a lock that somebody else holds. */
+#define BUSY_RETRY 1
+
+/* Seconds a new worker has to say what it wants. */
+#define WANT_GRACE 30
+
+/* What the last try to open the tty came to. */
+enum outcome {
+	OUTCOME_NONE,
+	OUTCOME_BUSY,	 /* somebody else has the lock */
+	OUTCOME_REFUSED, /* a check failed */
+	OUTCOME_LATER,	 /* xenstored is away */
+};
+
+/* What the worker is to be told. */
+#define DUE_CONSOLE 1u
+#define DUE_TTY	    2u
+#define DUE_REMOVED 4u
+
+struct console {
+	struct consoles *all;
+	struct console_key key;
+	char id[CONSOLE_KEY_TEXT];
+	char name[LIMIT_NAME + 1];
+	uint32_t domid; /* the present one, or the last */
+	bool is_default;
+
+	bool wanted;
+	unsigned wanted_by; /* the number of that worker */
+	bool released;
+
+	int ring;
+	int pty;
+	uint32_t pty_domid; /* whose lock we have, while pty is open */
+	uint32_t serial;
+	dev_t device;
+	bool hung; /* pty has been read to its end */
+
+	bool stale; /* the node names a tty that has ended */
+	enum outcome outcome;
+	char holder[LIMIT_HOLDER + 1];
+	char refusal[TTY_NAME + TTY_REASON]; /* logged last */
+
+	struct event *away; /* pending while there is no domain */
+	bool gone, forgettable;
+
+	unsigned due;
+	bool known; /* to the worker */
+	struct msg_console told;
+	struct console *prev, *next; /* in the due list */
+	UT_hash_handle hh;
+};
+
+struct consoles {
+	struct event_base *base;
+	const struct config *config;
+	struct locks *locks;
+	struct domains *domains;
+	struct domains_listener listener;
+	void (*wake)(void *ctx);
+	void *ctx;
+	struct console *table, *due;
+	struct event *busy; /* pending while a console is busy */
+	int ended;	    /* reading it says "end" */
+	uint32_t serial;
+	bool ready, has_worker, full;
+	unsigned worker;
+	time_t grace_end;
+};
+
+static void settle(struct console *c, bool tty_event);
+
+enum proto_state
+console_state_of(const struct console_facts *f)
+{
+	if (f->live)
+		return STATE_UP;
+	if (f->gone)
+		return STATE_GONE;
+	if (f->released)
+		return STATE_RELEASED;
+	if (!f->named || (f->held && f->away))
+		return STATE_WAITING;
+	if (f->held && f->busy)
+		return STATE_BUSY;
+	if (f->held && f->refused)
+		return STATE_REFUSED;
+	return STATE_UP;
+}
+
+static time_t
+seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static void
+add_due(struct console *c, unsigned what)
+{
+	if (!c->all->has_worker)
+		return;
+	if (c->due == 0)
+		DL_APPEND(c->all->due, c);
+	c->due |= what;
+	c->all->wake(c->all->ctx);
+}
+
+static void
+clear_due(struct console *c)
+{
+	if (c->due != 0)
+		DL_DELETE(c->all->due, c);
+	c->due = 0;
+}
+
+/* ---- holding ------------------------------------------------------------ */
+
+static bool
+live(const struct console *c)
+{
+	return c->pty >= 0 && !c->hung;
+}
+
+/* A worker that came back may not want any more what it wanted before. */
+static bool
+wanted(const struct console *c)
+{
+	return c->wanted && (c->wanted_by == c->all->worker ||
+				seconds() < c->all->grace_end);
+}
+
+/* domid is the present domain's.  What is held on demand stays held until
+ * its domain ends. */
+static bool
+to_be_held(const struct console *c, uint32_t domid)
+{
+	return !c->released &&
+	       (wanted(c) || (c->pty >= 0 && c->pty_domid == domid) ||
+		   config_hold_always(c->all->config, c->name));
+}
+
+static void
+let_go(struct console *c)
+{
+	if (c->pty < 0)
+		return;
+	close(c->pty);
+	c->pty = -1;
+	locks_drop(c->all->locks, c->pty_domid);
+	log_info("console %s (%s): let go of domain %u", c->name, c->id,
+	    c->pty_domid);
+}
+
+/* Its master is closed: seen without reading, so that it is noticed also
+ * while no worker reads. */
+static bool
+has_hung_up(const struct console *c)
+{
+	struct pollfd pollfd = {.fd = c->pty};
+
+	return c->hung ||
+	       (poll(&pollfd, 1, 0) == 1 && (pollfd.revents & POLLHUP));
+}
+
+static bool
+device_taken(void *ctx, dev_t device)
+{
+	const struct console *c = ctx, *other;
+
+	for (other = c->all->table; other; other = other->hh.next)
+		if (other != c && other->pty >= 0 && other->device == device)
+			return true;
+	return false;
+}
+
+static void
+refuse(struct console *c, const char *tty, const char *reason)
+{
+	char refusal[sizeof c->refusal];
+
+	c->outcome = OUTCOME_REFUSED;
+	snprintf(refusal, sizeof refusal, "%s: %s", tty, reason);
+	if (strcmp(refusal, c->refusal) == 0)
+		return;
+	memcpy(c->refusal, refusal, sizeof refusal);
+	log_warn("console %s (%s): tty of domain %u refused: %s", c->name,
+	    c->id, c->domid, refusal);
+}
+
+/* Takes the lock that readers of this domain's consoles hold.  False: the
+ * outcome says why not. */
+static bool
+take_lock(struct console *c, const struct domain_console *now)
+{
+	unsigned pts;
+	int status = locks_take(c->all->locks, now->domid, c->holder);
+
+	if (status == 0 && tty_parse(now->tty, &pts) &&
+	    locks_uucp_held(c->all->locks, pts, c->holder)) {
+		locks_drop(c->all->locks, now->domid);
+		status = -EBUSY;
+	}
+	if (status == -EBUSY)
+		c->outcome = OUTCOME_BUSY;
+	else if (status < 0)
+		refuse(c, now->tty, strerror(-status));
+	return status == 0;
+}
+
+/* The lock is ours.  A descriptor, or -1 and the outcome says why. */
+static int
+open_tty(struct console *c, const struct domain_console *now)
+{
+	const struct tty_checks checks = {
+	    .xs = domains_xs(c->all->domains),
+	    .verify_owner = c->all->config->verify_owner,
+	    .taken = device_taken,
+	    .ctx = c,
+	};
+	char reason[TTY_REASON];
+	struct console_key first;
+	int fd;
+
+	/* Who named it later is wrong or lying, also while the other one is
+	 * not held. */
+	if (domains_claimant(c->all->domains, now->tty, &first) &&
+	    memcmp(&first, &c->key, sizeof first) != 0) {
+		refuse(c, now->tty, "another console's node names it");
+		return -1;
+	}
+	fd = tty_open(
+	    &checks, now->domid, c->key.kind, c->key.number, now->tty, reason);
+	if (fd == -EPERM)
+		refuse(c, now->tty, reason);
+	else if (fd < 0)
+		c->outcome = OUTCOME_LATER;
+	return fd < 0 ? -1 : fd;
+}
+
+/* The old tty, if any, is closed last: while it is open its number cannot go
+ * to somebody else. */
+static void
+acquire(struct console *c, const struct domain_console *now)
+{
+	struct stat st;
+	int fd;
+
+	c->outcome = OUTCOME_NONE;
+	c->holder[0] = '\0';
+	if (c->ring < 0)
+		c->ring = ring_make(c->all->config->ring_size);
+	if (c->ring < 0) {
+		refuse(c, now->tty, strerror(-c->ring));
+		return;
+	}
+	if (!take_lock(c, now))
+		return;
+	fd = open_tty(c, now);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		locks_drop(c->all->locks, now->domid);
+		return;
+	}
+	let_go(c);
+	c->pty = fd;
+	c->pty_domid = now->domid;
+	c->device = st.st_rdev;
+	c->hung = false;
+	c->refusal[0] = '\0';
+	c->serial = ++c->all->serial;
+	log_info("console %s (%s): holds %s of domain %u", c->name, c->id,
+	    now->tty, now->domid);
+	add_due(c, DUE_TTY);
+}
+
+/* ---- settling ----------------------------------------------------------- */
+
+static void
+set_timer(struct event *timer, unsigned after)
+{
+	const struct timeval delay = {.tv_sec = after};
+
+	event_add(timer, &delay);
+}
+
+static void
+follow_domain(struct console *c, const struct domain_console *now)
+{
+	if (c->domid != now->domid)
+		c->stale = false;
+	c->domid = now->domid;
+	c->is_default = now->is_default;
+	snprintf(c->name, sizeof c->name, "%s", now->name);
+	event_del(c->away);
+	c->gone = c->forgettable = false;
+}
+
+/* First away, then gone, then to be forgotten. */
+static void
+on_away(evutil_socket_t fd, short what, void *arg)
+{
+	struct console *c = arg;
+
+	(void)fd;
+	(void)what;
+	c->forgettable = c->gone;
+	if (!c->gone)
+		set_timer(c->away, c->all->config->forget_after);
+	c->gone = true;
+	settle(c, false);
+}
+
+/* Tells the worker, if that is news to it. */
+static void
+publish(struct console *c, bool named, bool held)
+{
+	const struct console_facts facts = {
+	    .live = live(c),
+	    .gone = c->gone,
+	    .released = c->released,
+	    .named = named,
+	    .held = held,
+	    .busy = c->outcome == OUTCOME_BUSY,
+	    .refused = c->outcome == OUTCOME_REFUSED,
+	    .away = c->outcome == OUTCOME_LATER,
+	};
+	struct msg_console msg = {.type = MSG_CONSOLE,
+	    .state = console_state_of(&facts),
+	    .domid = c->domid,
+	    .flags = c->is_default ? CONSOLE_DEFAULT : 0,
+	    .key = c->key};
+
+	memcpy(msg.name, c->name, strlen(c->name));
+	if (msg.state == STATE_BUSY)
+		memcpy(msg.holder, c->holder, strlen(c->holder));
+	if (msg.state == STATE_BUSY &&
+	    !event_pending(c->all->busy, EV_TIMEOUT, NULL))
+		set_timer(c->all->busy, BUSY_RETRY);
+	if (memcmp(&msg, &c->told, sizeof msg) == 0)
+		return;
+	if (msg.state != c->told.state || c->told.type == 0)
+		log_info("console %s (%s): %s%s%s", c->name, c->id,
+		    proto_state_name(msg.state), msg.holder[0] ? ", " : "",
+		    msg.holder);
+	c->told = msg;
+	add_due(c, DUE_CONSOLE);
+}
+
+static void
+destroy(struct console *c)
+{
+	clear_due(c);
+	let_go(c);
+	if (c->ring >= 0)
+		close(c->ring);
+	if (c->away)
+		event_free(c->away);
+	free(c);
+}
+
+static void
+forget(struct console *c)
+{
+	log_info("console %s (%s): forgotten", c->name, c->id);
+	HASH_DEL(c->all->table, c);
+	event_del(c->away);
+	clear_due(c);
+	if (c->known)
+		add_due(c, DUE_REMOVED);
+	if (c->due == 0)
+		destroy(c);
+}
+
+/*
+ * Brings one console to where it should be, from what is known now.  tty:
+ * the node was written, so the tty is opened anew even if one of that name
+ * is open.  The console may be gone for good after this.
+ */
+static void
+settle(struct console *c, bool tty_event)
+{
+	struct domain_console now = {.tty = ""};
+	bool known = domains_lookup(c->all->domains, &c->key, &now);
+	bool held = false;
+
+	if (known)
+		follow_domain(c, &now);
+	else if (!c->gone && !event_pending(c->away, EV_TIMEOUT, NULL))
+		set_timer(c->away, c->all->config->gone_after);
+	if (tty_event)
+		c->stale = false;
+	if (!known || now.tty[0] == '\0' || c->stale)
+		c->outcome = OUTCOME_NONE;
+	else
+		held = to_be_held(c, now.domid);
+	if (held && (tty_event || !live(c) || c->pty_domid != now.domid))
+		acquire(c, &now);
+	/*
+	 * The domain has ended and all is read; or it lives on under another
+	 * uuid, whose console needs the tty (on_*=rename-restart,
+	 * tools/libs/light/libxl_domain.c, libxl_domain_preserve).
+	 */
+	if (c->pty >= 0 && !(known && c->pty_domid == now.domid) &&
+	    (has_hung_up(c) ||
+		(!known && domains_alive(c->all->domains, c->pty_domid))))
+		let_go(c);
+	if (c->forgettable && !wanted(c) && !live(c))
+		forget(c);
+	else
+		publish(c, now.tty[0] != '\0' && !c->stale, held);
+}
+
+static void
+on_busy(evutil_socket_t fd, short what, void *arg)
+{
+	struct consoles *consoles = arg;
+	struct console *c, *next;
+
+	(void)fd;
+	(void)what;
+	HASH_ITER (hh, consoles->table, c, next)
+		if (c->outcome == OUTCOME_BUSY)
+			settle(c, false);
+}
+
+/* ---- domains ------------------------------------------------------------ */
+
+static struct console *
+find(struct consoles *consoles, const struct console_key *key)
+{
+	struct console *c;
+
+	HASH_FIND(hh, consoles->table, key, sizeof *key, c);
+	return c;
+}
+
+static struct console *
+add(struct consoles *consoles, const struct console_key *key)
+{
+	struct console *c;
+
+	if (HASH_COUNT(consoles->table) >= LIMIT_CONSOLES) {
+		if (!consoles->full)
+			log_error("more than %d consoles; the others are left "
+				  "out",
+			    LIMIT_CONSOLES);
+		consoles->full = true;
+		return NULL;
+	}
+	c = calloc(1, sizeof *c);
+	if (!c)
+		return NULL;
+	c->all = consoles;
+	c->key = *key;
+	c->ring = c->pty = -1;
+	console_key_format(key, c->id);
+	c->away = evtimer_new(consoles->base, on_away, c);
+	if (!c->away) {
+		free(c);
+		return NULL;
+	}
+	HASH_ADD(hh, consoles->table, key, sizeof c->key, c);
+	return c;
+}
+
+static void
+on_changed(void *ctx, const struct console_key *key, bool tty)
+{
+	struct consoles *consoles = ctx;
+	struct domain_console now;
+	struct console *c = find(consoles, key), *next;
+
+	if (!c && domains_lookup(consoles->domains, key, &now))
+		c = add(consoles, key);
+	if (c)
+		settle(c, tty);
+	/* Numbers of ttys wander between consoles when xenconsoled is started
+	 * anew: what was somebody else's may now be free. */
+	if (tty)
+		HASH_ITER (hh, consoles->table, c, next)
+			if (c->outcome == OUTCOME_REFUSED)
+				settle(c, false);
+}
+
+static void
+on_rescanned(void *ctx)
+{
+	struct consoles *consoles = ctx;
+	struct console *c, *next;
+
+	HASH_ITER (hh, consoles->table, c, next)
+		if (c->outcome != OUTCOME_NONE || c->forgettable ||
+		    (c->pty >= 0 && event_pending(c->away, EV_TIMEOUT, NULL)))
+			settle(c, false);
+	consoles->ready = true;
+	consoles->wake(consoles->ctx);
+}
+
+/* ---- the worker --------------------------------------------------------- */
+
+bool
+consoles_want(struct consoles *consoles, const struct console_key *key)
+{
+	struct console *c = find(consoles, key);
+
+	if (!c)
+		return false;
+	c->wanted = true;
+	c->wanted_by = consoles->worker;
+	c->released = false;
+	settle(c, false);
+	if (!(c->due & DUE_TTY))
+		add_due(c, DUE_CONSOLE);
+	return true;
+}
+
+bool
+consoles_unwant(struct consoles *consoles, const struct console_key *key)
+{
+	struct console *c = find(consoles, key);
+
+	if (!c)
+		return false;
+	c->wanted = false;
+	settle(c, false);
+	return true;
+}
+
+bool
+consoles_release(struct consoles *consoles, const struct console_key *key)
+{
+	struct console *c = find(consoles, key);
+
+	if (!c)
+		return false;
+	c->wanted = false;
+	c->released = true;
+	c->outcome = OUTCOME_NONE;
+	let_go(c);
+	settle(c, false);
+	return true;
+}
+
+bool
+consoles_hangup(
+    struct consoles *consoles, const struct console_key *key, uint32_t serial)
+{
+	struct console *c = find(consoles, key);
+
+	if (!c)
+		return false;
+	if (serial != c->serial)
+		return true; /* there is a newer one already */
+	if (live(c)) {
+		c->hung = true;
+		c->stale = c->pty_domid == c->domid;
+	}
+	settle(c, false);
+	return true;
+}
+
+void
+consoles_worker_came(struct consoles *consoles)
+{
+	struct console *c;
+
+	consoles->has_worker = true;
+	consoles->worker++;
+	consoles->grace_end = seconds() + WANT_GRACE;
+	for (c = consoles->table; c; c = c->hh.next)
+		add_due(c, DUE_CONSOLE | (c->ring >= 0 ? DUE_TTY : 0));
+}
+
+void
+consoles_worker_left(struct consoles *consoles)
+{
+	struct console *c, *next;
+
+	DL_FOREACH_SAFE (consoles->due, c, next) {
+		if (c->due & DUE_REMOVED)
+			destroy(c);
+		else
+			clear_due(c);
+	}
+	consoles->has_worker = false;
+	for (c = consoles->table; c; c = c->hh.next)
+		c->known = false;
+}
+
+static int
+tell_console(struct console *c, consoles_send_fn *send, void *ctx)
+{
+	int status = send(ctx, &c->told, sizeof c->told, NULL, 0);
+
+	if (status == 0) {
+		c->due &= ~DUE_CONSOLE;
+		c->known = true;
+	}
+	return status;
+}
+
+/* A console whose tty has been closed goes with one that is at its end, so
+ * that a new worker gets the ring. */
+static int
+tell_tty(struct console *c, consoles_send_fn *send, void *ctx)
+{
+	const struct msg_tty msg = {MSG_TTY, c->serial, c->key};
+	const int fds[] = {c->ring, c->pty >= 0 ? c->pty : c->all->ended};
+	int status = send(ctx, &msg, sizeof msg, fds, 2);
+
+	if (status == 0) {
+		c->due &= ~DUE_TTY;
+		/* A worker takes a console with a tty for one that is up. */
+		if (!live(c))
+			c->due |= DUE_CONSOLE;
+	}
+	return status;
+}
+
+/* A tty is told before the state it brings, but to a worker that knows the
+ * console. */
+static int
+tell(struct console *c, consoles_send_fn *send, void *ctx)
+{
+	const struct msg_key removed = {MSG_REMOVED, c->key};
+	int status = 0;
+
+	if (c->due & DUE_REMOVED)
+		return send(ctx, &removed, sizeof removed, NULL, 0);
+	if (!c->known)
+		status = tell_console(c, send, ctx);
+	if (status == 0 && (c->due & DUE_TTY))
+		status = tell_tty(c, send, ctx);
+	if (status == 0 && (c->due & DUE_CONSOLE))
+		status = tell_console(c, send, ctx);
+	return status;
+}
+
+int
+consoles_tell(struct consoles *consoles, consoles_send_fn *send, void *ctx)
+{
+	struct console *c;
+
+	while ((c = consoles->due)) {
+		int status = tell(c, send, ctx);
+
+		if (status != 0)
+			return status;
+		if (c->due & DUE_REMOVED)
+			destroy(c);
+		else
+			DL_DELETE(consoles->due, c);
+	}
+	return 0;
+}
+
+/* ---- all of them -------------------------------------------------------- */
+
+/* A descriptor that reads as ended, and that can be waited for. */
+static int
+make_ended(void)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -1;
+	close(ends[1]);
+	return ends[0];
+}
+
+struct consoles *
+consoles_create(struct event_base *base, const struct config *config,
+    struct locks *locks, void (*wake)(void *ctx), void *ctx)
+{
+	struct consoles *consoles = calloc(1, sizeof *consoles);
+
+	if (!consoles)
+		return NULL;
+	consoles->base = base;
+	consoles->config = config;
+	consoles->locks = locks;
+	consoles->listener =
+	    (struct domains_listener){on_changed, on_rescanned, consoles};
+	consoles->wake = wake;
+	consoles->ctx = ctx;
+	consoles->ended = make_ended();
+	consoles->busy = evtimer_new(base, on_busy, consoles);
+	if (!consoles->busy || consoles->ended < 0) {
+		consoles_destroy(consoles);
+		return NULL;
+	}
+	return consoles;
+}
+
+void
+consoles_destroy(struct consoles *consoles)
+{
+	struct console *c, *next;
+
+	if (!consoles)
+		return;
+	consoles_worker_left(consoles);
+	HASH_ITER (hh, consoles->table, c, next) {
+		HASH_DEL(consoles->table, c);
+		destroy(c);
+	}
+	if (consoles->busy)
+		event_free(consoles->busy);
+	if (consoles->ended >= 0)
+		close(consoles->ended);
+	free(consoles);
+}
+
+const struct domains_listener *
+consoles_listener(struct consoles *consoles)
+{
+	return &consoles->listener;
+}
+
+void
+consoles_set_domains(struct consoles *consoles, struct domains *domains)
+{
+	consoles->domains = domains;
+}
+
+bool
+consoles_ready(const struct consoles *consoles)
+{
+	return consoles->ready;
+}

@@ -1,0 +1,71 @@
+/*
+ * The consoles of all guests: which are held, their rings and ttys, and what
+ * of all that the worker has not been told yet.
+ *
+ * A console is its guest's, by uuid: the domain behind it may end and another
+ * one take its place; ring and history go on.
+ */
+#ifndef XENTERM_BROKER_CONSOLE_H
+#define XENTERM_BROKER_CONSOLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/proto.h"
+
+struct config;
+struct consoles;
+struct domains;
+struct domains_listener;
+struct event_base;
+struct locks;
+
+/* NULL when out of memory.  All arguments are borrowed.  wake is called when
+ * there is something to tell; it must not call back. */
+struct consoles *consoles_create(struct event_base *base,
+    const struct config *config, struct locks *locks, void (*wake)(void *ctx),
+    void *ctx);
+/* NULL is fine. */
+void consoles_destroy(struct consoles *consoles);
+
+/* What consoles want to hear of domains; and whom they ask. */
+const struct domains_listener *consoles_listener(struct consoles *consoles);
+void consoles_set_domains(struct consoles *consoles, struct domains *domains);
+
+/* The domains have been looked at: what is not here does not exist. */
+bool consoles_ready(const struct consoles *consoles);
+
+/* The worker's messages.  False: there is no such console.  An answer to
+ * consoles_want() is told in any case. */
+bool consoles_want(struct consoles *consoles, const struct console_key *key);
+bool consoles_unwant(struct consoles *consoles, const struct console_key *key);
+bool consoles_release(struct consoles *consoles, const struct console_key *key);
+bool consoles_hangup(
+    struct consoles *consoles, const struct console_key *key, uint32_t serial);
+
+/* A new worker is there: it has to be told everything, and will say soon
+ * what it wants.  Until then that of the one before stands. */
+void consoles_worker_came(struct consoles *consoles);
+void consoles_worker_left(struct consoles *consoles);
+
+typedef int consoles_send_fn(
+    void *ctx, const void *msg, size_t size, const int *fds, int nfds);
+
+/* Tells what is due, until send returns something else than 0, which is
+ * returned. */
+int consoles_tell(struct consoles *consoles, consoles_send_fn *send, void *ctx);
+
+/* All that a console's state depends on. */
+struct console_facts {
+	bool live;     /* its tty is open and has not hung up */
+	bool gone;     /* no domain for a while */
+	bool released; /* by the worker */
+	bool named;    /* xenstore names a tty that we have not seen end */
+	bool held;     /* the tty is to be open */
+	bool busy, refused, away; /* why it is not */
+};
+
+enum proto_state console_state_of(const struct console_facts *facts);
+
+#endif

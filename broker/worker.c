@@ -1,0 +1,359 @@
+#define _GNU_SOURCE
+#include "broker/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "broker/console.h"
+#include "common/log.h"
+#include "common/msg.h"
+
+/* Packets taken in one turn of the loop. */
+#define PACKETS_PER_TURN 64
+
+struct worker {
+	struct event_base *base;
+	struct consoles *consoles;
+	uid_t uid;
+	struct event *acceptable;
+	int fd; /* -1: nobody is there */
+	pid_t pid;
+	struct event *readable, *writable;
+	const char *broken; /* which rule */
+	bool greeted, synced;
+	/* MSG_WANT for what does not exist, to be answered. */
+	struct console_key unknown[LIMIT_CONSOLES];
+	size_t nunknown;
+};
+
+static void
+drop(struct worker *worker, const char *why)
+{
+	log_info("worker (pid %d): %s", (int)worker->pid, why);
+	event_free(worker->readable);
+	event_free(worker->writable);
+	close(worker->fd);
+	worker->fd = -1;
+	if (worker->greeted)
+		consoles_worker_left(worker->consoles);
+}
+
+/* ---- what the worker says ----------------------------------------------- */
+
+static void
+on_hello(void *ctx, struct packet *packet)
+{
+	struct worker *worker = ctx;
+
+	if (packet->msg.hello.version != PROTO_VERSION) {
+		worker->broken = "speaks another version of the protocol";
+		return;
+	}
+	worker->greeted = true;
+	consoles_worker_came(worker->consoles);
+	worker_wake(worker);
+}
+
+static void
+on_want(void *ctx, struct packet *packet)
+{
+	struct worker *worker = ctx;
+	const struct console_key *key = &packet->msg.key.key;
+
+	if (consoles_want(worker->consoles, key))
+		return;
+	if (worker->nunknown == LIMIT_CONSOLES) {
+		worker->broken = "wants too much that does not exist";
+		return;
+	}
+	worker->unknown[worker->nunknown++] = *key;
+	worker_wake(worker);
+}
+
+/* These may cross with the news that the console is forgotten. */
+static void
+on_unwant(void *ctx, struct packet *packet)
+{
+	struct worker *worker = ctx;
+
+	consoles_unwant(worker->consoles, &packet->msg.key.key);
+}
+
+static void
+on_release(void *ctx, struct packet *packet)
+{
+	struct worker *worker = ctx;
+
+	consoles_release(worker->consoles, &packet->msg.key.key);
+}
+
+static void
+on_hangup(void *ctx, struct packet *packet)
+{
+	struct worker *worker = ctx;
+
+	consoles_hangup(worker->consoles, &packet->msg.hangup.key,
+	    packet->msg.hangup.serial);
+}
+
+/* All that a worker can do: at first the one, then the others. */
+static const struct msg_rule greeting[] = {
+    {MSG_HELLO, sizeof(struct msg_hello), 0, on_hello},
+};
+
+static const struct msg_rule rules[] = {
+    {MSG_WANT, sizeof(struct msg_key), 0, on_want},
+    {MSG_UNWANT, sizeof(struct msg_key), 0, on_unwant},
+    {MSG_RELEASE, sizeof(struct msg_key), 0, on_release},
+    {MSG_HANGUP, sizeof(struct msg_hangup), 0, on_hangup},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *worker = arg;
+	struct packet packet;
+	int status;
+
+	(void)what;
+	for (int i = 0; i < PACKETS_PER_TURN; i++) {
+		status = msg_receive(fd, &packet);
+		if (status == -EAGAIN)
+			return;
+		if (status == 0 || status == -ECONNRESET) {
+			drop(worker, "has gone; its consoles stay held");
+			return;
+		}
+		if (status == 1 && worker->greeted)
+			status =
+			    msg_dispatch(rules, COUNT(rules), worker, &packet);
+		else if (status == 1)
+			status = msg_dispatch(
+			    greeting, COUNT(greeting), worker, &packet);
+		if (status < 0)
+			worker->broken = "breaks the rules of the protocol";
+		if (worker->broken) {
+			drop(worker, worker->broken);
+			return;
+		}
+	}
+}
+
+/* ---- what it is told ---------------------------------------------------- */
+
+static int
+send_to(void *ctx, const void *msg, size_t size, const int *fds, int nfds)
+{
+	const struct worker *worker = ctx;
+
+	return msg_send(worker->fd, msg, size, fds, nfds);
+}
+
+static int
+tell(struct worker *worker)
+{
+	const struct msg_hello synced = {MSG_SYNCED, PROTO_VERSION};
+	int status = consoles_tell(worker->consoles, send_to, worker);
+
+	if (status == 0 && !worker->synced) {
+		status = send_to(worker, &synced, sizeof synced, NULL, 0);
+		worker->synced = status == 0;
+	}
+	while (status == 0 && worker->nunknown > 0) {
+		const struct msg_key removed = {
+		    MSG_REMOVED, worker->unknown[worker->nunknown - 1]};
+
+		status = send_to(worker, &removed, sizeof removed, NULL, 0);
+		if (status == 0)
+			worker->nunknown--;
+	}
+	return status;
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *worker = arg;
+	int status = tell(worker);
+
+	(void)fd;
+	(void)what;
+	if (status == -EAGAIN)
+		event_add(worker->writable, NULL);
+	else if (status < 0)
+		drop(worker, strerror(-status));
+}
+
+/* ---- connections -------------------------------------------------------- */
+
+void
+worker_wake(void *ctx)
+{
+	struct worker *worker = ctx;
+
+	/* Nobody is told that a console does not exist only because xenstore
+	 * has not been read yet. */
+	if (consoles_ready(worker->consoles))
+		event_add(worker->acceptable, NULL);
+	if (worker->fd >= 0 && worker->greeted)
+		event_add(worker->writable, NULL);
+}
+
+/* Why this peer is not let in; NULL: it is. */
+static const char *
+objection(struct worker *worker, const struct ucred *peer)
+{
+	struct pollfd pollfd = {.fd = worker->fd};
+
+	if (peer->uid != worker->uid && peer->uid != 0)
+		return "is not the configured user's";
+	/* The one before may have ended without being read to its end. */
+	if (worker->fd >= 0 && poll(&pollfd, 1, 0) == 1 &&
+	    (pollfd.revents & POLLHUP))
+		drop(worker, "has gone; its consoles stay held");
+	if (worker->fd >= 0)
+		return "there is a worker already";
+	return NULL;
+}
+
+static bool
+welcome(struct worker *worker, int fd, pid_t pid)
+{
+	worker->readable = event_new(
+	    worker->base, fd, EV_READ | EV_PERSIST, on_readable, worker);
+	worker->writable =
+	    event_new(worker->base, fd, EV_WRITE, on_writable, worker);
+	if (!worker->readable || !worker->writable) {
+		if (worker->readable)
+			event_free(worker->readable);
+		return false;
+	}
+	event_add(worker->readable, NULL);
+	worker->fd = fd;
+	worker->pid = pid;
+	worker->broken = NULL;
+	worker->greeted = worker->synced = false;
+	worker->nunknown = 0;
+	return true;
+}
+
+static void
+on_acceptable(evutil_socket_t listener, short what, void *arg)
+{
+	struct worker *worker = arg;
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t size = sizeof peer;
+	const char *why;
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)what;
+	if (fd < 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		why = strerror(errno);
+	else
+		why = objection(worker, &peer);
+	if (!why && !welcome(worker, fd, peer.pid))
+		why = "no memory";
+	if (why) {
+		log_warn("worker (pid %d, uid %u): refused: %s", (int)peer.pid,
+		    peer.uid, why);
+		close(fd);
+	} else {
+		log_info("worker (pid %d): connected", (int)peer.pid);
+	}
+}
+
+struct worker *
+worker_create(struct event_base *base, int listener, uid_t uid)
+{
+	struct worker *worker = calloc(1, sizeof *worker);
+
+	if (!worker)
+		return NULL;
+	worker->base = base;
+	worker->uid = uid;
+	worker->fd = -1;
+	worker->acceptable = event_new(
+	    base, listener, EV_READ | EV_PERSIST, on_acceptable, worker);
+	if (!worker->acceptable) {
+		free(worker);
+		return NULL;
+	}
+	return worker;
+}
+
+void
+worker_destroy(struct worker *worker)
+{
+	if (!worker)
+		return;
+	if (worker->fd >= 0)
+		drop(worker, "dropped: the broker ends");
+	event_free(worker->acceptable);
+	free(worker);
+}
+
+void
+worker_set_consoles(struct worker *worker, struct consoles *consoles)
+{
+	worker->consoles = consoles;
+}
+
+/* Nobody answers at this socket: the broker that made it has ended. */
+static bool
+is_left_over(const struct sockaddr_un *address)
+{
+	int fd =
+	    socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool refused;
+
+	if (fd < 0)
+		return false;
+	refused = connect(fd, (const struct sockaddr *)address,
+		      sizeof *address) < 0 &&
+		  errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+int
+worker_listen(const char *path, gid_t gid)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const struct sockaddr *name = (const struct sockaddr *)&address;
+	int error, fd;
+	mode_t mask;
+
+	if (strlen(path) >= sizeof address.sun_path)
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (is_left_over(&address))
+		unlink(path);
+	/* Nobody's until it is the group's. */
+	mask = umask(0777);
+	error = bind(fd, name, sizeof address) < 0 ? errno : 0;
+	umask(mask);
+	if (error == 0 && (chown(path, 0, gid) < 0 || chmod(path, 0660) < 0 ||
+			      listen(fd, SOMAXCONN) < 0))
+		error = errno;
+	if (error) {
+		close(fd);
+		return -error;
+	}
+	return fd;
+}

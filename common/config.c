@@ -1,0 +1,332 @@
+#include "common/config.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "common/limits.h"
+
+struct right_name {
+	const char *name;
+	uint32_t right;
+};
+
+static const struct right_name right_names[] = {
+    {"list", RIGHT_LIST},
+    {"watch", RIGHT_WATCH},
+    {"type", RIGHT_TYPE},
+};
+
+/* An option that is a number, with the range it must lie in. */
+struct number_option {
+	const char *name;
+	long fallback, min, max;
+	size_t offset; /* of an unsigned in struct config */
+};
+
+static const struct number_option number_options[] = {
+    {"rescan", 10, 1, 3600, offsetof(struct config, rescan)},
+    {"gone_after", 60, 1, 86400, offsetof(struct config, gone_after)},
+    {"forget_after", 3600, 1, 604800, offsetof(struct config, forget_after)},
+    {"session_idle", 300, 5, 86400, offsetof(struct config, session_idle)},
+    {"session_max", 43200, 5, 604800, offsetof(struct config, session_max)},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static int
+check_number(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *name = cfg_opt_name(opt);
+	long value = cfg_opt_getnint(opt, 0);
+
+	for (size_t i = 0; i < COUNT(number_options); i++) {
+		const struct number_option *n = &number_options[i];
+
+		if (strcmp(n->name, name) != 0)
+			continue;
+		if (value < n->min || value > n->max) {
+			cfg_error(cfg, "%s = %ld: must be from %ld to %ld",
+			    name, value, n->min, n->max);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+check_ring_size(cfg_t *cfg, cfg_opt_t *opt)
+{
+	long value = cfg_opt_getnint(opt, 0);
+
+	if (value < LIMIT_RING_MIN || value > LIMIT_RING_MAX) {
+		cfg_error(cfg, "ring_size = %ld: must be from %d to %d bytes",
+		    value, LIMIT_RING_MIN, LIMIT_RING_MAX);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+check_path(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *value = cfg_opt_getnstr(opt, 0);
+
+	if (!value || value[0] != '/') {
+		cfg_error(cfg, "%s: must be an absolute path",
+		    cfg_opt_name(opt));
+		return -1;
+	}
+	return 0;
+}
+
+static int
+check_mode(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *value = cfg_opt_getnstr(opt, 0);
+
+	if (strcmp(value, "always") != 0 && strcmp(value, "on-demand") != 0) {
+		cfg_error(cfg, "mode = \"%s\": must be always or on-demand",
+		    value);
+		return -1;
+	}
+	return 0;
+}
+
+static uint32_t
+right_of(const char *name)
+{
+	for (size_t i = 0; i < COUNT(right_names); i++)
+		if (strcmp(right_names[i].name, name) == 0)
+			return right_names[i].right;
+	return 0;
+}
+
+static int
+check_rights(cfg_t *cfg, cfg_opt_t *opt)
+{
+	for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
+		const char *name = cfg_opt_getnstr(opt, i);
+
+		if (right_of(name) == 0) {
+			cfg_error(cfg,
+			    "rights: \"%s\" is none of list, watch, type",
+			    name);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static char *
+copy(const char *text)
+{
+	char *s = strdup(text);
+
+	if (!s)
+		abort(); /* start-up only */
+	return s;
+}
+
+static void *
+zeroed(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size);
+
+	if (!p)
+		abort(); /* start-up only */
+	return p;
+}
+
+static char **
+copy_list(cfg_t *section, const char *name)
+{
+	unsigned n = cfg_size(section, name);
+	char **list = zeroed(n + 1, sizeof *list);
+
+	for (unsigned i = 0; i < n; i++)
+		list[i] = copy(cfg_getnstr(section, name, i));
+	return list;
+}
+
+static uint32_t
+rights_of(cfg_t *section)
+{
+	uint32_t rights = 0;
+
+	for (unsigned i = 0; i < cfg_size(section, "rights"); i++)
+		rights |= right_of(cfg_getnstr(section, "rights", i));
+	return rights;
+}
+
+static void
+take_sections(struct config *config, cfg_t *cfg)
+{
+	config->nholds = cfg_size(cfg, "hold");
+	config->holds = zeroed(config->nholds, sizeof *config->holds);
+	for (size_t i = 0; i < config->nholds; i++) {
+		cfg_t *section = cfg_getnsec(cfg, "hold", (unsigned)i);
+		const char *mode = cfg_getstr(section, "mode");
+
+		config->holds[i].pattern = copy(cfg_title(section));
+		config->holds[i].always = strcmp(mode, "always") == 0;
+	}
+	config->naccess = cfg_size(cfg, "access");
+	config->access = zeroed(config->naccess, sizeof *config->access);
+	for (size_t i = 0; i < config->naccess; i++) {
+		cfg_t *section = cfg_getnsec(cfg, "access", (unsigned)i);
+
+		config->access[i].users = copy_list(section, "users");
+		config->access[i].consoles = copy_list(section, "consoles");
+		config->access[i].rights = rights_of(section);
+	}
+}
+
+static struct config *
+take(cfg_t *cfg)
+{
+	struct config *config = zeroed(1, sizeof *config);
+
+	config->run_dir = copy(cfg_getstr(cfg, "run_dir"));
+	config->user = copy(cfg_getstr(cfg, "user"));
+	config->socket_group = copy(cfg_getstr(cfg, "socket_group"));
+	config->xenstore = copy(cfg_getstr(cfg, "xenstore"));
+	config->lock_dir = copy(cfg_getstr(cfg, "lock_dir"));
+	config->verify_owner = cfg_getbool(cfg, "verify_owner");
+	config->ring_size = (size_t)cfg_getint(cfg, "ring_size");
+	for (size_t i = 0; i < COUNT(number_options); i++) {
+		const struct number_option *n = &number_options[i];
+
+		*(unsigned *)((char *)config + n->offset) =
+		    (unsigned)cfg_getint(cfg, n->name);
+	}
+	take_sections(config, cfg);
+	return config;
+}
+
+/* Reads the file into cfg; what is wrong has been reported when it fails. */
+static bool
+parse(cfg_t *cfg, const char *path)
+{
+	int status = cfg_parse(cfg, path);
+
+	if (status == CFG_FILE_ERROR)
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+	if (status != CFG_SUCCESS)
+		return false;
+	if (cfg_size(cfg, "hold") > LIMIT_RULES ||
+	    cfg_size(cfg, "access") > LIMIT_RULES) {
+		fprintf(stderr, "%s: more than %d sections of a kind\n", path,
+		    LIMIT_RULES);
+		return false;
+	}
+	return true;
+}
+
+struct config *
+config_load(const char *path)
+{
+	const cfg_flag_t named =
+	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+	cfg_opt_t hold[] = {
+	    CFG_STR("mode", "on-demand", CFGF_NONE),
+	    CFG_END(),
+	};
+	cfg_opt_t access[] = {
+	    CFG_STR_LIST("users", "{}", CFGF_NONE),
+	    CFG_STR_LIST("consoles", "{}", CFGF_NONE),
+	    CFG_STR_LIST("rights", "{list}", CFGF_NONE),
+	    CFG_END(),
+	};
+	cfg_opt_t options[] = {
+	    CFG_STR("run_dir", "/run/xenterm", CFGF_NONE),
+	    CFG_STR("user", "xenterm", CFGF_NONE),
+	    CFG_STR("socket_group", "www-data", CFGF_NONE),
+	    CFG_STR("xenstore", "/run/xenstored/socket", CFGF_NONE),
+	    CFG_STR("lock_dir", "/run/lock", CFGF_NONE),
+	    CFG_BOOL("verify_owner", cfg_true, CFGF_NONE),
+	    CFG_INT("ring_size", LIMIT_RING_DEFAULT, CFGF_NONE),
+	    CFG_INT("rescan", number_options[0].fallback, CFGF_NONE),
+	    CFG_INT("gone_after", number_options[1].fallback, CFGF_NONE),
+	    CFG_INT("forget_after", number_options[2].fallback, CFGF_NONE),
+	    CFG_INT("session_idle", number_options[3].fallback, CFGF_NONE),
+	    CFG_INT("session_max", number_options[4].fallback, CFGF_NONE),
+	    CFG_SEC("hold", hold, named),
+	    CFG_SEC("access", access, named),
+	    CFG_END(),
+	};
+	cfg_t *cfg = cfg_init(options, CFGF_NONE);
+	struct config *config = NULL;
+
+	if (!cfg)
+		abort(); /* start-up only */
+	cfg_set_validate_func(cfg, "run_dir", check_path);
+	cfg_set_validate_func(cfg, "xenstore", check_path);
+	cfg_set_validate_func(cfg, "lock_dir", check_path);
+	cfg_set_validate_func(cfg, "ring_size", check_ring_size);
+	cfg_set_validate_func(cfg, "hold|mode", check_mode);
+	cfg_set_validate_func(cfg, "access|rights", check_rights);
+	for (size_t i = 0; i < COUNT(number_options); i++)
+		cfg_set_validate_func(
+		    cfg, number_options[i].name, check_number);
+	if (parse(cfg, path))
+		config = take(cfg);
+	cfg_free(cfg);
+	return config;
+}
+
+static void
+free_list(char **list)
+{
+	for (char **p = list; *p; p++)
+		free(*p);
+	free(list);
+}
+
+void
+config_free(struct config *config)
+{
+	if (!config)
+		return;
+	for (size_t i = 0; i < config->nholds; i++)
+		free(config->holds[i].pattern);
+	for (size_t i = 0; i < config->naccess; i++) {
+		free_list(config->access[i].users);
+		free_list(config->access[i].consoles);
+	}
+	free(config->holds);
+	free(config->access);
+	free(config->run_dir);
+	free(config->user);
+	free(config->socket_group);
+	free(config->xenstore);
+	free(config->lock_dir);
+	free(config);
+}
+
+bool
+config_hold_always(const struct config *config, const char *name)
+{
+	bool always = false;
+
+	for (size_t i = 0; i < config->nholds; i++)
+		if (fnmatch(config->holds[i].pattern, name, 0) == 0)
+			always = config->holds[i].always;
+	return always;
+}
+
+int
+config_socket(const struct config *config, const char *name, char *out,
+    size_t size)
+{
+	int n = snprintf(out, size, "%s/%s", config->run_dir, name);
+
+	if (n < 0 || (size_t)n >= size ||
+	    (size_t)n >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return -ENAMETOOLONG;
+	return 0;
+}

@@ -1,0 +1,90 @@
+/* Every ceiling in the programs, with its reason. */
+#ifndef XENTERM_LIMITS_H
+#define XENTERM_LIMITS_H
+
+/* A guest's name in bytes. xl sets none; longer ones are shown by uuid. */
+#define LIMIT_NAME 127
+
+/* "xenconsole (pid 4711)": who else has a console's lock. */
+#define LIMIT_HOLDER 63
+
+/* Consoles on one host. Xen hosts end at some hundred guests. */
+#define LIMIT_CONSOLES 2048
+
+/* Consoles of one kind in one guest: libxl gives a guest four serial ports. */
+#define LIMIT_CONSOLES_OF_KIND 4
+
+/* A console's ring: what xenconsoled keeps for a reader that is late. */
+#define LIMIT_RING_DEFAULT (1024 * 1024)
+#define LIMIT_RING_MIN	   (64 * 1024)
+#define LIMIT_RING_MAX	   (64 * 1024 * 1024)
+
+/* One read of a pty: the kernel hands out at most a page at a time. */
+#define LIMIT_READ (16 * 1024)
+
+/*
+ * Reads of one pty in a row before the others have their turn.  A flooding
+ * guest must not keep the keys of the others waiting.
+ */
+#define LIMIT_READS_PER_TURN 16
+
+/* A reply that fits into any socket's send buffer (net.core.wmem_default has
+ * been 208 KiB for long, its floor is some KiB). */
+#define LIMIT_INLINE_REPLY (4 * 1024)
+
+/* Console bytes in one answer: with its frame in a quarter of 208 KiB, so the
+ * reactor writes it without help, see conn_finish(). */
+#define LIMIT_OUTPUT (48 * 1024)
+
+/* A snapshot without an emulator: so much of the ring's end is replayed. */
+#define LIMIT_SNAPSHOT (64 * 1024)
+
+/* Bytes of one input request, and those waiting for one guest. */
+#define LIMIT_INPUT	  (16 * 1024)
+#define LIMIT_INPUT_QUEUE (64 * 1024)
+
+/* The longest body any route takes, and with it a whole FastCGI request:
+ * it must fit into the socket's buffer, see fcgi/server.h. */
+#define LIMIT_BODY    LIMIT_INPUT
+#define LIMIT_REQUEST (96 * 1024)
+
+/* A query string, a path, a JSON string: what a URL in use can hold. */
+#define LIMIT_QUERY  1024
+#define LIMIT_PATH   256
+#define LIMIT_STRING 256
+#define LIMIT_USER   255
+
+/* Connections from nginx: parked polls and what is under way. */
+#define LIMIT_CONNS 32768
+
+/* A FastCGI request that is not complete after so long is given up. */
+#define LIMIT_REQUEST_SECONDS 10
+
+/* Sessions in all, and of one user. */
+#define LIMIT_SESSIONS		16384
+#define LIMIT_SESSIONS_PER_USER 4096
+
+/* Polls one session may have parked: one, and those the network forgot. */
+#define LIMIT_POLLS_PER_SESSION 4
+
+/* Seconds a poll may wait; the shipped nginx snippet gives up at 75. */
+#define LIMIT_WAIT	   60
+#define LIMIT_WAIT_DEFAULT 25
+
+/* Milliseconds an input's answer may wait for its echo. */
+#define LIMIT_ECHO 1000
+
+/* Making a session waits so long for the broker to open the tty. */
+#define LIMIT_OPEN_MS 3000
+
+/* The grid: what terminals of people can be, and what an emulator can hold. */
+#define LIMIT_ROWS 200
+#define LIMIT_COLS 400
+
+/* Viewers named in one event; the count is always complete. */
+#define LIMIT_VIEWERS_LISTED 100
+
+/* Rules of one kind in the configuration. */
+#define LIMIT_RULES 1024
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * The messages between xenterm-broker and xenterm-fcgi.
+ *
+ * One SOCK_SEQPACKET packet each, so a message arrives whole and its
+ * descriptors belong to it.  Fixed sizes, no pointers, no padding.  The
+ * broker listens, one worker is connected at a time.  docs/protocol.md
+ * section 3 tells the conversation.
+ */
+#ifndef XENTERM_PROTO_H
+#define XENTERM_PROTO_H
+
+#include <stdint.h>
+
+#include "common/console_key.h"
+#include "common/limits.h"
+
+#define PROTO_VERSION 1
+
+/* The ring's memfd and the pty. */
+#define PROTO_MAX_FDS 2
+
+enum msg_type {
+	/* worker to broker */
+	MSG_HELLO = 1, /* struct msg_hello, first and once */
+	MSG_WANT,      /* struct msg_key: hold it, its guest has a viewer */
+	MSG_UNWANT,    /* struct msg_key: let go when the guest ends */
+	MSG_RELEASE,   /* struct msg_key: let go now, until MSG_WANT */
+	MSG_HANGUP,    /* struct msg_hangup: this tty has been read to its end */
+
+	/* broker to worker */
+	MSG_CONSOLE = 64, /* struct msg_console: new, or changed */
+	MSG_TTY,	  /* struct msg_tty + ring and pty */
+	MSG_REMOVED,	  /* struct msg_key: forgotten */
+	MSG_SYNCED,	  /* struct msg_hello: you have been told everything */
+};
+
+enum proto_state {
+	STATE_UP,
+	STATE_WAITING,
+	STATE_BUSY,
+	STATE_RELEASED,
+	STATE_REFUSED,
+	STATE_GONE,
+	STATE_COUNT,
+};
+
+/* Flags of struct msg_console. */
+#define CONSOLE_DEFAULT 1u /* what the guest's bare name stands for */
+
+struct msg_hello {
+	uint32_t type;
+	uint32_t version;
+};
+
+struct msg_key {
+	uint32_t type;
+	struct console_key key;
+};
+
+struct msg_hangup {
+	uint32_t type;
+	uint32_t serial;
+	struct console_key key;
+};
+
+struct msg_console {
+	uint32_t type;
+	uint32_t state;
+	uint32_t domid;
+	uint32_t flags;
+	struct console_key key;
+	char name[LIMIT_NAME + 1];     /* UTF-8, NUL-terminated */
+	char holder[LIMIT_HOLDER + 1]; /* with STATE_BUSY, if known */
+};
+
+/* serial counts the ttys of all consoles; MSG_HANGUP names one by it. */
+struct msg_tty {
+	uint32_t type;
+	uint32_t serial;
+	struct console_key key;
+};
+
+union msg {
+	uint32_t type;
+	struct msg_hello hello;
+	struct msg_key key;
+	struct msg_hangup hangup;
+	struct msg_console console;
+	struct msg_tty tty;
+};
+
+_Static_assert(sizeof(struct msg_hello) == 8, "no padding");
+_Static_assert(sizeof(struct msg_key) == 28, "no padding");
+_Static_assert(sizeof(struct msg_hangup) == 32, "no padding");
+_Static_assert(sizeof(struct msg_console) == 232, "no padding");
+_Static_assert(sizeof(struct msg_tty) == 32, "no padding");
+
+/* "up", "waiting", … as the HTTP interface spells them. */
+const char *proto_state_name(uint32_t state);
+
+#endif

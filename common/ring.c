@@ -1,0 +1,185 @@
+#define _GNU_SOURCE
+#include "common/ring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+
+#define RING_MAGIC   0x3147524d52455458ull /* "XTERMRG1" */
+#define RING_HEADER  4096
+#define RING_SEALS   (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+#define RING_RUN_MAX ((1ull << 48) - 1) /* short enough to read in a log */
+
+/* At the start of the memfd.  Only `end` changes after ring_make(). */
+struct ring_header {
+	uint64_t magic;
+	uint64_t size;
+	uint64_t run;
+	_Atomic uint64_t end;
+};
+
+struct ring {
+	struct ring_header *header;
+	uint8_t *data;
+	size_t size;
+};
+
+/* Two processes could draw the same number once in 2^48 times. */
+static uint64_t
+new_run(void)
+{
+	uint64_t run = 0;
+
+	while (run == 0) {
+		if (getrandom(&run, sizeof run, 0) != sizeof run)
+			return 0;
+		run &= RING_RUN_MAX;
+	}
+	return run;
+}
+
+static size_t
+round_up(size_t size)
+{
+	size_t n = LIMIT_RING_MIN;
+
+	while (n < size && n < LIMIT_RING_MAX)
+		n *= 2;
+	return n;
+}
+
+int
+ring_make(size_t size)
+{
+	struct ring_header header = {.magic = RING_MAGIC};
+	int fd, error;
+
+	header.size = round_up(size);
+	header.run = new_run();
+	if (header.run == 0)
+		return -EIO;
+	fd = memfd_create("xenterm-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)(RING_HEADER + header.size)) < 0 ||
+	    pwrite(fd, &header, sizeof header, 0) != sizeof header ||
+	    fcntl(fd, F_ADD_SEALS, RING_SEALS) < 0) {
+		error = errno;
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
+
+/* Returns the size of the data, or 0 when fd is not a ring. */
+static size_t
+check(int fd)
+{
+	struct ring_header header;
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || (seals & RING_SEALS) != RING_SEALS)
+		return 0;
+	if (fstat(fd, &st) < 0 ||
+	    pread(fd, &header, sizeof header, 0) != sizeof header)
+		return 0;
+	if (header.magic != RING_MAGIC || header.run == 0 ||
+	    header.size < LIMIT_RING_MIN || header.size > LIMIT_RING_MAX ||
+	    (header.size & (header.size - 1)) != 0 ||
+	    (uint64_t)st.st_size != RING_HEADER + header.size)
+		return 0;
+	return header.size;
+}
+
+struct ring *
+ring_map(int fd)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	size_t size = check(fd);
+	struct ring *ring;
+	uint8_t *base;
+
+	if (size == 0) {
+		errno = EPROTO;
+		return NULL;
+	}
+	ring = malloc(sizeof *ring);
+	if (!ring)
+		return NULL;
+	base = mmap(NULL, RING_HEADER + 2 * size, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		goto fail;
+	if (mmap(base, RING_HEADER + size, prot, MAP_SHARED | MAP_FIXED, fd,
+		0) == MAP_FAILED ||
+	    mmap(base + RING_HEADER + size, size, prot, MAP_SHARED | MAP_FIXED,
+		fd, RING_HEADER) == MAP_FAILED) {
+		munmap(base, RING_HEADER + 2 * size);
+		goto fail;
+	}
+	ring->header = (struct ring_header *)base;
+	ring->data = base + RING_HEADER;
+	ring->size = size;
+	return ring;
+fail:
+	free(ring);
+	return NULL;
+}
+
+void
+ring_unmap(struct ring *ring)
+{
+	if (!ring)
+		return;
+	munmap(ring->header, RING_HEADER + 2 * ring->size);
+	free(ring);
+}
+
+uint64_t
+ring_run(const struct ring *ring)
+{
+	return ring->header->run;
+}
+
+uint64_t
+ring_end(const struct ring *ring)
+{
+	return atomic_load_explicit(&ring->header->end, memory_order_acquire);
+}
+
+uint64_t
+ring_begin(const struct ring *ring)
+{
+	uint64_t end = ring_end(ring);
+
+	return end > ring->size ? end - ring->size : 0;
+}
+
+const uint8_t *
+ring_at(const struct ring *ring, uint64_t offset)
+{
+	return ring->data + (offset & (ring->size - 1));
+}
+
+uint8_t *
+ring_space(struct ring *ring, size_t *len)
+{
+	*len = ring->size;
+	return ring->data + (ring_end(ring) & (ring->size - 1));
+}
+
+void
+ring_commit(struct ring *ring, size_t len)
+{
+	atomic_store_explicit(
+	    &ring->header->end, ring_end(ring) + len, memory_order_release);
+}

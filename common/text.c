@@ -1,0 +1,53 @@
+#include "common/text.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/*
+ * Takes one character at p, of at least 1 byte before the NUL, and returns
+ * its length; 0 when it is not UTF-8 (RFC 3629: no surrogates, no overlong
+ * forms, nothing above U+10FFFF).
+ */
+static size_t
+take_char(const unsigned char *p, uint32_t *out)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t len = *p < 0x80 ? 1
+	    : *p >> 5 == 0x6   ? 2
+	    : *p >> 4 == 0xe   ? 3
+	    : *p >> 3 == 0x1e  ? 4
+			       : 0;
+	uint32_t c;
+
+	if (len == 0)
+		return 0;
+	c = len == 1 ? *p : *p & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	*out = c;
+	return len;
+}
+
+bool
+text_is_clean(const char *text, size_t max)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t size = strlen(text);
+
+	if (size == 0 || size > max)
+		return false;
+	while (*p) {
+		uint32_t c;
+		size_t len = take_char(p, &c);
+
+		if (len == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
+			return false;
+		p += len;
+	}
+	return true;
+}

@@ -1,0 +1,63 @@
+#include "fcgi/access.h"
+
+#include <fnmatch.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/config.h"
+
+/* Is group one of the comma-separated groups? */
+static bool
+in_groups(const char *group, const char *groups)
+{
+	size_t len = strlen(group);
+
+	while (*groups) {
+		size_t n = strcspn(groups, ",");
+
+		if (n == len && memcmp(groups, group, n) == 0)
+			return len > 0;
+		groups += n;
+		groups += strspn(groups, ", ");
+	}
+	return false;
+}
+
+static bool
+names_user(char *const *users, const char *user, const char *groups)
+{
+	for (; *users; users++) {
+		if (strcmp(*users, "*") == 0)
+			return true;
+		if (**users == '@' ? in_groups(*users + 1, groups)
+				   : strcmp(*users, user) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+names_guest(char *const *patterns, const char *guest)
+{
+	for (; *patterns; patterns++)
+		if (fnmatch(*patterns, guest, 0) == 0)
+			return true;
+	return false;
+}
+
+uint32_t
+access_rights(const struct config *config, const char *user,
+    const char *groups, const char *guest)
+{
+	uint32_t rights = 0;
+
+	for (size_t i = 0; i < config->naccess; i++) {
+		const struct config_access *rule = &config->access[i];
+
+		if (names_user(rule->users, user, groups) &&
+		    names_guest(rule->consoles, guest))
+			rights |= rule->rights;
+	}
+	/* Whoever may watch or type may know that the console is there. */
+	return rights ? rights | RIGHT_LIST : 0;
+}

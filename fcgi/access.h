@@ -1,0 +1,14 @@
+/* Who may do what, as xenterm.conf says. */
+#ifndef XENTERM_ACCESS_H
+#define XENTERM_ACCESS_H
+
+#include <stdint.h>
+
+struct config;
+
+/* The rights (RIGHT_…) of a user, with the groups nginx vouches for as a
+ * comma-separated list, on the consoles of a guest. */
+uint32_t access_rights(const struct config *config, const char *user,
+    const char *groups, const char *guest);
+
+#endif

@@ -1,0 +1,310 @@
+#define _GNU_SOURCE
+#include "fcgi/broker_link.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/msg.h"
+#include "fcgi/console.h"
+#include "fcgi/consoles.h"
+#include "fcgi/session.h"
+
+#define RETRY_FIRST_MS 100
+#define RETRY_MAX_MS   2000
+
+/* Packets taken in one turn of the loop. */
+#define PACKETS_PER_TURN 64
+
+struct broker_link {
+	struct event_base *base;
+	struct consoles *consoles;
+	struct sessions *sessions;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int fd;
+	struct event *readable, *retry;
+	unsigned retry_ms;
+	bool synced, complained;
+};
+
+static void link_connect(struct broker_link *link);
+
+static void
+call_again(struct broker_link *link)
+{
+	const struct timeval delay = {.tv_sec = link->retry_ms / 1000,
+	    .tv_usec = link->retry_ms % 1000 * 1000};
+
+	event_add(link->retry, &delay);
+	link->retry_ms *= 2;
+	if (link->retry_ms > RETRY_MAX_MS)
+		link->retry_ms = RETRY_MAX_MS;
+}
+
+static void
+link_close(struct broker_link *link)
+{
+	if (link->readable)
+		event_free(link->readable);
+	link->readable = NULL;
+	if (link->fd >= 0)
+		close(link->fd);
+	link->fd = -1;
+	link->synced = false;
+}
+
+static void
+lost(struct broker_link *link, const char *why)
+{
+	if (!link->complained)
+		log_warn("broker: %s: %s; open consoles go on", link->path,
+		    why);
+	link->complained = true;
+	link_close(link);
+	call_again(link);
+}
+
+/*
+ * The broker always reads, so a full socket means that it is stuck; a new
+ * connection then tells it everything anew.
+ */
+static bool
+send_msg(struct broker_link *link, const void *msg, size_t size)
+{
+	int error;
+
+	if (link->fd < 0)
+		return false;
+	error = msg_send(link->fd, msg, size, NULL, 0);
+	if (error == 0)
+		return true;
+	lost(link, strerror(-error));
+	return false;
+}
+
+static bool
+send_key(struct broker_link *link, uint32_t type, const struct console *c)
+{
+	const struct msg_key msg = {type, *console_key_of(c)};
+
+	return send_msg(link, &msg, sizeof msg);
+}
+
+static void
+forget(struct broker_link *link, struct console *c)
+{
+	log_info("console %s: forgotten", console_id(c));
+	sessions_close_console(link->sessions, c);
+	consoles_remove(link->consoles, c);
+}
+
+static void
+on_console(void *ctx, struct packet *packet)
+{
+	struct broker_link *link = ctx;
+	struct msg_console *msg = &packet->msg.console;
+	struct console *c = consoles_add(link->consoles, &msg->key);
+
+	if (!c)
+		return;
+	msg->name[LIMIT_NAME] = '\0';
+	msg->holder[LIMIT_HOLDER] = '\0';
+	console_update(c, msg);
+	consoles_sort(link->consoles);
+}
+
+static void
+on_tty(void *ctx, struct packet *packet)
+{
+	struct broker_link *link = ctx;
+	const struct msg_tty *msg = &packet->msg.tty;
+	struct console *c = consoles_find(link->consoles, &msg->key);
+	int error;
+
+	if (!c)
+		return;
+	error = console_attach(c, packet->fds[0], packet->fds[1], msg->serial);
+	packet->fds[1] = -1;
+	if (error)
+		log_error("console %s: cannot take its tty: %s", console_id(c),
+		    strerror(-error));
+}
+
+static void
+on_removed(void *ctx, struct packet *packet)
+{
+	struct broker_link *link = ctx;
+	struct console *c =
+	    consoles_find(link->consoles, &packet->msg.key.key);
+
+	if (c)
+		forget(link, c);
+}
+
+static void
+on_synced(void *ctx, struct packet *packet)
+{
+	struct broker_link *link = ctx;
+
+	(void)packet;
+	link->synced = true;
+	link->complained = false;
+	link->retry_ms = RETRY_FIRST_MS;
+	log_info("broker: connected, %zu consoles",
+	    consoles_count(link->consoles));
+}
+
+static const struct msg_rule rules[] = {
+    {MSG_CONSOLE, sizeof(struct msg_console), 0, on_console},
+    {MSG_TTY, sizeof(struct msg_tty), 2, on_tty},
+    {MSG_REMOVED, sizeof(struct msg_key), 0, on_removed},
+    {MSG_SYNCED, sizeof(struct msg_hello), 0, on_synced},
+};
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct broker_link *link = arg;
+
+	(void)what;
+	for (int i = 0; i < PACKETS_PER_TURN && link->fd == fd; i++) {
+		struct packet packet;
+		int status = msg_receive(fd, &packet);
+
+		if (status == -EAGAIN)
+			return;
+		if (status == 1)
+			status = msg_dispatch(rules,
+			    sizeof rules / sizeof rules[0], link, &packet);
+		else if (status == 0)
+			status = -ECONNRESET;
+		if (status < 0) {
+			lost(link, strerror(-status));
+			return;
+		}
+	}
+}
+
+/*
+ * Says hello and what is wanted: a broker that is new knows nothing.  What
+ * nobody watches is forgotten here and comes anew with the broker's list, so
+ * nothing stays that is on no list any more.
+ */
+static void
+introduce(struct broker_link *link)
+{
+	const struct msg_hello hello = {MSG_HELLO, PROTO_VERSION};
+	struct console *c, *next;
+
+	send_msg(link, &hello, sizeof hello);
+	for (c = consoles_next(link->consoles, NULL); c; c = next) {
+		next = consoles_next(link->consoles, c);
+		if (console_nviewers(c) > 0)
+			send_key(link, MSG_WANT, c);
+		else
+			consoles_remove(link->consoles, c);
+	}
+}
+
+static void
+link_connect(struct broker_link *link)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", link->path);
+	link->fd = socket(
+	    AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (link->fd < 0 ||
+	    connect(link->fd, (struct sockaddr *)&address, sizeof address) < 0) {
+		lost(link, strerror(errno));
+		return;
+	}
+	link->readable = event_new(
+	    link->base, link->fd, EV_READ | EV_PERSIST, on_readable, link);
+	if (!link->readable || event_add(link->readable, NULL) < 0) {
+		lost(link, strerror(ENOMEM));
+		return;
+	}
+	introduce(link);
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	link_connect(arg);
+}
+
+struct broker_link *
+broker_link_create(struct event_base *base, const char *path,
+    struct consoles *consoles, struct sessions *sessions)
+{
+	struct broker_link *link = calloc(1, sizeof *link);
+
+	if (!link)
+		return NULL;
+	link->base = base;
+	link->consoles = consoles;
+	link->sessions = sessions;
+	link->fd = -1;
+	link->retry_ms = RETRY_FIRST_MS;
+	snprintf(link->path, sizeof link->path, "%s", path);
+	link->retry = evtimer_new(base, on_retry, link);
+	if (!link->retry) {
+		free(link);
+		return NULL;
+	}
+	link_connect(link);
+	return link;
+}
+
+void
+broker_link_destroy(struct broker_link *link)
+{
+	if (!link)
+		return;
+	link_close(link);
+	event_free(link->retry);
+	free(link);
+}
+
+bool
+broker_link_synced(const struct broker_link *link)
+{
+	return link->synced;
+}
+
+void
+broker_link_wanted(struct broker_link *link, struct console *c)
+{
+	send_key(link, console_nviewers(c) > 0 ? MSG_WANT : MSG_UNWANT, c);
+}
+
+void
+broker_link_hangup(
+    struct broker_link *link, struct console *c, uint32_t serial)
+{
+	const struct msg_hangup msg = {
+	    MSG_HANGUP, serial, *console_key_of(c)};
+
+	send_msg(link, &msg, sizeof msg);
+}
+
+bool
+broker_link_release(struct broker_link *link, struct console *c)
+{
+	return send_key(link, MSG_RELEASE, c);
+}
+
+bool
+broker_link_hold(struct broker_link *link, struct console *c)
+{
+	return send_key(link, MSG_WANT, c);
+}

@@ -1,0 +1,393 @@
+#include "fcgi/console.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/ring.h"
+#include "fcgi/input.h"
+#include "fcgi/waiters.h"
+
+#define ROWS_DEFAULT 24
+#define COLS_DEFAULT 80
+
+/* A reader that got less has most likely got all: the next wake-up tells. */
+#define SHORT_READ 2048
+
+/* Comings and goings within this time are told as one event, so that a
+ * thousand viewers arriving do not wake each other a million times. */
+#define VIEWERS_DELAY_MS 250
+
+struct console {
+	struct console_key key;
+	struct event_base *base;
+	const struct console_owner *owner;
+	char id[CONSOLE_KEY_TEXT];
+	char guest[LIMIT_NAME + 1];
+	char name[LIMIT_NAME + CONSOLE_KEY_TEXT];
+	char holder[LIMIT_HOLDER + 1];
+	uint32_t state, domid, flags;
+
+	struct ring *ring;
+	int fd;
+	uint32_t serial;
+	struct event *readable;
+	struct input *input;
+	unsigned rows, cols;
+
+	uint64_t event, changed[NEWS_COUNT];
+	struct waiters *waiters;
+	struct viewer *viewers;
+	size_t nviewers;
+	struct event *viewers_told;
+};
+
+static void
+happened(struct console *c, enum console_news kind)
+{
+	c->changed[kind] = ++c->event;
+	waiters_settle(c->waiters);
+}
+
+/* Starts above every number that a worker before this one can have used. */
+static uint64_t
+first_event(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void
+on_viewers_told(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	happened(arg, NEWS_VIEWERS);
+}
+
+struct console *
+console_create(struct event_base *base, const struct console_key *key,
+    const struct console_owner *owner)
+{
+	struct console *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return NULL;
+	c->key = *key;
+	c->base = base;
+	c->owner = owner;
+	console_key_format(key, c->id);
+	c->state = STATE_WAITING;
+	c->fd = -1;
+	c->rows = ROWS_DEFAULT;
+	c->cols = COLS_DEFAULT;
+	c->event = first_event();
+	for (int i = 0; i < NEWS_COUNT; i++)
+		c->changed[i] = c->event;
+	c->input = input_create(base);
+	c->waiters = waiters_create(base);
+	c->viewers_told = evtimer_new(base, on_viewers_told, c);
+	if (!c->input || !c->waiters || !c->viewers_told) {
+		console_destroy(c);
+		return NULL;
+	}
+	return c;
+}
+
+static void
+close_pty(struct console *c)
+{
+	if (c->fd < 0)
+		return;
+	input_set_fd(c->input, -1);
+	event_free(c->readable);
+	c->readable = NULL;
+	close(c->fd);
+	c->fd = -1;
+}
+
+void
+console_destroy(struct console *c)
+{
+	if (!c)
+		return;
+	close_pty(c);
+	if (c->viewers)
+		log_error("console %s: destroyed with viewers", c->id);
+	if (c->waiters)
+		waiters_close(c->waiters, NULL);
+	waiters_destroy(c->waiters);
+	if (c->viewers_told)
+		event_free(c->viewers_told);
+	input_destroy(c->input);
+	ring_unmap(c->ring);
+	free(c);
+}
+
+/*
+ * Reads what is there into the ring, in turns, so that a flooding guest
+ * leaves time for the others.  False: the tty has ended (a hangup shows as
+ * end of file or as EIO, contract section 9).
+ */
+static bool
+drain(struct console *c)
+{
+	for (int turn = 0; turn < LIMIT_READS_PER_TURN; turn++) {
+		size_t space;
+		uint8_t *to = ring_space(c->ring, &space);
+		ssize_t n;
+
+		n = read(c->fd, to, space < LIMIT_READ ? space : LIMIT_READ);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return true;
+		if (n <= 0)
+			return false;
+		ring_commit(c->ring, (size_t)n);
+		if (n < SHORT_READ)
+			return true;
+	}
+	return true;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct console *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (drain(c)) {
+		waiters_settle(c->waiters);
+		return;
+	}
+	log_info("console %s: tty hung up", c->id);
+	close_pty(c);
+	if (c->state == STATE_UP)
+		c->state = STATE_WAITING;
+	happened(c, NEWS_STATE);
+	c->owner->hangup(c->owner->ctx, c, c->serial);
+}
+
+void
+console_update(struct console *c, const struct msg_console *msg)
+{
+	bool changed = c->state != msg->state || c->domid != msg->domid ||
+	    c->flags != msg->flags || strcmp(c->guest, msg->name) != 0 ||
+	    strcmp(c->holder, msg->holder) != 0;
+
+	c->state = msg->state;
+	c->domid = msg->domid;
+	c->flags = msg->flags;
+	snprintf(c->guest, sizeof c->guest, "%s", msg->name);
+	snprintf(c->holder, sizeof c->holder, "%s", msg->holder);
+	if (console_is_default(c))
+		snprintf(c->name, sizeof c->name, "%s", c->guest);
+	else
+		snprintf(c->name, sizeof c->name, "%s/%s%u", c->guest,
+		    console_kind_name(c->key.kind), c->key.number);
+	/* Released: the tty is somebody else's to read from now on. */
+	if (c->state == STATE_RELEASED || c->state == STATE_BUSY)
+		close_pty(c);
+	if (changed)
+		happened(c, NEWS_STATE);
+	else
+		waiters_settle(c->waiters);
+}
+
+/* Maps the ring, if it is not the one that is mapped already. */
+static int
+take_ring(struct console *c, int ring_fd)
+{
+	struct ring *ring = ring_map(ring_fd);
+
+	if (!ring)
+		return -errno;
+	if (c->ring && ring_run(c->ring) == ring_run(ring)) {
+		ring_unmap(ring);
+		return 0;
+	}
+	ring_unmap(c->ring);
+	c->ring = ring;
+	return 0;
+}
+
+int
+console_attach(struct console *c, int ring_fd, int pty, uint32_t serial)
+{
+	struct event *readable;
+	int error;
+
+	/* What the old tty still holds comes before the new one's bytes. */
+	if (c->fd >= 0)
+		drain(c);
+	close_pty(c);
+	error = take_ring(c, ring_fd);
+	readable = event_new(
+	    c->base, pty, EV_READ | EV_PERSIST, on_readable, c);
+	if (error == 0 && (!readable || event_add(readable, NULL) < 0))
+		error = -ENOMEM;
+	if (error) {
+		if (readable)
+			event_free(readable);
+		close(pty);
+		return error;
+	}
+	c->fd = pty;
+	c->serial = serial;
+	c->readable = readable;
+	input_set_fd(c->input, pty);
+	c->state = STATE_UP;
+	happened(c, NEWS_STATE);
+	return 0;
+}
+
+bool
+console_is_open(const struct console *c)
+{
+	return c->fd >= 0;
+}
+
+int
+console_type(struct console *c, const void *bytes, size_t len)
+{
+	return input_add(c->input, bytes, len);
+}
+
+void
+console_resize(struct console *c, unsigned rows, unsigned cols)
+{
+	if (c->rows == rows && c->cols == cols)
+		return;
+	c->rows = rows;
+	c->cols = cols;
+	happened(c, NEWS_SIZE);
+}
+
+static void
+viewers_changed(struct console *c)
+{
+	const struct timeval delay = {.tv_usec = VIEWERS_DELAY_MS * 1000};
+
+	if (!evtimer_pending(c->viewers_told, NULL))
+		event_add(c->viewers_told, &delay);
+}
+
+void
+console_join(struct console *c, struct viewer *viewer)
+{
+	DL_APPEND(c->viewers, viewer);
+	c->nviewers++;
+	viewers_changed(c);
+	if (c->nviewers == 1)
+		c->owner->wanted(c->owner->ctx, c);
+}
+
+void
+console_leave(struct console *c, struct viewer *viewer)
+{
+	DL_DELETE(c->viewers, viewer);
+	c->nviewers--;
+	viewers_changed(c);
+	if (c->nviewers == 0)
+		c->owner->wanted(c->owner->ctx, c);
+}
+
+size_t
+console_nviewers(const struct console *c)
+{
+	return c->nviewers;
+}
+
+const struct viewer *
+console_viewers(const struct console *c)
+{
+	return c->viewers;
+}
+
+const struct console_key *
+console_key_of(const struct console *c)
+{
+	return &c->key;
+}
+
+const char *
+console_id(const struct console *c)
+{
+	return c->id;
+}
+
+const char *
+console_name(const struct console *c)
+{
+	return c->name;
+}
+
+const char *
+console_guest(const struct console *c)
+{
+	return c->guest;
+}
+
+uint32_t
+console_state(const struct console *c)
+{
+	return c->state;
+}
+
+uint32_t
+console_domid(const struct console *c)
+{
+	return c->domid;
+}
+
+bool
+console_is_default(const struct console *c)
+{
+	return c->flags & CONSOLE_DEFAULT;
+}
+
+const char *
+console_holder(const struct console *c)
+{
+	return c->holder;
+}
+
+const struct ring *
+console_ring(const struct console *c)
+{
+	return c->ring;
+}
+
+void
+console_size(const struct console *c, unsigned *rows, unsigned *cols)
+{
+	*rows = c->rows;
+	*cols = c->cols;
+}
+
+struct waiters *
+console_waiters(const struct console *c)
+{
+	return c->waiters;
+}
+
+uint64_t
+console_event(const struct console *c)
+{
+	return c->event;
+}
+
+uint64_t
+console_changed(const struct console *c, enum console_news kind)
+{
+	return c->changed[kind];
+}

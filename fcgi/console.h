@@ -1,0 +1,89 @@
+/*
+ * One guest console in the worker: its ring and pty while it is held, what
+ * happened to it, who watches it, and the requests that wait for it.
+ */
+#ifndef XENTERM_CONSOLE_H
+#define XENTERM_CONSOLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/proto.h"
+
+struct console;
+struct event_base;
+struct ring;
+struct waiters;
+
+/* What can happen beside output; each is told as one event. */
+enum console_news {
+	NEWS_STATE,
+	NEWS_VIEWERS,
+	NEWS_SIZE,
+	NEWS_COUNT,
+};
+
+/* Somebody attached; embedded in the session. */
+struct viewer {
+	const char *session, *user;
+	bool may_type;
+	struct viewer *prev, *next;
+};
+
+/* What console.c asks of its owner. */
+struct console_owner {
+	/* The pty with this serial has been read to its end. */
+	void (*hangup)(void *ctx, struct console *c, uint32_t serial);
+	/* The first viewer came, or the last one left. */
+	void (*wanted)(void *ctx, struct console *c);
+	void *ctx;
+};
+
+/* NULL when out of memory. */
+struct console *console_create(struct event_base *base,
+    const struct console_key *key, const struct console_owner *owner);
+/* No viewers are left; what waits is answered.  NULL is fine. */
+void console_destroy(struct console *c);
+
+const struct console_key *console_key_of(const struct console *c);
+/* "<uuid>/pv0". */
+const char *console_id(const struct console *c);
+/* "web1", or "web1/serial0" for one that is not the guest's default. */
+const char *console_name(const struct console *c);
+/* The guest's name alone, by which access is granted. */
+const char *console_guest(const struct console *c);
+uint32_t console_state(const struct console *c);
+uint32_t console_domid(const struct console *c);
+bool console_is_default(const struct console *c);
+/* Who else has it, while it is STATE_BUSY; "" when not known. */
+const char *console_holder(const struct console *c);
+/* NULL until it was held for the first time. */
+const struct ring *console_ring(const struct console *c);
+void console_size(const struct console *c, unsigned *rows, unsigned *cols);
+struct waiters *console_waiters(const struct console *c);
+
+/* The number of the latest event, and of the latest one of a kind.  Numbers
+ * only grow, also over a restart of the worker. */
+uint64_t console_event(const struct console *c);
+uint64_t console_changed(const struct console *c, enum console_news kind);
+
+/* What the broker says of it. */
+void console_update(struct console *c, const struct msg_console *msg);
+/* Takes ownership of pty; ring_fd stays the caller's.  Returns 0 or a
+ * negative errno; pty is then closed. */
+int console_attach(struct console *c, int ring_fd, int pty, uint32_t serial);
+
+/* There is a pty to type into. */
+bool console_is_open(const struct console *c);
+/* As input_add(). */
+int console_type(struct console *c, const void *bytes, size_t len);
+void console_resize(struct console *c, unsigned rows, unsigned cols);
+
+/* viewer and its strings stay the caller's, until it leaves. */
+void console_join(struct console *c, struct viewer *viewer);
+void console_leave(struct console *c, struct viewer *viewer);
+size_t console_nviewers(const struct console *c);
+const struct viewer *console_viewers(const struct console *c);
+
+#endif

@@ -1,0 +1,217 @@
+#include "fcgi/frames.h"
+
+#include <endian.h>
+#include <event2/buffer.h>
+#include <json-c/json.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/limits.h"
+#include "common/ring.h"
+#include "fcgi/console.h"
+#include "fcgi/json_view.h"
+#include "fcgi/reply.h"
+
+/* Where the answer goes: frames into out, or members of events. */
+struct builder {
+	struct evbuffer *out;
+	struct json_object *events; /* NULL: frames */
+};
+
+void
+frames_now(const struct console *c, struct position *out)
+{
+	const struct ring *ring = console_ring(c);
+
+	out->run = ring ? ring_run(ring) : 0;
+	out->offset = ring ? ring_end(ring) : 0;
+	out->event = console_event(c);
+}
+
+/* The bytes from pos on are held, or pos is the end. */
+static bool
+is_known(const struct console *c, const struct position *pos)
+{
+	const struct ring *ring = console_ring(c);
+
+	if (!ring)
+		return pos->run == 0 && pos->offset == 0;
+	return pos->run == ring_run(ring) && pos->offset <= ring_end(ring) &&
+	    pos->offset >= ring_begin(ring);
+}
+
+bool
+frames_news(const struct console *c, const struct position *from,
+    uint64_t delivered)
+{
+	const struct ring *ring = console_ring(c);
+	uint64_t seen = from->offset > delivered ? from->offset : delivered;
+
+	if (!is_known(c, from) || from->event != console_event(c))
+		return true;
+	return ring && ring_end(ring) > seen;
+}
+
+static void
+add_frame(struct evbuffer *out, char type, const void *head, size_t head_len,
+    const void *bytes, size_t len)
+{
+	uint8_t header[5] = {(uint8_t)type};
+	uint32_t size = htobe32((uint32_t)(head_len + len));
+
+	memcpy(header + 1, &size, sizeof size);
+	evbuffer_add(out, header, sizeof header);
+	evbuffer_add(out, head, head_len);
+	evbuffer_add(out, bytes, len);
+}
+
+static struct json_object *
+base64(const uint8_t *bytes, size_t len)
+{
+	const int variant = sodium_base64_VARIANT_ORIGINAL;
+	size_t size = sodium_base64_ENCODED_LEN(len, variant);
+	char *text = malloc(size);
+	struct json_object *value;
+
+	if (!text)
+		return NULL;
+	sodium_bin2base64(text, size, bytes, len, variant);
+	value = json_object_new_string(text);
+	free(text);
+	return value;
+}
+
+/* Output ('o') or a snapshot ('s') that ends at the offset end. */
+static void
+add_bytes(struct builder *b, char type, uint64_t end, const uint8_t *bytes,
+    size_t len)
+{
+	uint64_t be_end = htobe64(end);
+	struct json_object *event;
+
+	if (!b->events) {
+		add_frame(b->out, type, &be_end, sizeof be_end, bytes, len);
+		return;
+	}
+	event = json_object_new_object();
+	json_object_object_add(event, "type",
+	    json_object_new_string(type == 's' ? "snapshot" : "output"));
+	json_object_object_add(
+	    event, "offset", json_object_new_int64((int64_t)end));
+	json_object_object_add(event, "data", base64(bytes, len));
+	json_object_array_add(b->events, event);
+}
+
+/* Takes ownership of event. */
+static void
+add_event(struct builder *b, struct json_object *event)
+{
+	const char *text;
+	size_t len;
+
+	if (b->events) {
+		json_object_array_add(b->events, event);
+		return;
+	}
+	text = reply_json_text(event, &len);
+	add_frame(b->out, 'j', NULL, 0, text, len);
+	json_object_put(event);
+}
+
+/* Tells all kinds that changed after `known`. */
+static void
+add_events(struct builder *b, const struct console *c, uint64_t known)
+{
+	static struct json_object *(*const views[NEWS_COUNT])(
+	    const struct console *) = {
+	    [NEWS_STATE] = json_state_event,
+	    [NEWS_VIEWERS] = json_viewers_event,
+	    [NEWS_SIZE] = json_size_event,
+	};
+
+	for (int kind = 0; kind < NEWS_COUNT; kind++)
+		if (console_changed(c, kind) > known)
+			add_event(b, views[kind](c));
+}
+
+/*
+ * Replays the end of the ring.  It begins behind a line's end, where a guest
+ * is rarely in the middle of a character or an escape sequence.
+ */
+static void
+add_snapshot(struct builder *b, const struct console *c, struct position *pos)
+{
+	const struct ring *ring = console_ring(c);
+	const uint8_t *bytes, *newline;
+	uint64_t begin;
+
+	pos->run = ring ? ring_run(ring) : 0;
+	pos->offset = ring ? ring_end(ring) : 0;
+	if (!ring) {
+		add_bytes(b, 's', 0, (const uint8_t *)"", 0);
+		return;
+	}
+	begin = ring_begin(ring);
+	if (pos->offset - begin > LIMIT_SNAPSHOT)
+		begin = pos->offset - LIMIT_SNAPSHOT;
+	bytes = ring_at(ring, begin);
+	if (begin > 0) {
+		newline = memchr(bytes, '\n', pos->offset - begin);
+		if (newline)
+			begin += (uint64_t)(newline + 1 - bytes);
+	}
+	add_bytes(b, 's', pos->offset, ring_at(ring, begin),
+	    pos->offset - begin);
+}
+
+static void
+add_output(struct builder *b, const struct console *c, struct position *pos)
+{
+	const struct ring *ring = console_ring(c);
+	uint64_t len;
+
+	if (!ring || ring_end(ring) == pos->offset)
+		return;
+	len = ring_end(ring) - pos->offset;
+	if (len > LIMIT_OUTPUT)
+		len = LIMIT_OUTPUT;
+	add_bytes(b, 'o', pos->offset + len, ring_at(ring, pos->offset), len);
+	pos->offset += len;
+}
+
+static void
+add_json_answer(struct builder *b, const struct position *pos)
+{
+	struct json_object *answer = json_object_new_object();
+	char next[POSITION_TEXT];
+	const char *text;
+	size_t len;
+
+	position_format(pos, next);
+	json_object_object_add(answer, "next", json_object_new_string(next));
+	json_object_object_add(answer, "events", b->events);
+	text = reply_json_text(answer, &len);
+	evbuffer_add(b->out, text, len);
+	json_object_put(answer);
+}
+
+void
+frames_build(const struct console *c, struct position *pos, bool json,
+    struct evbuffer *out)
+{
+	struct builder b = {out, json ? json_object_new_array() : NULL};
+	bool known = is_known(c, pos);
+
+	/* An event of the future is from another history, too. */
+	if (!known || pos->event > console_event(c))
+		pos->event = 0;
+	add_events(&b, c, pos->event);
+	pos->event = console_event(c);
+	if (known)
+		add_output(&b, c, pos);
+	else
+		add_snapshot(&b, c, pos);
+	if (json)
+		add_json_answer(&b, pos);
+}

@@ -1,0 +1,17 @@
+/* The handlers, one for each row of the table in route.c.  Each answers the
+ * request or parks it. */
+#ifndef XENTERM_HANDLERS_H
+#define XENTERM_HANDLERS_H
+
+struct request;
+struct worker;
+
+void handle_consoles(struct worker *w, struct request *r);
+void handle_session_new(struct worker *w, struct request *r);
+void handle_session_get(struct worker *w, struct request *r);
+void handle_session_delete(struct worker *w, struct request *r);
+void handle_output(struct worker *w, struct request *r);
+void handle_input(struct worker *w, struct request *r);
+void handle_size(struct worker *w, struct request *r);
+
+#endif

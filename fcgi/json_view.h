@@ -1,0 +1,25 @@
+/* Consoles and sessions as the HTTP interface shows them. */
+#ifndef XENTERM_JSON_VIEW_H
+#define XENTERM_JSON_VIEW_H
+
+#include <stdint.h>
+
+struct console;
+struct json_object;
+struct session;
+
+/* Each returns a new object, which is the caller's. */
+struct json_object *json_state_event(const struct console *c);
+struct json_object *json_viewers_event(const struct console *c);
+struct json_object *json_size_event(const struct console *c);
+
+struct json_object *json_console(const struct console *c, uint32_t rights);
+struct json_object *json_session(const struct session *s);
+/* A session that was just made, with its token. */
+struct json_object *json_new_session(
+    const struct session *s, const char *token);
+
+/* {"rows", "cols"} */
+struct json_object *json_size(const struct console *c);
+
+#endif

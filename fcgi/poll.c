@@ -1,0 +1,187 @@
+#include "fcgi/poll.h"
+
+#include <event2/buffer.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/limits.h"
+#include "common/ring.h"
+#include "fcgi/console.h"
+#include "fcgi/frames.h"
+#include "fcgi/reply.h"
+#include "fcgi/request.h"
+#include "fcgi/session.h"
+#include "fcgi/waiters.h"
+
+#define FRAMES_TYPE "application/vnd.xenterm.frames"
+
+struct poll {
+	struct waiter waiter; /* first */
+	struct session *session;
+	struct position from;
+	uint64_t seq; /* of the input it answers, or 0 */
+	bool json;
+};
+
+static const struct console *
+console_of(const struct poll *p)
+{
+	return session_console(p->session);
+}
+
+static bool
+output_ready(struct waiter *w)
+{
+	const struct poll *p = (const struct poll *)w;
+
+	return frames_news(console_of(p), &p->from,
+	    session_echoed(p->session, p->from.run));
+}
+
+/* Events wait for the poll: an echo is for output. */
+static bool
+echo_ready(struct waiter *w)
+{
+	const struct poll *p = (const struct poll *)w;
+	const struct ring *ring = console_ring(console_of(p));
+
+	return ring && ring_end(ring) > p->from.offset;
+}
+
+static void
+begin_answer(struct evbuffer *reply, const struct poll *p)
+{
+	char text[POSITION_TEXT];
+
+	position_format(&p->from, text);
+	reply_header(reply, "Xenterm-Next", text);
+	if (p->seq) {
+		snprintf(text, sizeof text, "%" PRIu64, p->seq);
+		reply_header(reply, "Xenterm-Seq", text);
+	}
+}
+
+/* Answers with what there is; 204 when that is nothing. */
+static void
+answer(struct poll *p, struct conn *conn)
+{
+	struct evbuffer *out = NULL, *reply;
+	bool news = frames_news(console_of(p), &p->from, 0);
+
+	if (news) {
+		out = evbuffer_new();
+		if (out)
+			frames_build(console_of(p), &p->from, p->json, out);
+		if (p->seq)
+			session_set_echoed(
+			    p->session, p->from.run, p->from.offset);
+	}
+	reply = reply_begin(news ? 200 : 204);
+	begin_answer(reply, p);
+	reply_body(
+	    reply, !news ? NULL : p->json ? "application/json" : FRAMES_TYPE);
+	if (reply && out)
+		evbuffer_add_buffer(reply, out);
+	if (out)
+		evbuffer_free(out);
+	reply_send(conn, reply);
+}
+
+static void
+poll_free(struct poll *p)
+{
+	session_unpark(p->session);
+	free(p);
+}
+
+static void
+poll_answer(struct waiter *w, enum wake why)
+{
+	struct poll *p = (struct poll *)w;
+
+	if (why == WAKE_CLOSED)
+		reply_problem(w->conn, 401, "unknown-token",
+		    "This session has ended.");
+	else
+		answer(p, w->conn);
+	poll_free(p);
+}
+
+static void
+poll_gone(struct waiter *w)
+{
+	poll_free((struct poll *)w);
+}
+
+static const struct waiter_class output_class = {
+    .ready = output_ready,
+    .answer = poll_answer,
+    .gone = poll_gone,
+};
+
+static const struct waiter_class echo_class = {
+    .ready = echo_ready,
+    .answer = poll_answer,
+    .gone = poll_gone,
+    .first = true,
+};
+
+/* Parks a copy of p. */
+static void
+park(const struct poll *p, unsigned ms)
+{
+	struct conn *conn = p->waiter.conn;
+	struct poll *parked;
+
+	if (!session_park(p->session)) {
+		reply_problem_with(conn, 429, "too-many-polls", REPLY_RETRY,
+		    NULL, "This session has %d requests waiting already.",
+		    LIMIT_POLLS_PER_SESSION);
+		return;
+	}
+	parked = malloc(sizeof *parked);
+	if (parked) {
+		*parked = *p;
+		if (waiters_add(console_waiters(console_of(p)),
+			&parked->waiter, ms))
+			return;
+		free(parked);
+	}
+	session_unpark(p->session);
+	reply_problem_with(conn, 503, "overload", REPLY_RETRY, NULL,
+	    "The worker is out of memory.");
+}
+
+static void
+begin(struct poll *p, struct request *r, unsigned ms)
+{
+	p->waiter.conn = r->conn;
+	p->waiter.owner = r->session;
+	p->session = r->session;
+	p->json = r->wants_json;
+	if (p->from.event == POSITION_NO_EVENT)
+		p->from.event = console_event(console_of(p));
+	if (ms == 0 || p->waiter.class->ready(&p->waiter))
+		answer(p, r->conn);
+	else
+		park(p, ms);
+}
+
+void
+poll_output(struct request *r, const struct position *from, unsigned ms)
+{
+	struct poll p = {.waiter.class = &output_class, .from = *from};
+
+	begin(&p, r, ms);
+}
+
+void
+poll_echo(struct request *r, const struct position *from, uint64_t seq,
+    unsigned ms)
+{
+	struct poll p = {
+	    .waiter.class = &echo_class, .from = *from, .seq = seq};
+
+	begin(&p, r, ms);
+}

@@ -1,0 +1,248 @@
+#include "fcgi/route.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/number.h"
+#include "common/text.h"
+#include "fcgi/handlers.h"
+#include "fcgi/reply.h"
+#include "fcgi/request.h"
+#include "fcgi/server.h"
+#include "fcgi/session.h"
+#include "fcgi/worker.h"
+
+enum {
+	NEEDS_USER = 1,	  /* an identity from nginx */
+	NEEDS_TOKEN = 2,  /* a session */
+	SAME_ORIGIN = 4,  /* no other site's page may make a browser call it */
+};
+
+enum body {
+	BODY_NONE,
+	BODY_JSON,
+	BODY_BYTES,
+};
+
+struct route {
+	const char *method, *path;
+	unsigned needs;
+	enum body body;
+	const char *const *names; /* of parameters, or of JSON members */
+	void (*handler)(struct worker *w, struct request *r);
+};
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const struct route routes[] = {
+    {"GET", "/api/v1/consoles", NEEDS_USER, BODY_NONE, NULL, handle_consoles},
+    {"POST", "/api/v1/sessions", NEEDS_USER | SAME_ORIGIN, BODY_JSON,
+	NAMES("console", "mode"), handle_session_new},
+    {"GET", "/api/v1/sessions/current", NEEDS_TOKEN, BODY_NONE, NULL,
+	handle_session_get},
+    {"DELETE", "/api/v1/sessions/current", NEEDS_TOKEN, BODY_NONE, NULL,
+	handle_session_delete},
+    {"GET", "/api/v1/output", NEEDS_TOKEN, BODY_NONE, NAMES("from", "wait"),
+	handle_output},
+    {"POST", "/api/v1/input", NEEDS_TOKEN, BODY_BYTES,
+	NAMES("seq", "echo", "from"), handle_input},
+    {"POST", "/api/v1/size", NEEDS_TOKEN, BODY_JSON,
+	NAMES("rows", "cols", "tell_guest"), handle_size},
+};
+
+#define NROUTES (sizeof routes / sizeof routes[0])
+
+/* NULL after it has answered 404 or 405. */
+static const struct route *
+find_route(struct conn *conn)
+{
+	const char *method = conn_param(conn, "REQUEST_METHOD");
+	const char *path = conn_param(conn, "PATH_INFO");
+	char allow[64] = "";
+
+	for (size_t i = 0; i < NROUTES; i++) {
+		const struct route *route = &routes[i];
+		size_t n = strlen(allow);
+
+		if (strcmp(route->path, path) != 0)
+			continue;
+		if (strcmp(route->method, method) == 0)
+			return route;
+		snprintf(allow + n, sizeof allow - n, "%s%s", n ? ", " : "",
+		    route->method);
+	}
+	if (*allow) {
+		char header[96];
+
+		snprintf(header, sizeof header, "Allow: %s\r\n", allow);
+		reply_problem_with(conn, 405, "method", header, NULL,
+		    "This path takes %s.", allow);
+	} else {
+		reply_problem(conn, 404, "no-such-path",
+		    "The interface has no such path; docs/protocol.md lists "
+		    "them.");
+	}
+	return NULL;
+}
+
+/* "https://host:8443" names the host of "host:8443". */
+static bool
+origin_is(const char *origin, const char *host)
+{
+	const char *at = strstr(origin, "://");
+
+	return at && *host && strcasecmp(at + 3, host) == 0;
+}
+
+/* Browsers say where a call comes from; programs do not. */
+static bool
+check_origin(struct conn *conn)
+{
+	const char *site = conn_param(conn, "HTTP_SEC_FETCH_SITE");
+	const char *origin = conn_param(conn, "HTTP_ORIGIN");
+	bool same;
+
+	if (*site)
+		same = strcmp(site, "same-origin") == 0 ||
+		    strcmp(site, "none") == 0;
+	else
+		same = !*origin ||
+		    origin_is(origin, conn_param(conn, "HTTP_HOST"));
+	if (!same)
+		reply_problem(conn, 403, "wrong-origin",
+		    "This call must come from a page of this site.");
+	return same;
+}
+
+static bool
+check_user(struct request *r, unsigned needs)
+{
+	r->user = conn_param(r->conn, "REMOTE_USER");
+	r->groups = conn_param(r->conn, "XENTERM_GROUPS");
+	if (*r->user && !text_is_clean(r->user, LIMIT_USER)) {
+		reply_problem(r->conn, 401, "no-identity",
+		    "The user name is not valid UTF-8 of at most %d bytes.",
+		    LIMIT_USER);
+		return false;
+	}
+	if ((needs & NEEDS_USER) && !*r->user) {
+		reply_problem(r->conn, 401, "no-identity",
+		    "nginx has not said who you are: log in, or have its "
+		    "authentication set up.");
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_token(struct worker *w, struct request *r)
+{
+	const char *token = conn_param(r->conn, "HTTP_XENTERM_TOKEN");
+
+	if (!*token) {
+		reply_problem(r->conn, 401, "no-token",
+		    "This call needs a session's token in the header "
+		    "Xenterm-Token.");
+		return false;
+	}
+	r->session = session_find(w->sessions, token);
+	if (!r->session) {
+		reply_problem(r->conn, 401, "unknown-token",
+		    "This session does not exist or has ended. Make a new one "
+		    "with POST api/v1/sessions.");
+		return false;
+	}
+	if (*r->user && strcmp(r->user, session_user(r->session)) != 0) {
+		reply_problem(r->conn, 403, "wrong-user",
+		    "This session belongs to another user.");
+		return false;
+	}
+	return true;
+}
+
+/* What the header says of the body's length is what has come. */
+static bool
+length_fits(struct conn *conn, size_t len)
+{
+	const char *text = conn_param(conn, "CONTENT_LENGTH");
+	uint64_t said;
+
+	if (!*text)
+		return len == 0;
+	return number_parse(text, 0, UINT32_MAX, &said) && said == len;
+}
+
+static bool
+type_is(struct conn *conn, const char *want)
+{
+	const char *type = conn_param(conn, "CONTENT_TYPE");
+	size_t n = strcspn(type, "; ");
+
+	return n == strlen(want) && strncasecmp(type, want, n) == 0;
+}
+
+static bool
+check_body(struct request *r, enum body kind)
+{
+	const char *type = kind == BODY_JSON ? "application/json"
+					     : "application/octet-stream";
+	bool too_large;
+
+	r->body = conn_body(r->conn, &r->body_len, &too_large);
+	if (too_large) {
+		reply_problem(r->conn, 413, "body-too-large",
+		    "The body may have at most %d bytes.", LIMIT_BODY);
+		return false;
+	}
+	if (!length_fits(r->conn, r->body_len)) {
+		reply_problem(r->conn, 400, "bad-body",
+		    "The body has not the length that Content-Length says.");
+		return false;
+	}
+	if (kind == BODY_NONE && r->body_len > 0) {
+		reply_problem(
+		    r->conn, 400, "bad-body", "This call takes no body.");
+		return false;
+	}
+	if (kind != BODY_NONE && !type_is(r->conn, type)) {
+		reply_problem(r->conn, 415, "content-type",
+		    "The body must be sent as %s.", type);
+		return false;
+	}
+	return true;
+}
+
+static bool
+parse(struct request *r, const struct route *route)
+{
+	const char *const *names = route->names;
+
+	if (route->body == BODY_JSON)
+		return request_parse_query(r, NULL) &&
+		    request_parse_json(r, names);
+	return request_parse_query(r, names);
+}
+
+void
+route_request(void *ctx, struct conn *conn)
+{
+	struct worker *w = ctx;
+	const struct route *route = find_route(conn);
+	struct request r = {.conn = conn};
+
+	if (!route)
+		return;
+	TAILQ_INIT(&r.query);
+	r.wants_json =
+	    strcmp(conn_param(conn, "HTTP_ACCEPT"), "application/json") == 0;
+	if (check_user(&r, route->needs) &&
+	    (!(route->needs & SAME_ORIGIN) || check_origin(conn)) &&
+	    (!(route->needs & NEEDS_TOKEN) || check_token(w, &r)) &&
+	    check_body(&r, route->body) && parse(&r, route))
+		route->handler(w, &r);
+	request_finish(&r);
+}

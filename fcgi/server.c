@@ -1,0 +1,433 @@
+#define _GNU_SOURCE
+#include "fcgi/server.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "fcgi/pool.h"
+
+/* Connections taken in one turn; the others have theirs in the next. */
+#define ACCEPTS_PER_TURN 64
+
+/* The pause when descriptors or memory run out. */
+#define ACCEPT_REST_SECONDS 1
+
+/* FastCGI 1.0, section 3.3 and 8. */
+#define RECORD_HEADER 8
+#define RECORD_STDIN  5
+
+/* A writing thread gives a peer that does not read so much time. */
+#define SEND_SECONDS 10
+
+struct server {
+	struct event_base *base;
+	struct event *listener, *rest;
+	int fd;
+	server_handler handler;
+	void *ctx;
+	struct pool *pool;
+	struct conn *conns;
+	size_t nconns;
+	const struct timeval *deadline; /* a common timeout of libevent */
+	uint8_t peek[LIMIT_REQUEST];
+};
+
+struct conn {
+	struct pool_job job; /* first: the pool hands it back */
+	struct server *server;
+	struct conn *prev, *next;
+	struct event *event;
+	FCGX_Request request;
+	uint8_t *body;
+	size_t body_len;
+	bool body_too_large;
+	void (*gone)(void *ctx);
+	void *gone_ctx;
+	struct evbuffer *reply; /* while in the pool */
+};
+
+static void
+conn_free(struct conn *conn)
+{
+	struct server *server = conn->server;
+
+	if (conn->event)
+		event_free(conn->event);
+	if (conn->request.ipcFd >= 0)
+		close(conn->request.ipcFd);
+	/* After close(), so that libfcgi has nothing to wait for. */
+	FCGX_Free(&conn->request, 0);
+	if (conn->reply)
+		evbuffer_free(conn->reply);
+	DL_DELETE(server->conns, conn);
+	server->nconns--;
+	free(conn->body);
+	free(conn);
+}
+
+/* bytes holds a whole request: its stdin has been ended. */
+static bool
+is_complete(const uint8_t *bytes, size_t len)
+{
+	size_t at = 0;
+
+	while (at + RECORD_HEADER <= len) {
+		const uint8_t *h = bytes + at;
+		size_t content = (size_t)h[4] << 8 | h[5];
+
+		if (h[1] == RECORD_STDIN && content == 0)
+			return true;
+		at += RECORD_HEADER + content + h[6];
+	}
+	return false;
+}
+
+/*
+ * Reads all of stdin: closing a socket with unread bytes in it would reset
+ * the connection before nginx has read the reply.
+ */
+static void
+read_body(struct conn *conn)
+{
+	uint8_t *bytes = conn->server->peek; /* free to use by now */
+	int n = FCGX_GetStr(
+	    (char *)bytes, sizeof conn->server->peek, conn->request.in);
+
+	if (n > LIMIT_BODY) {
+		conn->body_too_large = true;
+	} else if (n > 0) {
+		conn->body = malloc((size_t)n);
+		if (!conn->body) {
+			conn->body_too_large = true;
+			return;
+		}
+		memcpy(conn->body, bytes, (size_t)n);
+		conn->body_len = (size_t)n;
+	}
+}
+
+/*
+ * A whole request lies in the socket.  FCGX_Accept_r() does not accept when
+ * it is given a connection that is to be kept, and does not block, since the
+ * socket does not and all it asks for is there; a request that is broken
+ * otherwise it ends with an error and a closed socket.
+ */
+static void
+conn_begin(struct conn *conn)
+{
+	struct server *server = conn->server;
+
+	if (conn->event)
+		event_free(conn->event);
+	conn->event = NULL;
+	conn->request.keepConnection = 1;
+	if (FCGX_Accept_r(&conn->request) < 0) {
+		log_debug("server: a broken request");
+		conn_free(conn);
+		return;
+	}
+	read_body(conn);
+	server->handler(server->ctx, conn);
+}
+
+/* Goes on if the request has arrived.  Returns whether it is to be waited
+ * for; otherwise conn may be no more. */
+static bool
+conn_look(struct conn *conn)
+{
+	struct server *server = conn->server;
+	ssize_t n = recv(conn->request.ipcFd, server->peek, sizeof server->peek,
+	    MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	if (n > 0 && is_complete(server->peek, (size_t)n)) {
+		conn_begin(conn);
+		return false;
+	}
+	if (n > 0 && (size_t)n < sizeof server->peek)
+		return true;
+	if (n > 0)
+		log_warn("server: a request of more than %d bytes",
+		    LIMIT_REQUEST);
+	conn_free(conn);
+	return false;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *conn = arg;
+
+	(void)fd;
+	if (what & EV_TIMEOUT) {
+		log_warn("server: a request was not complete after %d s",
+		    LIMIT_REQUEST_SECONDS);
+		conn_free(conn);
+		return;
+	}
+	conn_look(conn);
+}
+
+/* Takes ownership of fd. */
+static void
+conn_create(struct server *server, int fd)
+{
+	struct conn *conn = calloc(1, sizeof *conn);
+
+	if (!conn || FCGX_InitRequest(&conn->request, -1, 0) != 0) {
+		free(conn);
+		close(fd);
+		return;
+	}
+	conn->request.ipcFd = fd;
+	conn->server = server;
+	DL_APPEND(server->conns, conn);
+	server->nconns++;
+	/* nginx writes right after it has connected: mostly it is there. */
+	if (!conn_look(conn))
+		return;
+	/* Edge-triggered: what has been looked at stays in the socket. */
+	conn->event = event_new(server->base, fd,
+	    EV_READ | EV_PERSIST | EV_ET, on_readable, conn);
+	if (!conn->event || event_add(conn->event, server->deadline) < 0)
+		conn_free(conn);
+}
+
+static void
+on_connection(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *server = arg;
+
+	(void)what;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int sock = -1;
+
+		if (server->nconns < LIMIT_CONNS)
+			sock = accept4(
+			    fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		else
+			errno = EMFILE;
+		if (sock >= 0) {
+			conn_create(server, sock);
+			continue;
+		}
+		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+			return;
+		log_warn("server: accept: %s", strerror(errno));
+		event_del(server->listener);
+		event_add(server->rest,
+		    &(struct timeval){.tv_sec = ACCEPT_REST_SECONDS});
+		return;
+	}
+}
+
+static void
+on_rested(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *server = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(server->listener, NULL);
+}
+
+struct server *
+server_create(struct event_base *base, int fd, unsigned threads,
+    server_handler handler, void *ctx)
+{
+	const struct timeval deadline = {.tv_sec = LIMIT_REQUEST_SECONDS};
+	struct server *server;
+
+	/* OS_Close() of libfcgi would wait 2 s for a peer to hang up. */
+	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1);
+	if (FCGX_Init() != 0) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	server = calloc(1, sizeof *server);
+	if (!server)
+		return NULL;
+	server->base = base;
+	server->fd = fd;
+	server->handler = handler;
+	server->ctx = ctx;
+	server->deadline = event_base_init_common_timeout(base, &deadline);
+	server->pool = pool_create(base, threads);
+	server->listener = event_new(
+	    base, fd, EV_READ | EV_PERSIST, on_connection, server);
+	server->rest = evtimer_new(base, on_rested, server);
+	if (!server->deadline || !server->pool || !server->listener ||
+	    !server->rest || event_add(server->listener, NULL) < 0) {
+		server_destroy(server);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return server;
+}
+
+void
+server_close_listener(struct server *server)
+{
+	if (server->listener)
+		event_free(server->listener);
+	server->listener = NULL;
+	if (server->fd >= 0)
+		close(server->fd);
+	server->fd = -1;
+	event_del(server->rest);
+}
+
+void
+server_destroy(struct server *server)
+{
+	struct conn *conn, *next;
+
+	if (!server)
+		return;
+	pool_destroy(server->pool);
+	DL_FOREACH_SAFE(server->conns, conn, next)
+		conn_free(conn);
+	if (server->rest) {
+		server_close_listener(server);
+		event_free(server->rest);
+	}
+	free(server);
+}
+
+size_t
+server_count(const struct server *server)
+{
+	return server->nconns;
+}
+
+const char *
+conn_param(const struct conn *conn, const char *name)
+{
+	const char *value = FCGX_GetParam(name, conn->request.envp);
+
+	return value ? value : "";
+}
+
+const uint8_t *
+conn_body(const struct conn *conn, size_t *len, bool *too_large)
+{
+	*len = conn->body_len;
+	*too_large = conn->body_too_large;
+	return conn->body;
+}
+
+static void
+on_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *conn = arg;
+
+	(void)fd;
+	(void)what;
+	conn->gone(conn->gone_ctx);
+	conn_free(conn);
+}
+
+void
+conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
+{
+	conn->gone = gone;
+	conn->gone_ctx = ctx;
+	free(conn->body);
+	conn->body = NULL;
+	conn->body_len = 0;
+	conn->event = event_new(conn->server->base, conn->request.ipcFd,
+	    EV_CLOSED, on_gone, conn);
+	/* Without memory for it the peer's leaving is noticed at the answer. */
+	if (conn->event)
+		event_add(conn->event, NULL);
+}
+
+/*
+ * Writes the reply and ends the request.  keepConnection keeps libfcgi from
+ * closing the socket, which it would do with a wait for the peer.
+ */
+static void
+send_reply(struct conn *conn, struct evbuffer *reply)
+{
+	struct evbuffer_iovec piece;
+
+	while (evbuffer_peek(reply, -1, NULL, &piece, 1) > 0 &&
+	    piece.iov_len > 0) {
+		if (FCGX_PutStr(piece.iov_base, (int)piece.iov_len,
+			conn->request.out) < 0)
+			break;
+		evbuffer_drain(reply, piece.iov_len);
+	}
+	conn->request.keepConnection = 1;
+	FCGX_Finish_r(&conn->request);
+}
+
+static void
+send_in_pool(struct pool_job *job)
+{
+	struct conn *conn = (struct conn *)job;
+	const struct timeval limit = {.tv_sec = SEND_SECONDS};
+	int fd = conn->request.ipcFd;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	send_reply(conn, conn->reply);
+}
+
+static void
+sent_in_pool(struct pool_job *job)
+{
+	conn_free((struct conn *)job);
+}
+
+/*
+ * The send buffer is empty, but what it takes counts with the kernel's
+ * overhead, up to as much again for pieces of 8 KiB (libfcgi's); so half of
+ * SO_SNDBUF is sure, and a quarter is far from the edge.
+ */
+static bool
+fits(int fd, size_t len)
+{
+	int size = 0;
+	socklen_t n = sizeof size;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &n) < 0)
+		return false;
+	return len <= (size_t)size / 4;
+}
+
+void
+conn_finish(struct conn *conn, struct evbuffer *reply)
+{
+	struct server *server = conn->server;
+	size_t len = evbuffer_get_length(reply);
+
+	if (conn->event)
+		event_free(conn->event);
+	conn->event = NULL;
+	if (len <= LIMIT_INLINE_REPLY || fits(conn->request.ipcFd, len)) {
+		send_reply(conn, reply);
+		conn_free(conn);
+		return;
+	}
+	conn->reply = evbuffer_new();
+	if (!conn->reply || evbuffer_add_buffer(conn->reply, reply) < 0) {
+		conn_free(conn);
+		return;
+	}
+	conn->job.work = send_in_pool;
+	conn->job.done = sent_in_pool;
+	pool_submit(server->pool, &conn->job);
+}

@@ -1,0 +1,58 @@
+/*
+ * The FastCGI side: connections from nginx, one request each.
+ *
+ * The only user of libfcgi, and what keeps its blocking calls away from the
+ * reactor:
+ *
+ *  - A connection is looked at (MSG_PEEK) until the whole request lies in the
+ *    socket's buffer; only then libfcgi reads it, from a non-blocking socket.
+ *    A peer that connects and says nothing, sends half a request, or leaves
+ *    in the middle costs an epoll entry until its deadline, nothing else.
+ *  - A reply that fits into the empty send buffer is written at once.  A
+ *    longer one is finished by a thread of the pool, which may block.
+ *  - A request that waits is parked: no thread, and the peer's leaving is
+ *    noticed by EPOLLRDHUP.
+ */
+#ifndef XENTERM_SERVER_H
+#define XENTERM_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct evbuffer;
+struct server;
+struct conn;
+
+/* Called for each complete request.  It must end in conn_finish(), now or
+ * after conn_park(). */
+typedef void (*server_handler)(void *ctx, struct conn *conn);
+
+/* Takes ownership of the listening socket fd.  NULL with errno set. */
+struct server *server_create(struct event_base *base, int fd, unsigned threads,
+    server_handler handler, void *ctx);
+/* Closes every connection.  NULL is fine. */
+void server_destroy(struct server *server);
+/* Accepts no more; those parked or being answered go on. */
+void server_close_listener(struct server *server);
+/* Connections there are at present. */
+size_t server_count(const struct server *server);
+
+/* A FastCGI parameter; "" when nginx did not send it. */
+const char *conn_param(const struct conn *conn, const char *name);
+
+/* The request's body.  *too_large: it was longer than LIMIT_BODY, and is not
+ * there.  Lives as long as conn. */
+const uint8_t *conn_body(
+    const struct conn *conn, size_t *len, bool *too_large);
+
+/* Frees what only reading needed and watches for the peer's leaving: then
+ * gone(ctx) is called, and conn is no more. */
+void conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx);
+
+/* Sends the reply, CGI headers and body, and frees conn.  Drains reply,
+ * which stays the caller's. */
+void conn_finish(struct conn *conn, struct evbuffer *reply);
+
+#endif

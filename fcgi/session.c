@@ -1,0 +1,334 @@
+#include "fcgi/session.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "common/config.h"
+#include "common/limits.h"
+#include "common/log.h"
+#include "fcgi/console.h"
+#include "fcgi/waiters.h"
+
+#define TOKEN_BYTES 32
+#define HASH_BYTES  32
+#define ID_BYTES    8
+
+/* How many sessions a user has; goes with the last of them. */
+struct owner {
+	char name[LIMIT_USER + 1];
+	unsigned count;
+	UT_hash_handle hh;
+};
+
+struct sessions {
+	struct event_base *base;
+	const struct config *config;
+	struct session *by_hash;
+	struct owner *owners;
+};
+
+struct session {
+	struct sessions *all;
+	uint8_t hash[HASH_BYTES]; /* of the token */
+	UT_hash_handle hh;
+	char id[SESSION_ID_TEXT];
+	struct owner *owner;
+	struct console *console;
+	struct viewer viewer;
+	struct event *idle;
+	time_t last_used; /* monotonic seconds */
+	time_t ends;	  /* monotonic seconds */
+	time_t expires;	  /* wall clock */
+	uint64_t seq;
+	uint64_t echoed_run, echoed;
+	unsigned parked;
+};
+
+static time_t
+monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static void
+hash_token(const uint8_t token[TOKEN_BYTES], uint8_t hash[HASH_BYTES])
+{
+	crypto_generichash(hash, HASH_BYTES, token, TOKEN_BYTES, NULL, 0);
+}
+
+struct sessions *
+sessions_create(struct event_base *base, const struct config *config)
+{
+	struct sessions *all = calloc(1, sizeof *all);
+
+	if (!all)
+		return NULL;
+	all->base = base;
+	all->config = config;
+	return all;
+}
+
+void
+sessions_destroy(struct sessions *all)
+{
+	struct session *s, *next;
+
+	if (!all)
+		return;
+	HASH_ITER(hh, all->by_hash, s, next)
+		session_close(s);
+	free(all);
+}
+
+/* Adds one to the sessions of name.  NULL with errno set. */
+static struct owner *
+owner_take(struct sessions *all, const char *name)
+{
+	struct owner *owner;
+
+	HASH_FIND_STR(all->owners, name, owner);
+	if (!owner) {
+		owner = calloc(1, sizeof *owner);
+		if (!owner || strlen(name) > LIMIT_USER) {
+			free(owner);
+			errno = ENOMEM;
+			return NULL;
+		}
+		strcpy(owner->name, name);
+		HASH_ADD_STR(all->owners, name, owner);
+	}
+	if (owner->count >= LIMIT_SESSIONS_PER_USER ||
+	    HASH_COUNT(all->by_hash) >= LIMIT_SESSIONS) {
+		errno = EMFILE;
+		return NULL;
+	}
+	owner->count++;
+	return owner;
+}
+
+static void
+owner_drop(struct sessions *all, struct owner *owner)
+{
+	if (--owner->count > 0)
+		return;
+	HASH_DEL(all->owners, owner);
+	free(owner);
+}
+
+/* Starts the timer for the moment at which s may have to end. */
+static void
+watch_time(struct session *s)
+{
+	time_t end = s->last_used + (time_t)s->all->config->session_idle;
+	time_t now = monotonic();
+	struct timeval delay = {0};
+
+	if (end > s->ends)
+		end = s->ends;
+	delay.tv_sec = end > now ? end - now : 0;
+	/* Whole seconds were compared: look when the last has passed. */
+	delay.tv_sec += 1;
+	event_add(s->idle, &delay);
+}
+
+static void
+on_idle(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	time_t now = monotonic();
+
+	(void)fd;
+	(void)what;
+	if (s->parked > 0)
+		s->last_used = now;
+	if (now < s->ends &&
+	    now - s->last_used <= (time_t)s->all->config->session_idle) {
+		watch_time(s);
+		return;
+	}
+	log_info("session %s: of %s at %s has expired", s->id, s->owner->name,
+	    console_id(s->console));
+	session_close(s);
+}
+
+static struct session *
+create(struct sessions *all, const char *user)
+{
+	struct session *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->all = all;
+	s->idle = evtimer_new(all->base, on_idle, s);
+	if (!s->idle) {
+		free(s);
+		errno = ENOMEM;
+		return NULL;
+	}
+	s->owner = owner_take(all, user);
+	if (!s->owner) {
+		event_free(s->idle);
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+int
+session_open(struct sessions *all, struct console *console, const char *user,
+    bool may_type, char token[SESSION_TOKEN_TEXT], struct session **out)
+{
+	uint8_t bytes[TOKEN_BYTES], id[ID_BYTES];
+	struct session *s;
+
+	errno = ENOMEM;
+	s = create(all, user);
+	if (!s)
+		return -errno;
+	randombytes_buf(bytes, sizeof bytes);
+	hash_token(bytes, s->hash);
+	sodium_bin2hex(token, SESSION_TOKEN_TEXT, bytes, sizeof bytes);
+	sodium_memzero(bytes, sizeof bytes);
+	randombytes_buf(id, sizeof id);
+	sodium_bin2hex(s->id, sizeof s->id, id, sizeof id);
+	s->console = console;
+	s->last_used = monotonic();
+	s->ends = s->last_used + (time_t)all->config->session_max;
+	s->expires = time(NULL) + (time_t)all->config->session_max;
+	HASH_ADD(hh, all->by_hash, hash, HASH_BYTES, s);
+	s->viewer.session = s->id;
+	s->viewer.user = s->owner->name;
+	s->viewer.may_type = may_type;
+	watch_time(s);
+	log_info("session %s: %s may %s %s (%s)", s->id, user,
+	    may_type ? "type at" : "watch", console_name(console),
+	    console_id(console));
+	console_join(console, &s->viewer);
+	*out = s;
+	return 0;
+}
+
+void
+session_close(struct session *s)
+{
+	HASH_DEL(s->all->by_hash, s);
+	waiters_close(console_waiters(s->console), s);
+	console_leave(s->console, &s->viewer);
+	log_info("session %s: closed", s->id);
+	event_free(s->idle);
+	owner_drop(s->all, s->owner);
+	free(s);
+}
+
+void
+sessions_close_console(struct sessions *all, struct console *console)
+{
+	struct session *s, *next;
+
+	HASH_ITER(hh, all->by_hash, s, next)
+		if (s->console == console)
+			session_close(s);
+}
+
+struct session *
+session_find(struct sessions *all, const char *token)
+{
+	uint8_t bytes[TOKEN_BYTES], hash[HASH_BYTES];
+	struct session *s;
+	size_t len;
+
+	if (strlen(token) != SESSION_TOKEN_TEXT - 1 ||
+	    sodium_hex2bin(bytes, sizeof bytes, token, strlen(token), NULL,
+		&len, NULL) != 0 ||
+	    len != sizeof bytes)
+		return NULL;
+	hash_token(bytes, hash);
+	HASH_FIND(hh, all->by_hash, hash, HASH_BYTES, s);
+	if (s)
+		s->last_used = monotonic();
+	return s;
+}
+
+size_t
+sessions_count(const struct sessions *all)
+{
+	return HASH_COUNT(all->by_hash);
+}
+
+const char *
+session_id(const struct session *s)
+{
+	return s->id;
+}
+
+const char *
+session_user(const struct session *s)
+{
+	return s->owner->name;
+}
+
+struct console *
+session_console(const struct session *s)
+{
+	return s->console;
+}
+
+bool
+session_may_type(const struct session *s)
+{
+	return s->viewer.may_type;
+}
+
+time_t
+session_expires(const struct session *s)
+{
+	return s->expires;
+}
+
+uint64_t
+session_seq(const struct session *s)
+{
+	return s->seq;
+}
+
+void
+session_typed(struct session *s, uint64_t seq)
+{
+	s->seq = seq;
+}
+
+uint64_t
+session_echoed(const struct session *s, uint64_t run)
+{
+	return s->echoed_run == run ? s->echoed : 0;
+}
+
+void
+session_set_echoed(struct session *s, uint64_t run, uint64_t offset)
+{
+	s->echoed_run = run;
+	s->echoed = offset;
+}
+
+bool
+session_park(struct session *s)
+{
+	if (s->parked >= LIMIT_POLLS_PER_SESSION)
+		return false;
+	s->parked++;
+	return true;
+}
+
+void
+session_unpark(struct session *s)
+{
+	s->parked--;
+	s->last_used = monotonic();
+}

@@ -1,0 +1,65 @@
+/*
+ * Sessions: one user at one console in one mode, for a limited time.
+ *
+ * A session is named by a token of 256 random bits, which is handed out once
+ * and kept only as its hash; so the table is worth nothing to who reads it.
+ */
+#ifndef XENTERM_SESSION_H
+#define XENTERM_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+struct config;
+struct console;
+struct event_base;
+struct session;
+struct sessions;
+
+/* 64 hexadecimal digits and the NUL; 16 of them and the NUL. */
+#define SESSION_TOKEN_TEXT 65
+#define SESSION_ID_TEXT	   17
+
+/* NULL when out of memory.  config is borrowed. */
+struct sessions *sessions_create(
+    struct event_base *base, const struct config *config);
+/* Closes all.  NULL is fine. */
+void sessions_destroy(struct sessions *all);
+
+/* Makes a session and joins it to its console.  0, -EMFILE: the user or the
+ * worker has too many, -ENOMEM. */
+int session_open(struct sessions *all, struct console *console,
+    const char *user, bool may_type, char token[SESSION_TOKEN_TEXT],
+    struct session **out);
+/* Leaves the console; requests of this session that wait are answered. */
+void session_close(struct session *s);
+/* Closes all sessions of a console. */
+void sessions_close_console(struct sessions *all, struct console *console);
+
+/* The session of a token; it then counts as used now.  NULL: there is none. */
+struct session *session_find(struct sessions *all, const char *token);
+size_t sessions_count(const struct sessions *all);
+
+const char *session_id(const struct session *s);
+const char *session_user(const struct session *s);
+struct console *session_console(const struct session *s);
+bool session_may_type(const struct session *s);
+/* Wall-clock time of its latest end. */
+time_t session_expires(const struct session *s);
+
+/* The number of the last input request that was typed; 0: none yet. */
+uint64_t session_seq(const struct session *s);
+void session_typed(struct session *s, uint64_t seq);
+
+/* What an input's answer has delivered of the console's output: a parked
+ * poll need not wake for it.  Of another run: 0. */
+uint64_t session_echoed(const struct session *s, uint64_t run);
+void session_set_echoed(struct session *s, uint64_t run, uint64_t offset);
+
+/* Counts the polls that wait; false: it has LIMIT_POLLS_PER_SESSION. */
+bool session_park(struct session *s);
+void session_unpark(struct session *s);
+
+#endif

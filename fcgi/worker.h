@@ -1,0 +1,21 @@
+/* What the parts of the worker share. */
+#ifndef XENTERM_WORKER_H
+#define XENTERM_WORKER_H
+
+struct broker_link;
+struct config;
+struct consoles;
+struct event_base;
+struct server;
+struct sessions;
+
+struct worker {
+	const struct config *config;
+	struct event_base *base;
+	struct server *server;
+	struct consoles *consoles;
+	struct sessions *sessions;
+	struct broker_link *broker;
+};
+
+#endif

@@ -1,0 +1,788 @@
+/*
+ * The transport: one session on one console, over plain HTTP requests (docs/protocol.md, section 1).
+ * It knows nothing of the DOM or of terminals, and runs in node too. It never interprets the guest's bytes.
+ *
+ * Two loops share a session. The poll loop makes the session, fetches a snapshot and then long-polls. The
+ * input loop sends what was typed, one request at a time. An input's answer may carry the guest's echo, so
+ * output comes by two ways: #deliver() puts it in order by offset. Events come from polls only, because an
+ * echo that was overtaken by a poll would report a state that is over.
+ */
+
+const MAX_INPUT = 16384;          /* bytes in one input request: the worker's limit */
+const MAX_QUEUE = 262144;         /* bytes typed and not yet sent, so that a paste cannot eat the memory */
+const MAX_FRAME = 1 << 20;        /* the worker's answers are well below; more is not an answer of ours */
+const MAX_BODY = 4 << 20;
+const MAX_INPUT_AGE = 120;        /* seconds: a key that waited longer would surprise who typed it */
+const MAX_RETRY_AFTER = 300;
+const SLACK = 15;                 /* seconds a request may take beyond the wait that it asked for */
+
+const AGAIN = 'again';            /* abort reason: the poll is to be asked anew at once */
+const FRAMES = 'application/vnd.xenterm.frames';
+
+/* A request that did not succeed: no answer (status 0), or an answer that says why not. */
+export class RequestError extends Error {
+	constructor(detail, { status = 0, code = '', retryAfter = null, expected = null } = {}) {
+		super(detail);
+		this.name = 'RequestError';
+		this.status = status;
+		this.code = code;
+		this.retryAfter = retryAfter;
+		this.expected = expected;
+	}
+}
+
+/* Cuts a row of frames, `type(1) length(4, big-endian) payload`, out of chunks that end anywhere. */
+export class FrameParser {
+	#held = new Uint8Array(0);
+
+	/* The frames that are complete now: [{type, payload}]. Throws when a length is out of bounds. */
+	push(chunk) {
+		const bytes = this.#held.length ? join([this.#held, chunk]) : chunk;
+		const frames = [];
+		let at = 0;
+		while (bytes.length - at >= 5) {
+			const length = view(bytes).getUint32(at + 1);
+			if (length > MAX_FRAME)
+				throw new RequestError('The server sent a frame that is too long.');
+			if (bytes.length - at - 5 < length)
+				break;
+			frames.push({
+				type: String.fromCharCode(bytes[at]),
+				payload: bytes.slice(at + 5, at + 5 + length),
+			});
+			at += 5 + length;
+		}
+		this.#held = bytes.slice(at);
+		return frames;
+	}
+
+	/* Throws when the body ended inside a frame. */
+	end() {
+		if (this.#held.length)
+			throw new RequestError('The server\'s answer was cut short.');
+	}
+}
+
+/* The consoles the user may see. Throws a RequestError. */
+export async function listConsoles({ base, fetch = globalThis.fetch, signal } = {}) {
+	const url = new URL('api/v1/consoles', withoutCredentials(base));
+	let response;
+	try {
+		response = await fetch(url, {
+			headers: { Accept: 'application/json' }, cache: 'no-store', redirect: 'manual', signal,
+		});
+	} catch (error) {
+		throw new RequestError('The server cannot be reached.');
+	}
+	if (response.status !== 200)
+		throw await problemOf(response);
+	const body = await response.json().catch(() => null);
+	if (!Array.isArray(body?.consoles))
+		throw new RequestError('The server\'s answer is not a list of consoles.');
+	return body.consoles;
+}
+
+/*
+ * Events (CustomEvent, what is named here is `detail`):
+ *   session     {name, console, mode, size, …}: a session was made, or its mode has changed
+ *   connection  {state: connecting | live | retrying {seconds, detail} | offline {seconds, detail} |
+ *               ended {reason: login | refused | session, detail, status, code}}
+ *   snapshot    {data, offset}: reset the terminal, then write data
+ *   output      {data, offset}: the guest's bytes, each once and in order
+ *   state, viewers, size       the worker's events, as they came
+ *   notice      {code, detail}: something a person should know, in a sentence
+ */
+export class ConsoleClient extends EventTarget {
+	#base; #console; #wantedMode; #fetch; #timers; #online;
+	#echo; #wait; #maxQueue;
+
+	#started = false;
+	#closed = false;                /* no event, timer or request any more */
+	#aborts = new Set();            /* of the requests under way */
+	#sleeps = new Set();
+	#connection = 'connecting';
+	#trouble = { poll: null, input: null };
+	#everLive = false;
+
+	#session = null;
+	#fresh = true;                  /* this session has not answered a poll yet */
+	#hurry = false;                 /* the next poll is to be answered at once */
+	#pollFrom = null;               /* where the next poll goes on */
+	#pollAbort = null;
+	#pollBackoff; #inputBackoff;
+	#position = null;               /* the newest position whose bytes were all delivered */
+	#offset = null;                 /* the offset behind the last delivered byte */
+	#generation = 0;                /* counts snapshots: offsets compare only within one */
+	#resumed = null; #resume = null;
+
+	#queue = []; #queued = 0;
+	#inflight = null;               /* the input under way, see #nextInput() */
+	#seq = 0;
+	#pumping = false;
+
+	constructor({ base, console, mode = 'type', fetch = globalThis.fetch,
+		timers = realTimers, online = () => globalThis.navigator?.onLine !== false,
+		echo = 20, wait = 25, maxQueue = MAX_QUEUE }) {
+		super();
+		this.#base = withoutCredentials(base);
+		this.#console = console;
+		this.#wantedMode = mode;
+		this.#fetch = (...args) => fetch(...args);
+		this.#timers = timers;
+		this.#online = online;
+		this.#echo = echo;
+		this.#wait = wait;
+		this.#maxQueue = maxQueue;
+		this.#pollBackoff = new Backoff(timers.random);
+		this.#inputBackoff = new Backoff(timers.random);
+	}
+
+	get mode() {
+		return this.#session?.mode ?? this.#wantedMode;
+	}
+
+	get connection() {
+		return this.#connection;
+	}
+
+	/* Bytes typed and not yet acknowledged. */
+	get pending() {
+		return this.#queued + (this.#inflight?.bytes.length ?? 0);
+	}
+
+	start() {
+		if (this.#started)
+			return;
+		this.#started = true;
+		this.#emit('connection', { state: 'connecting' });
+		this.#run();
+	}
+
+	/* Ends the session and everything under way; no event comes after this. */
+	close() {
+		if (this.#closed)
+			return;
+		const session = this.#session;
+		this.#stop();
+		if (session)
+			this.#fetch(new URL('api/v1/sessions/current', this.#base), {
+				method: 'DELETE', keepalive: true, cache: 'no-store', redirect: 'manual',
+				headers: { 'Xenterm-Token': session.token },
+			}).catch(() => {});        /* the idle time ends it too */
+	}
+
+	/* The network is back, or a person looks again: do not wait for the back-off. */
+	wake() {
+		for (const sleep of [...this.#sleeps])
+			if (!sleep.firm)
+				sleep.end();
+	}
+
+	/* The terminal has enough to draw: no poll until resume(). */
+	pause() {
+		this.#resumed ??= new Promise((resolve) => { this.#resume = resolve; });
+	}
+
+	resume() {
+		this.#resume?.();
+		this.#resumed = this.#resume = null;
+	}
+
+	/* Types a string (as UTF-8) or bytes: all of it or, with a notice, nothing. */
+	send(data) {
+		const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data.slice();
+		if (this.#closed || bytes.length === 0)
+			return false;
+		if (this.mode !== 'type') {
+			this.#notice('read-only', 'Read only: you are watching this console, typing is off.');
+			return false;
+		}
+		if (this.pending + bytes.length > this.#maxQueue) {
+			this.#notice('queue-full', `Too much at once: ${bytes.length} bytes were not sent. `
+				+ 'Wait until the guest has taken what is under way, or send it in smaller parts.');
+			return false;
+		}
+		this.#queue.push(bytes);
+		this.#queued += bytes.length;
+		this.#pump();
+		return true;
+	}
+
+	/* ---- the poll loop ---- */
+
+	async #run() {
+		while (!this.#closed) {
+			try {
+				if (!this.#session)
+					await this.#open();
+				await this.#resumed;
+				if (!this.#closed)
+					await this.#poll();
+			} catch (error) {
+				await this.#recover(error);
+			}
+		}
+	}
+
+	async #open() {
+		const reply = await this.#exchange({
+			method: 'POST', path: 'api/v1/sessions', type: 'application/json',
+			body: JSON.stringify({ console: this.#console, mode: this.#wantedMode }),
+		});
+		const session = reply.json;
+		if (reply.status !== 201 || typeof session?.token !== 'string')
+			throw new RequestError('The server\'s answer is not a session.');
+		this.#session = session;
+		this.#fresh = true;
+		this.#seq = 0;
+		const { token, ...rest } = session;     /* the token stays in here */
+		this.#emit('session', rest);
+	}
+
+	async #poll() {
+		const abort = this.#pollAbort = new AbortController();
+		/* At first, and when polls fail, the answer has to come at once: it is what says "live". */
+		const wait = this.#fresh || this.#hurry || this.#trouble.poll ? 0 : this.#wait;
+		this.#hurry = false;
+		const query = new URLSearchParams({ wait });
+		if (this.#pollFrom !== null)
+			query.set('from', this.#pollFrom);
+		const began = this.#timers.now();
+		let reply;
+		try {
+			reply = await this.#exchange({
+				path: `api/v1/output?${query}`, session: this.#session, seconds: wait + SLACK, abort,
+			});
+		} catch (error) {
+			if (abort.signal.reason === AGAIN)
+				return;
+			throw error;
+		} finally {
+			this.#pollAbort = null;
+		}
+		const next = reply.headers.get('Xenterm-Next');
+		if (reply.status !== 204 && (!reply.frames || next === null))
+			throw new RequestError('The server\'s answer is not console output.');
+		for (const frame of reply.frames ?? [])
+			this.#take(frame);
+		const still = reply.status === 204 || next === this.#pollFrom;
+		if (next !== null)
+			this.#advance(next, reply.frames);
+		this.#fresh = false;
+		this.#clearTrouble('poll');
+		this.#everLive = true;
+		if (this.#inflight)
+			this.#inflight.dead = false;
+		this.#report();
+		this.#pump();
+		/* Something in between that answers "nothing" at once must not make us ask in a tight loop. */
+		if (still && wait > 0 && this.#timers.now() - began < 1000)
+			await this.#sleep(this.#pollBackoff.next());
+		else
+			this.#pollBackoff.reset();
+	}
+
+	#advance(next, frames) {
+		const last = frames?.filter((f) => f.type === 'o' || f.type === 's').at(-1);
+		this.#pollFrom = next;
+		/* An echo may have gone further than this poll; then its position is the newer one. */
+		if (this.#position === null || (last && offsetOf(last.payload) === this.#offset))
+			this.#position = next;
+	}
+
+	/* One frame of a poll. */
+	#take({ type, payload }) {
+		if (type === 'j') {
+			const event = parseJson(new TextDecoder().decode(payload));
+			if (['state', 'viewers', 'size', 'notice', 'mode'].includes(event?.type))
+				this.#emit(event.type, event);
+		} else if (type === 's') {
+			this.#offset = offsetOf(payload);
+			this.#generation++;
+			this.#position = null;      /* of another history: the answer's own is taken */
+			this.#emit('snapshot', { data: payload.subarray(8), offset: this.#offset });
+		} else if (type === 'o' && !this.#deliver(payload)) {
+			this.#pollFrom = null;
+			throw new RequestError('Output is missing; the screen is fetched again.');
+		}
+	}
+
+	/* Delivers what is new of an output frame. False: bytes before it are missing, nothing was delivered. */
+	#deliver(payload) {
+		const end = offsetOf(payload);
+		const start = end - (payload.length - 8);
+		if (start < 0)
+			throw new RequestError('The server sent an impossible offset.');
+		if (this.#offset === null || start > this.#offset)
+			return false;
+		if (end <= this.#offset)
+			return true;
+		const data = payload.subarray(8 + this.#offset - start);
+		this.#offset = end;
+		this.#emit('output', { data, offset: end });
+		return true;
+	}
+
+	async #recover(error) {
+		if (this.#closed)
+			return;
+		const { status, code } = error;
+		if (status === 401 && code !== 'no-identity' && this.#session) {
+			if (this.#fresh)
+				return this.#end('session', error);
+			this.#session = null;
+			return;
+		}
+		if (status === 401)
+			return this.#end('login', error);
+		if (status === 400 && this.#pollFrom !== null) {
+			this.#pollFrom = null;      /* a position nobody understands any more: take the screen */
+			return;
+		}
+		if (status >= 400 && status < 500 && ![408, 425, 429].includes(status))
+			return this.#end('refused', error);
+		if (status === 504)             /* something between us gives up earlier: ask for less */
+			this.#wait = Math.max(5, Math.floor(this.#wait / 2));
+		await this.#retryLater('poll', this.#pollBackoff, error);
+	}
+
+	/*
+	 * Something that an echo should have told has not come. A poll that may park would keep it back (what an
+	 * echo has delivered wakes no poll), one that may not brings it.
+	 */
+	#pollAgain() {
+		this.#hurry = true;
+		this.#pollAbort?.abort(AGAIN);
+	}
+
+	/* ---- the input loop ---- */
+
+	async #pump() {
+		if (this.#pumping)
+			return;
+		this.#pumping = true;
+		while (this.#mayType()) {
+			const input = this.#inflight ??= this.#nextInput();
+			try {
+				this.#acknowledge(input, await this.#type(input));
+			} catch (error) {
+				if (!this.#closed)
+					await this.#typingFailed(input, error);
+			}
+		}
+		this.#pumping = false;
+	}
+
+	#mayType() {
+		/* Without a position an echo could not be put into its place. */
+		if (this.#closed || !this.#session || this.#position === null)
+			return false;
+		if (this.#inflight && this.#inflight.session !== this.#session)
+			this.#afterRenewal(this.#inflight);
+		return this.#inflight ? !this.#inflight.dead : this.#queued > 0;
+	}
+
+	#nextInput() {
+		const parts = [];
+		let room = MAX_INPUT;
+		while (this.#queue.length && room > 0) {
+			const part = this.#queue[0];
+			if (part.length > room) {
+				parts.push(part.subarray(0, room));
+				this.#queue[0] = part.subarray(room);
+				room = 0;
+			} else {
+				parts.push(this.#queue.shift());
+				room -= part.length;
+			}
+		}
+		const bytes = join(parts);
+		this.#queued -= bytes.length;
+		return {
+			session: this.#session, seq: ++this.#seq, bytes, since: this.#timers.now(), gaps: 0,
+			echo: this.#echo,       /* ms; 0 when it is sent again: the answer is then about typing only */
+			uncertain: false,       /* it may have been typed although no answer says so */
+			dead: false,            /* its session is gone */
+		};
+	}
+
+	async #type(input) {
+		const query = new URLSearchParams({ seq: input.seq });
+		if (input.echo) {
+			query.set('echo', input.echo);
+			query.set('from', this.#position);
+		}
+		const generation = this.#generation;
+		const reply = await this.#exchange({
+			method: 'POST', path: `api/v1/input?${query}`, type: 'application/octet-stream',
+			body: input.bytes, session: input.session, seconds: SLACK,
+		});
+		const seq = reply.headers.get('Xenterm-Seq') ?? reply.json?.seq;
+		if (seq === undefined || Number(seq) !== input.seq)
+			throw new RequestError('The server\'s answer does not acknowledge the input.');
+		return { reply, generation };
+	}
+
+	#acknowledge(input, { reply, generation }) {
+		if (this.#inflight === input)
+			this.#inflight = null;
+		this.#clearTrouble('input');
+		this.#inputBackoff.reset();
+		this.#report();
+		if (input.uncertain || reply.broken || (reply.frames && !this.#takeEcho(reply, generation)))
+			this.#pollAgain();
+	}
+
+	/* False when the answer holds output that could not be used here, so that a poll has to bring it. */
+	#takeEcho(reply, generation) {
+		if (generation !== this.#generation || reply.frames.some((f) => f.type === 's'))
+			return false;
+		const output = reply.frames.filter((f) => f.type === 'o');
+		try {
+			if (!output.every((frame) => this.#deliver(frame.payload)))
+				return false;
+		} catch {
+			return false;
+		}
+		const next = reply.headers.get('Xenterm-Next');
+		if (next !== null && output.length && offsetOf(output.at(-1).payload) === this.#offset)
+			this.#position = next;
+		return true;
+	}
+
+	async #typingFailed(input, error) {
+		const { status, code } = error;
+		if (!surelyNotTyped(error, input.echo))
+			input.uncertain = true;
+		input.echo = 0;
+		if (status === 401) {
+			input.dead = true;          /* the poll loop meets the same and decides */
+			this.#pollAgain();
+		} else if (status === 409 && code === 'seq-gap') {
+			this.#closeGap(input, error);
+		} else if (status === 403 && code === 'read-only') {
+			this.#session.mode = 'watch';
+			const { token, ...rest } = this.#session;
+			this.#emit('session', rest);
+			this.#dropAll('read-only', error.message);
+		} else if (status === 403) {
+			this.#end('refused', error);
+		} else if (status === 409) {
+			this.#dropAll(code || 'refused', error.message);
+		} else if ([400, 404, 413, 415].includes(status)) {
+			this.#drop(code || 'refused', error.message);
+		} else if (this.#timers.now() - input.since > MAX_INPUT_AGE * 1000) {
+			this.#dropAll('too-old', 'Nothing could be sent for too long.');
+		} else {
+			/* What a lost answer carried counts as told: the parked poll would keep it back. */
+			if (input.uncertain)
+				this.#pollAgain();
+			await this.#retryLater('input', this.#inputBackoff, error);
+		}
+	}
+
+	/* The worker counts otherwise. Bytes that were surely not typed go again under the number it expects. */
+	#closeGap(input, error) {
+		this.#seq = Number.isSafeInteger(error.expected) ? error.expected : input.seq;
+		if (input.uncertain || ++input.gaps > 3 || !Number.isSafeInteger(error.expected)) {
+			this.#seq--;
+			this.#dropAll('seq-gap', error.message);
+		} else {
+			input.seq = this.#seq;
+		}
+	}
+
+	/* A new session has taken the place of the one these bytes were sent in. */
+	#afterRenewal(input) {
+		this.#clearTrouble('input');
+		if (input.uncertain) {
+			this.#dropAll('input-lost', 'The session ended while something was being sent.');
+			return;
+		}
+		this.#inflight = null;
+		this.#queue.unshift(input.bytes);
+		this.#queued += input.bytes.length;
+	}
+
+	/* Gives up the input under way, and says so. */
+	#drop(code, reason) {
+		const input = this.#inflight;
+		this.#inflight = null;
+		this.#clearTrouble('input');
+		this.#report();
+		if (!input)
+			return;
+		const what = count(input.bytes.length);
+		this.#notice(code, input.uncertain
+			? `${reason} ${what} may not have been typed: look at the screen before you type again.`
+			: `${reason} ${what} were not typed.`);
+	}
+
+	/* … and what waits behind it: the rest of a line alone could be another command. */
+	#dropAll(code, reason) {
+		const waiting = this.#queued;
+		this.#queue = [];
+		this.#queued = 0;
+		this.#drop(code, waiting ? `${reason} ${count(waiting)} that waited were not sent.` : reason);
+	}
+
+	/* ---- requests, waiting, reporting ---- */
+
+	/*
+	 * One request with a deadline. Resolves for 2xx: {status, headers, frames | json | nothing, broken};
+	 * anything else throws a RequestError. `broken`: the status came, the body did not (input only: a
+	 * status is all that an acknowledgement needs).
+	 */
+	async #exchange({ method = 'GET', path, session, type, body, seconds = SLACK, abort = new AbortController() }) {
+		const headers = { Accept: `${FRAMES}, application/problem+json` };
+		if (method === 'POST')
+			headers['Content-Type'] = type;
+		if (session)
+			headers['Xenterm-Token'] = session.token;
+		const deadline = this.#timers.setTimeout(() => abort.abort('deadline'), seconds * 1000);
+		this.#aborts.add(abort);
+		try {
+			const response = await this.#fetch(new URL(path, this.#base), {
+				method, headers, body, signal: abort.signal, cache: 'no-store', redirect: 'manual',
+			});
+			if (response.status < 200 || response.status > 299)
+				throw await problemOf(response);
+			return await readReply(response, method === 'POST');
+		} catch (error) {
+			throw error instanceof RequestError ? error : new RequestError('The server cannot be reached.');
+		} finally {
+			this.#timers.clearTimeout(deadline);
+			this.#aborts.delete(abort);
+		}
+	}
+
+	async #retryLater(which, backoff, error) {
+		const seconds = Math.max(backoff.next(), Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER));
+		this.#trouble[which] = { until: this.#timers.now() + seconds * 1000, detail: error.message };
+		this.#report();
+		await this.#sleep(seconds, error.retryAfter != null);
+	}
+
+	#sleep(seconds, firm = false) {
+		return new Promise((resolve) => {
+			if (this.#closed)
+				return resolve();
+			const sleep = { firm, end: () => {
+				this.#timers.clearTimeout(timer);
+				this.#sleeps.delete(sleep);
+				resolve();
+			} };
+			const timer = this.#timers.setTimeout(sleep.end, seconds * 1000);
+			this.#sleeps.add(sleep);
+		});
+	}
+
+	#clearTrouble(which) {
+		this.#trouble[which] = null;
+	}
+
+	/* Says how the connection is, if that has changed or the waiting has begun anew. */
+	#report() {
+		const trouble = [this.#trouble.poll, this.#trouble.input].filter(Boolean)
+			.sort((a, b) => a.until - b.until)[0];
+		if (trouble) {
+			const seconds = Math.max(0, Math.ceil((trouble.until - this.#timers.now()) / 1000));
+			this.#connection = this.#online() ? 'retrying' : 'offline';
+			this.#emit('connection', { state: this.#connection, seconds, detail: trouble.detail });
+			return;
+		}
+		const now = this.#everLive ? 'live' : 'connecting';
+		if (now !== this.#connection) {
+			this.#connection = now;
+			this.#emit('connection', { state: now });
+		}
+	}
+
+	#end(reason, error) {
+		const detail = reason === 'login' ? 'Log in again: the server does not know who you are.' : error.message;
+		this.#connection = 'ended';
+		this.#emit('connection', { state: 'ended', reason, detail, status: error.status, code: error.code });
+		this.#stop();
+	}
+
+	#stop() {
+		this.#closed = true;
+		this.#session = null;
+		this.#queue = [];
+		this.#queued = 0;
+		this.#inflight = null;
+		for (const abort of [...this.#aborts])
+			abort.abort('closed');
+		for (const sleep of [...this.#sleeps])
+			sleep.end();
+		this.resume();
+	}
+
+	#notice(code, detail) {
+		this.#emit('notice', { code, detail });
+	}
+
+	#emit(type, detail) {
+		if (!this.#closed)
+			this.dispatchEvent(new CustomEvent(type, { detail }));
+	}
+}
+
+/* 0.5 s, doubled up to 30 s; a quarter more or less, so that many pages do not come back in step. */
+class Backoff {
+	#random; #failures = 0;
+
+	constructor(random) {
+		this.#random = random;
+	}
+
+	next() {
+		const base = Math.min(30, 0.5 * 2 ** Math.min(this.#failures++, 10));
+		return Math.min(30, Math.max(0.5, base * (0.75 + this.#random() / 2)));
+	}
+
+	reset() {
+		this.#failures = 0;
+	}
+}
+
+const realTimers = {
+	setTimeout: (...args) => globalThis.setTimeout(...args),
+	clearTimeout: (id) => globalThis.clearTimeout(id),
+	now: () => performance.now(),
+	random: Math.random,
+};
+
+/*
+ * Whether a failed input has certainly not reached the guest. With an echo the worker answers after typing, so
+ * that then a session's end (401) or a lack of room to wait (429, 503) says nothing about the typing.
+ */
+function surelyNotTyped({ status, code }, echo) {
+	if (status === 401)
+		return !echo;
+	return [400, 403, 404, 409, 413, 415].includes(status) || code === 'queue-full' || code === 'no-worker';
+}
+
+/* Why a request failed, from its answer. Only text of the shape that was agreed on is used. */
+async function problemOf(response) {
+	if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400))
+		return new RequestError('The server wants you to log in again.', { status: 401, code: 'no-identity' });
+	const type = response.headers.get('Content-Type') ?? '';
+	let problem = null;
+	if (type.startsWith('application/problem+json'))
+		problem = parseJson(new TextDecoder().decode(await readAll(response)));
+	const detail = typeof problem?.detail === 'string' ? problem.detail
+		: `The server answered ${response.status}.`;
+	return new RequestError(detail.slice(0, 500), {
+		status: response.status,
+		code: typeof problem?.code === 'string' ? problem.code : '',
+		retryAfter: secondsOf(response.headers.get('Retry-After')),
+		expected: problem?.expected ?? null,
+	});
+}
+
+/* With `status` a body that breaks off is reported, not thrown. */
+async function readReply(response, statusCounts) {
+	const reply = { status: response.status, headers: response.headers, broken: false };
+	const type = response.headers.get('Content-Type') ?? '';
+	if (response.status === 204)
+		return reply;
+	try {
+		if (type.startsWith(FRAMES))
+			reply.frames = await readFrames(response);
+		else if (type.startsWith('application/json'))
+			reply.json = parseJson(new TextDecoder().decode(await readAll(response)));
+	} catch (error) {
+		if (!statusCounts)
+			throw error;
+		reply.broken = true;
+	}
+	return reply;
+}
+
+async function readFrames(response) {
+	const parser = new FrameParser();
+	const frames = [];
+	for await (const chunk of chunks(response))
+		frames.push(...parser.push(chunk));
+	parser.end();
+	for (const { type, payload } of frames)
+		if ((type === 'o' || type === 's') && payload.length < 8)
+			throw new RequestError('The server sent a frame that is too short.');
+	return frames;
+}
+
+async function readAll(response) {
+	const parts = [];
+	for await (const chunk of chunks(response))
+		parts.push(chunk);
+	return join(parts);
+}
+
+async function* chunks(response) {
+	const reader = response.body?.getReader();
+	let total = 0;
+	try {
+		while (reader) {
+			const { done, value } = await reader.read();
+			if (done)
+				return;
+			total += value.length;
+			if (total > MAX_BODY)
+				throw new RequestError('The server\'s answer is too long.');
+			yield value;
+		}
+	} finally {
+		reader?.cancel().catch(() => {});
+	}
+}
+
+/* Retry-After: seconds or a date; null when absent or nonsense. */
+function secondsOf(value) {
+	if (value === null || value === '')
+		return null;
+	if (/^\d{1,9}$/.test(value))
+		return Number(value);
+	const date = Date.parse(value);
+	return Number.isNaN(date) ? null : Math.max(0, (date - Date.now()) / 1000);
+}
+
+function offsetOf(payload) {
+	const offset = Number(view(payload).getBigUint64(0));
+	if (!Number.isSafeInteger(offset))
+		throw new RequestError('The server sent an impossible offset.');
+	return offset;
+}
+
+function view(bytes) {
+	return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function join(parts) {
+	const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+	let at = 0;
+	for (const part of parts) {
+		all.set(part, at);
+		at += part.length;
+	}
+	return all;
+}
+
+function parseJson(text) {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return null;
+	}
+}
+
+function count(bytes) {
+	return bytes === 1 ? '1 byte' : `${bytes} bytes`;
+}
+
+/* fetch() refuses URLs with a user and password in them; the browser sends those by itself. */
+function withoutCredentials(base) {
+	const url = new URL(base);
+	url.username = url.password = '';
+	return url;
+}

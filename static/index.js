@@ -1,0 +1,144 @@
+/* The list of consoles, refreshed while the page is visible. Server text becomes text nodes only. */
+import { listConsoles } from './client.js';
+import { absence, kindWords, rightsWords, stateWords, viewersWords } from './words.js';
+
+const REFRESH = 5000;
+const SLOWEST = 30000;
+
+const base = new URL('.', location.href);
+const status = document.querySelector('#status');
+const table = document.querySelector('#consoles');
+const empty = document.querySelector('#empty');
+const failure = document.querySelector('#error');
+const filter = document.querySelector('#filter');
+const rows = new Map();         /* id -> row, kept so that a refresh does not take the focus away */
+
+let timer = null;
+let asking = false;
+let failures = 0;
+
+async function refresh() {
+	clearTimeout(timer);
+	if (asking || document.hidden)
+		return;
+	asking = true;
+	const abort = AbortSignal.timeout(15000);
+	try {
+		show(await listConsoles({ base, signal: abort }));
+		failures = 0;
+	} catch (error) {
+		failures++;
+		showError(error);
+	}
+	asking = false;
+	if (!document.hidden)
+		timer = setTimeout(refresh, Math.min(SLOWEST, REFRESH * 2 ** failures));
+}
+
+function show(consoles) {
+	const usable = consoles.filter((c) => typeof c?.id === 'string');
+	const ids = new Set(usable.map((c) => c.id));
+	for (const [id, row] of rows)
+		if (!ids.has(id)) {
+			row.remove();
+			rows.delete(id);
+		}
+	usable.sort((a, b) => nameOf(a).localeCompare(nameOf(b), undefined, { numeric: true })
+		|| a.id.localeCompare(b.id));
+	usable.forEach((entry, place) => showRow(entry, place));
+	failure.hidden = true;
+	empty.hidden = usable.length > 0;
+	table.hidden = usable.length === 0;
+	filter.parentElement.hidden = usable.length < 8;
+	applyFilter();
+}
+
+function showRow(entry, place) {
+	const body = table.tBodies[0];
+	const row = rows.get(entry.id) ?? newRow(entry.id);
+	const rights = Array.isArray(entry.rights) ? entry.rights : [];
+	const [name, kind, state, viewers, may] = row.cells;
+	showName(name, entry, rights);
+	setText(kind, kindWords(entry.kind, entry.id));
+	setText(state.firstChild, stateWords(entry.state));
+	state.firstChild.className = `state ${entry.state === 'up' ? 'good' : 'other'}`;
+	state.title = absence(entry.state, nameOf(entry), entry.holder)?.text ?? '';
+	setText(viewers, viewersWords(Number(entry.viewers) || 0));
+	setText(may, rightsWords(rights));
+	if (body.rows[place] !== row)
+		body.insertBefore(row, body.rows[place] ?? null);
+}
+
+function newRow(id) {
+	const row = document.createElement('tr');
+	const heading = document.createElement('th');
+	heading.scope = 'row';
+	heading.append(document.createElement('a'));
+	row.append(heading);
+	for (let i = 0; i < 4; i++)
+		row.append(document.createElement('td'));
+	row.cells[2].append(document.createElement('span'));
+	rows.set(id, row);
+	return row;
+}
+
+/* A link where there is something to open; a console that may only be listed stays plain text. */
+function showName(cell, entry, rights) {
+	const link = cell.firstChild;
+	setText(link, nameOf(entry));
+	if (!rights.includes('watch') && !rights.includes('type')) {
+		link.removeAttribute('href');
+		return;
+	}
+	const query = new URLSearchParams({ console: entry.id });
+	if (!rights.includes('type'))
+		query.set('mode', 'watch');
+	const href = `console.html?${query}`;
+	if (link.getAttribute('href') !== href)
+		link.setAttribute('href', href);
+}
+
+function nameOf(entry) {
+	return typeof entry.name === 'string' && entry.name !== '' ? entry.name : entry.id;
+}
+
+/* Unchanged text is left alone, so that a selection and a screen reader's place survive. */
+function setText(node, text) {
+	if (node.textContent !== text)
+		node.textContent = text;
+}
+
+function applyFilter() {
+	const wanted = filter.value.trim().toLowerCase();
+	let visible = 0;
+	for (const row of rows.values()) {
+		row.hidden = wanted !== '' && !row.cells[0].textContent.toLowerCase().includes(wanted);
+		visible += row.hidden ? 0 : 1;
+	}
+	const all = rows.size === 1 ? '1 console' : `${rows.size} consoles`;
+	setText(status, visible === rows.size ? all : `${visible} of ${all}`);
+}
+
+function showError(error) {
+	const login = error.status === 401;
+	const title = login ? 'Log in again'
+		: error.status === 0 ? 'The server cannot be reached' : 'The list could not be fetched';
+	setText(failure.querySelector('h2'), title);
+	setText(failure.querySelector('p'), login ? 'The server does not know who you are. Reload the page and log in.'
+		: error.status === 0 ? 'Check the network. The page tries again by itself; what you see may be old.'
+			: error.message);
+	failure.hidden = false;
+	empty.hidden = true;
+	setText(status, 'Not up to date');
+}
+
+failure.querySelector('button').addEventListener('click', () => {
+	if (failure.querySelector('h2').textContent === 'Log in again')
+		location.reload();
+	else
+		refresh();
+});
+filter.addEventListener('input', applyFilter);
+document.addEventListener('visibilitychange', refresh);
+addEventListener('online', refresh);
+refresh();

@@ -1,0 +1,226 @@
+/*
+ * One terminal on the page: xterm.js with what a hostile guest could make of it taken out.
+ *
+ * A guest's output may ask the terminal questions (who are you, where is the cursor, which colour is 4),
+ * and xterm.js answers through the same event that carries the keys. Answered here, every open page would
+ * type the answer into the guest, watchers too, and a file shown with `cat` could type. So: (1) no question
+ * reaches xterm.js' own handlers, and (2) only data that it marks as the user's leaves this module.
+ */
+import { Terminal } from './vendor/xterm.mjs';
+import { FitAddon } from './vendor/addon-fit.mjs';
+
+const MIN_FONT = 6;
+const MAX_FONT = 40;
+
+const THEMES = {
+	dark: {
+		background: '#101418', foreground: '#d8dee4', cursor: '#d8dee4', cursorAccent: '#101418',
+		selectionBackground: '#3d5a80',
+		black: '#22282e', red: '#f0716b', green: '#7ccf83', yellow: '#e0c15f',
+		blue: '#6fa8f0', magenta: '#d08be0', cyan: '#60c8cc', white: '#d8dee4',
+		brightBlack: '#7b8794', brightRed: '#ff938d', brightGreen: '#9be3a1', brightYellow: '#f2d98a',
+		brightBlue: '#94c1ff', brightMagenta: '#e4aef0', brightCyan: '#8ce0e3', brightWhite: '#ffffff',
+	},
+	light: {
+		background: '#fdfdfb', foreground: '#1d232a', cursor: '#1d232a', cursorAccent: '#fdfdfb',
+		selectionBackground: '#b6d0f2',
+		black: '#1d232a', red: '#b3261e', green: '#1c6b28', yellow: '#7a5900',
+		blue: '#1a56b0', magenta: '#8a2d9c', cyan: '#0a6670', white: '#5b6570',
+		brightBlack: '#4b545e', brightRed: '#c7372f', brightGreen: '#2a7d36', brightYellow: '#8a6600',
+		brightBlue: '#2767c8', brightMagenta: '#9c40ae', brightCyan: '#14757f', brightWhite: '#3a434c',
+	},
+};
+
+/* CSI sequences that ask something (or, `t`, ask the window something). */
+const QUERIES = [
+	{ final: 'c' }, { prefix: '>', final: 'c' }, { prefix: '=', final: 'c' },   /* DA1, DA2, DA3 */
+	{ final: 'n' }, { prefix: '?', final: 'n' },                                /* DSR, CPR */
+	{ intermediates: '$', final: 'p' }, { prefix: '?', intermediates: '$', final: 'p' },   /* DECRQM */
+	{ final: 't' }, { prefix: '>', final: 'q' }, { prefix: '?', final: 'u' },   /* window, XTVERSION, kitty */
+	{ final: 'x' }, { intermediates: '*', final: 'y' }, { prefix: '?', final: 'S' },   /* DECREQTPARM, DECRQCRA, XTSMGRAPHICS */
+	{ intermediates: '&', final: 'u' }, { intermediates: '$', final: 'w' },     /* DECRQUPSS, DECRQPSR */
+];
+
+/* Operating system commands that set a colour, or ask for it with a `?`. */
+const COLOURS = [4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19];
+
+export class ConsoleTerminal {
+	#host; #term; #fit; #queued = 0;
+	#grid = { rows: 24, cols: 80 };
+	#byUser = false;
+
+	/* onInput(string | Uint8Array): what the user typed, pasted or did with the mouse. onLeave(): the exit key. */
+	constructor(host, { onInput, onLeave }) {
+		this.#host = host;
+		this.#term = new Terminal({
+			rows: 24, cols: 80, scrollback: 5000, cursorBlink: false, fontSize: 14,
+			fontFamily: '"DejaVu Sans Mono", "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace',
+			altClickMovesCursor: false, minimumContrastRatio: 3, drawBoldTextInBrightColors: false,
+		});
+		this.#fit = new FitAddon();
+		this.#term.loadAddon(this.#fit);
+		this.#swallowQueries();
+		this.#followTheme();
+		this.#passInput(onInput);
+		this.#bindKeys(onLeave);
+		this.#term.open(host);
+		this.#term.textarea.setAttribute('aria-label',
+			'Terminal. Control Shift F6 leaves the terminal.');
+		host.addEventListener('paste', (event) => this.#paste(event), true);
+		new ResizeObserver(() => this.fit()).observe(host);
+	}
+
+	/* Bytes given to write() and not drawn yet. */
+	get backlog() {
+		return this.#queued;
+	}
+
+	get raw() {
+		return this.#term;
+	}
+
+	/* Calls done() when the bytes are on the screen. */
+	write(bytes, done) {
+		this.#queued += bytes.length;
+		this.#term.write(bytes, () => {
+			this.#queued -= bytes.length;
+			done?.();
+		});
+	}
+
+	/*
+	 * Starts from a reset terminal. The reset goes through the stream, so that what was written before is not
+	 * drawn after it; CAN ends a sequence that the former bytes left open.
+	 */
+	redraw(bytes, done) {
+		const reset = new Uint8Array([0x18, 0x1b, 0x63]);
+		this.write(reset);
+		this.write(bytes, done);
+	}
+
+	/* The grid is the console's; the font is what fits it into the window. */
+	setGrid({ rows, cols }) {
+		const fine = (n, min, max) => Number.isInteger(n) && n >= min && n <= max;
+		if (!fine(rows, 1, 200) || !fine(cols, 2, 400))
+			return;
+		this.#grid = { rows, cols };
+		this.#term.resize(cols, rows);
+		this.fit();
+	}
+
+	/* The largest font, in half pixels, with which the whole grid is visible. */
+	fit() {
+		let low = MIN_FONT * 2;
+		let high = MAX_FONT * 2;
+		while (low < high) {
+			const middle = Math.ceil((low + high) / 2);
+			if (this.#fits(middle / 2))
+				low = middle;
+			else
+				high = middle - 1;
+		}
+		this.#term.options.fontSize = low / 2;
+	}
+
+	#fits(size) {
+		this.#term.options.fontSize = size;
+		const room = this.#fit.proposeDimensions();
+		return room !== undefined && room.cols >= this.#grid.cols && room.rows >= this.#grid.rows;
+	}
+
+	focus() {
+		this.#term.focus();
+	}
+
+	setScreenReader(on) {
+		this.#term.options.screenReaderMode = on;
+	}
+
+	/* All text with the lines above the screen, without trailing blanks. */
+	text() {
+		const buffer = this.#term.buffer.active;
+		const lines = [];
+		for (let y = 0; y < buffer.length; y++) {
+			const line = buffer.getLine(y);
+			const text = line.translateToString(true);
+			if (line.isWrapped && lines.length)
+				lines[lines.length - 1] += text;
+			else
+				lines.push(text);
+		}
+		return lines.join('\n').trimEnd();
+	}
+
+	/* Nothing but blanks, scrollback included. Looks from the end, where text is if there is any. */
+	blank() {
+		const buffer = this.#term.buffer.active;
+		for (let y = buffer.length - 1; y >= 0; y--)
+			if (buffer.getLine(y).translateToString(true) !== '')
+				return false;
+		return true;
+	}
+
+	#swallowQueries() {
+		const parser = this.#term.parser;
+		for (const id of QUERIES)
+			parser.registerCsiHandler(id, () => true);
+		parser.registerDcsHandler({ intermediates: '$', final: 'q' }, () => true);      /* DECRQSS */
+		parser.registerDcsHandler({ intermediates: '+', final: 'q' }, () => true);      /* XTGETTCAP */
+		for (const number of COLOURS)
+			parser.registerOscHandler(number, (data) => data.includes('?'));
+		parser.registerOscHandler(52, () => true);      /* the clipboard is not the guest's */
+		parser.registerOscHandler(8, () => true);       /* nor are links: the text says where it leads */
+		parser.registerEscHandler({ final: 'Z' }, () => true);                          /* DECID */
+	}
+
+	/* xterm.js says "this is the user's" just before the data; nothing else is marked so. */
+	#passInput(onInput) {
+		const core = this.#term._core?.coreService;
+		if (typeof core?.onUserInput !== 'function')
+			throw new Error('This version of xterm.js does not tell keys from its own replies.');
+		core.onUserInput(() => { this.#byUser = true; });
+		this.#term.onData((data) => {
+			const byUser = this.#byUser;
+			this.#byUser = false;
+			if (byUser)
+				onInput(data);
+		});
+		/* Old mouse reports, which are not text; the only source is the mouse. */
+		this.#term.onBinary((data) => onInput(Uint8Array.from(data, (c) => c.charCodeAt(0))));
+	}
+
+	#bindKeys(onLeave) {
+		this.#term.attachCustomKeyEventHandler((event) => {
+			if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey)
+				return true;
+			if (event.key === 'F6') {
+				event.preventDefault();
+				if (event.type === 'keydown')
+					onLeave();
+				return false;
+			}
+			if (event.code === 'KeyC' && this.#term.hasSelection()) {
+				event.preventDefault();
+				if (event.type === 'keydown')
+					navigator.clipboard?.writeText(this.#term.getSelection()).catch(() => {});
+				return false;
+			}
+			return true;
+		});
+	}
+
+	/* A copied page must not bring escape sequences: one of them would end a bracketed paste early. */
+	#paste(event) {
+		event.preventDefault();
+		event.stopPropagation();
+		const text = event.clipboardData?.getData('text/plain') ?? '';
+		this.#term.paste(text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g, ''));
+	}
+
+	#followTheme() {
+		const light = matchMedia('(prefers-color-scheme: light)');
+		const apply = () => { this.#term.options.theme = light.matches ? THEMES.light : THEMES.dark; };
+		light.addEventListener('change', apply);
+		apply();
+	}
+}

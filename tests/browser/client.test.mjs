@@ -1,0 +1,688 @@
+/* client.js against a scripted server: every promise about order, loss and repetition, without a browser. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConsoleClient, FrameParser, RequestError, listConsoles } from '../../static/client.js';
+import { FakeServer, FakeTimers, FRAMES, bytes, echo, event, frame, frames, join, json, nothing, output, problem,
+	settle, snapshot, text, typed } from './fake_fetch.mjs';
+
+const BASE = 'https://dom0.example/xenterm/';
+const POLL = 'GET output';
+const INPUT = 'POST input';
+
+/* A client with everything it says written down. */
+function make(options = {}) {
+	const server = new FakeServer();
+	const timers = new FakeTimers();
+	const client = new ConsoleClient({
+		base: BASE, console: 'web1', mode: 'type', fetch: server.fetch, timers, online: () => true, ...options,
+	});
+	const seen = { screen: '', connection: [], notices: [], events: [], sessions: [] };
+	client.addEventListener('snapshot', (e) => { seen.screen = `[${text(e.detail.data)}]`; });
+	client.addEventListener('output', (e) => { seen.screen += text(e.detail.data); });
+	client.addEventListener('connection', (e) => seen.connection.push(e.detail));
+	client.addEventListener('notice', (e) => seen.notices.push(e.detail));
+	client.addEventListener('session', (e) => seen.sessions.push(e.detail));
+	for (const type of ['state', 'viewers', 'size'])
+		client.addEventListener(type, (e) => seen.events.push(e.detail));
+	return { server, timers, client, seen };
+}
+
+function session(token = 'a'.repeat(64), more = {}) {
+	return json(201, { token, session: '1', console: 'u/pv0', name: 'web1', mode: 'type',
+		size: { rows: 24, cols: 80 }, from: '1.100.1', expires: 9, ...more });
+}
+
+/* Up to the parked poll, with the screen `[A]` that ends at offset 100. */
+async function live(options) {
+	const all = make(options);
+	all.client.start();
+	(await all.server.next('POST sessions')).answer(session());
+	const first = await all.server.next(POLL);
+	assert.equal(first.query.get('from'), null);
+	first.answer(frames('1.100.1', event({ type: 'state', state: 'up' }), snapshot(100, 'A')));
+	await all.server.next(POLL);
+	return all;
+}
+
+const states = (seen) => seen.connection.map((c) => c.state);
+
+/* ---- frames ---- */
+
+test('frames are found however the body is cut', () => {
+	const body = join(event({ type: 'state' }), frame('?', bytes('skipped')), output(7, 'hello'), frame('o', bytes('')));
+	for (let cut = 0; cut <= body.length; cut++) {
+		const parser = new FrameParser();
+		const found = [...parser.push(body.slice(0, cut)), ...parser.push(body.slice(cut))];
+		parser.end();
+		assert.deepEqual(found.map((f) => f.type), ['j', '?', 'o', 'o']);
+		assert.equal(text(found[2].payload.subarray(8)), 'hello');
+	}
+	const parser = new FrameParser();
+	const found = [...body].flatMap((byte) => parser.push(Uint8Array.of(byte)));
+	assert.equal(found.length, 4);
+});
+
+test('a body that ends inside a frame, or names an absurd length, is an error', () => {
+	const whole = output(7, 'hello');
+	for (let cut = 1; cut < whole.length; cut++) {
+		const parser = new FrameParser();
+		assert.deepEqual(parser.push(whole.slice(0, cut)), []);
+		assert.throws(() => parser.end(), RequestError);
+	}
+	assert.throws(() => new FrameParser().push(Uint8Array.of(0x6f, 0xff, 0xff, 0xff, 0xff)), RequestError);
+});
+
+/* ---- output ---- */
+
+test('a session, a snapshot, then polls from Xenterm-Next with the token in its header', async () => {
+	const { server, client, seen } = await live();
+	const poll = await server.next(POLL);
+	assert.equal(poll.query.get('from'), '1.100.1');
+	assert.equal(poll.query.get('wait'), '25');
+	assert.equal(poll.headers['Xenterm-Token'], 'a'.repeat(64));
+	assert.deepEqual(states(seen), ['connecting', 'live']);
+	assert.equal(seen.sessions[0].name, 'web1');
+	assert.equal('token' in seen.sessions[0], false);
+	poll.answer(frames('1.105.1', output(105, 'hello')));
+	assert.equal((await server.next(POLL)).query.get('from'), '1.105.1');
+	assert.equal(seen.screen, '[A]hello');
+	client.close();
+});
+
+test('what was delivered is not delivered again, overlaps are cut, unknown frames are skipped', async () => {
+	const { server, client, seen } = await live();
+	(await server.next(POLL)).answer(frames('1.103.1', output(103, 'abc')));
+	(await server.next(POLL)).answer(frames('1.105.1', output(103, 'abc'), frame('z', bytes('?')), output(105, 'bcde')));
+	await server.next(POLL);
+	assert.equal(seen.screen, '[A]abcde');
+	client.close();
+});
+
+test('a truncated answer is asked for again, and nothing comes twice', async () => {
+	const { server, timers, client, seen } = await live();
+	const body = join(output(103, 'abc'), output(106, 'def'));
+	(await server.next(POLL)).answer(frames('1.106.1', body.slice(0, body.length - 2)));
+	await settle();
+	assert.equal(client.connection, 'retrying');
+	await timers.advance(1000);
+	const poll = await server.next(POLL);
+	assert.equal(poll.query.get('from'), '1.100.1');
+	assert.equal(poll.query.get('wait'), '0');
+	poll.answer(frames('1.106.1', body));
+	await server.next(POLL);
+	assert.equal(seen.screen, '[A]abcdef');
+	assert.equal(client.connection, 'live');
+	client.close();
+});
+
+test('a gap in a poll is not papered over: the screen is fetched again', async () => {
+	const { server, timers, client, seen } = await live();
+	(await server.next(POLL)).answer(frames('1.120.1', output(120, 'late')));
+	await settle();
+	assert.equal(seen.screen, '[A]');
+	await timers.advance(1000);
+	const poll = await server.next(POLL);
+	assert.equal(poll.query.get('from'), null);
+	poll.answer(frames('1.120.1', snapshot(120, 'B')));
+	await server.next(POLL);
+	assert.equal(seen.screen, '[B]');
+	client.close();
+});
+
+test('offsets of another run count from its snapshot', async () => {
+	const { server, client, seen } = await live();
+	(await server.next(POLL)).answer(frames('2.7.1', snapshot(5, 'new'), output(7, 'xy')));
+	assert.equal((await server.next(POLL)).query.get('from'), '2.7.1');
+	assert.equal(seen.screen, '[new]xy');
+	client.close();
+});
+
+test('an offset that cannot be is an error, not a crash', async () => {
+	for (const bad of [frame('o', bytes('1234567')), frame('o', new Uint8Array(8).fill(255)), output(1, 'abc')]) {
+		const { server, client, seen } = await live();
+		(await server.next(POLL)).answer(frames('1.101.1', bad));
+		await settle();
+		assert.equal(client.connection, 'retrying');
+		assert.equal(seen.screen, '[A]');
+		client.close();
+	}
+});
+
+test('an answer of another kind (a proxy\'s page) is not output', async () => {
+	const { server, client } = await live();
+	(await server.next(POLL)).answer(new Response('<html>', { status: 200, headers: { 'Content-Type': 'text/html' } }));
+	await settle();
+	assert.equal(client.connection, 'retrying');
+	client.close();
+});
+
+test('empty answers that come at once are not asked for in a tight loop', async () => {
+	const { server, timers, client } = await live();
+	(await server.next(POLL)).answer(nothing());
+	await settle();
+	assert.equal(server.has(POLL), false);
+	await timers.advance(700);
+	assert.equal(server.has(POLL), true);
+	client.close();
+});
+
+test('pause() holds the next poll back until resume()', async () => {
+	const { server, client } = await live();
+	client.pause();
+	(await server.next(POLL)).answer(frames('1.101.1', output(101, 'x')));
+	await settle();
+	assert.equal(server.has(POLL), false);
+	client.resume();
+	await server.next(POLL);
+	client.close();
+});
+
+/* ---- echo beside polls ---- */
+
+test('the echo comes in the input\'s answer, and the poll that carries it too adds nothing', async () => {
+	const { server, client, seen } = await live();
+	client.send('l');
+	const input = await server.next(INPUT);
+	assert.equal(input.query.get('seq'), '1');
+	assert.equal(input.query.get('from'), '1.100.1');
+	assert.ok(Number(input.query.get('echo')) > 0);
+	input.answer(echo(1, '1.101.1', output(101, 'l')));
+	await settle();
+	assert.equal(seen.screen, '[A]l');
+	client.send('s');
+	assert.equal((await server.next(INPUT)).query.get('from'), '1.101.1');
+	(await server.next(POLL)).answer(frames('1.102.1', output(102, 'ls')));
+	await settle();
+	assert.equal(seen.screen, '[A]ls');
+	(await server.next(INPUT)).answer(echo(2, '1.102.1', output(102, 's')));
+	await settle();
+	assert.equal(seen.screen, '[A]ls');
+	client.close();
+});
+
+test('an echo that a poll has overtaken brings neither bytes nor an old position', async () => {
+	const { server, client, seen } = await live();
+	client.send('l');
+	const input = await server.next(INPUT);
+	(await server.next(POLL)).answer(frames('1.110.4', output(110, '0123456789')));
+	await settle();
+	input.answer(echo(1, '1.104.2', event({ type: 'state', state: 'waiting' }), output(104, '0123')));
+	await settle();
+	assert.equal(seen.screen, '[A]0123456789');
+	assert.deepEqual(seen.events.map((e) => e.state), ['up']);      /* an echo's events would be old ones */
+	client.send('x');
+	assert.equal((await server.next(INPUT)).query.get('from'), '1.110.4');
+	client.close();
+});
+
+test('an echo with bytes missing before it is dropped and the poll asked again', async () => {
+	const { server, client, seen } = await live();
+	const parked = await server.next(POLL);
+	client.send('l');
+	(await server.next(INPUT)).answer(echo(1, '1.112.1', output(112, 'l')));
+	await settle();
+	assert.equal(seen.screen, '[A]');
+	assert.equal(parked.aborted, true);
+	const poll = await server.next(POLL);
+	assert.equal(poll.query.get('from'), '1.100.1');
+	poll.answer(frames('1.112.1', output(112, '0123456789 l')));
+	await settle();
+	assert.equal(seen.screen, '[A]0123456789 l');
+	assert.equal(client.connection, 'live');
+	client.close();
+});
+
+test('an echo from before a snapshot is not mixed into the new history', async () => {
+	const { server, client, seen } = await live();
+	client.send('l');
+	const input = await server.next(INPUT);
+	(await server.next(POLL)).answer(frames('2.100.1', snapshot(100, 'new')));
+	await settle();
+	input.answer(echo(1, '1.103.1', output(103, 'old')));
+	await settle();
+	assert.equal(seen.screen, '[new]');
+	client.close();
+});
+
+test('an echo cut short still acknowledges: the bytes are not sent again', async () => {
+	const { server, client, seen } = await live();
+	client.send('l');
+	const body = output(101, 'l');
+	(await server.next(INPUT)).answer(echo(1, '1.101.1', body.slice(0, 9)));
+	await settle();
+	assert.equal(client.pending, 0);
+	assert.equal(server.has(INPUT), false);
+	(await server.next(POLL)).answer(frames('1.101.1', body));
+	await settle();
+	assert.equal(seen.screen, '[A]l');
+	client.close();
+});
+
+/* ---- input ---- */
+
+test('one request at a time, what is typed meanwhile goes together', async () => {
+	const { server, client } = await live();
+	for (const key of 'abc')
+		client.send(key);
+	const first = await server.next(INPUT);
+	assert.equal(text(first.body), 'a');
+	assert.equal(server.open.filter((r) => r.what === INPUT).length, 1);
+	first.answer(typed(1));
+	await settle();
+	const second = await server.next(INPUT);
+	assert.equal(text(second.body), 'bc');
+	assert.equal(second.query.get('seq'), '2');
+	client.close();
+});
+
+test('what is typed before the first screen waits for it', async () => {
+	const { server, client } = make();
+	client.start();
+	client.send('é');
+	(await server.next('POST sessions')).answer(session());
+	const poll = await server.next(POLL);
+	assert.equal(server.has(INPUT), false);
+	poll.answer(frames('1.100.1', snapshot(100, 'A')));
+	assert.equal(text((await server.next(INPUT)).body), 'é');
+	client.close();
+});
+
+test('a large paste goes in requests of at most 16,384 bytes, whole and in order', async () => {
+	const { server, client } = await live();
+	const paste = Uint8Array.from({ length: 40000 }, (_, i) => i % 251);
+	assert.equal(client.send(paste), true);
+	const got = [];
+	for (let seq = 1; seq <= 3; seq++) {
+		const input = await server.next(INPUT);
+		assert.ok(input.body.length <= 16384);
+		got.push(input.body);
+		input.answer(typed(seq));
+		await settle();
+	}
+	assert.deepEqual(join(...got), paste);
+	assert.equal(server.has(INPUT), false);
+	client.close();
+});
+
+test('the local queue is bounded: all of a piece or nothing, with a notice', async () => {
+	const { client, seen } = await live({ maxQueue: 100 });
+	assert.equal(client.send('x'.repeat(60)), true);
+	assert.equal(client.send('y'.repeat(41)), false);
+	assert.equal(client.pending, 60);
+	assert.equal(seen.notices[0].code, 'queue-full');
+	assert.match(seen.notices[0].detail, /41 bytes were not sent/);
+	assert.equal(client.send('z'.repeat(40)), true);
+	client.close();
+});
+
+test('a lost answer: the same number and the same bytes go again, so the guest gets them once', async () => {
+	const { server, timers, client } = await live();
+	const guest = new Map();
+	const worker = (request) => guest.has(request.query.get('seq'))
+		|| guest.set(request.query.get('seq'), text(request.body));
+	client.send('rm x\r');
+	const lost = await server.next(INPUT);
+	worker(lost);
+	lost.fail();
+	await settle();
+	client.send('y');
+	await timers.advance(1000);
+	for (const failing of [problem(502, ''), problem(504, ''), problem(503, 'queue-full', {}, { 'Retry-After': '2' })]) {
+		const again = await server.next(INPUT);
+		assert.equal(again.query.get('seq'), '1');
+		assert.equal(text(again.body), 'rm x\r');
+		worker(again);
+		again.answer(failing);
+		await timers.advance(5000);
+	}
+	const last = await server.next(INPUT);
+	worker(last);
+	last.answer(json(200, { seq: 1, typed: false }));
+	await settle();
+	const next = await server.next(INPUT);
+	assert.equal(next.query.get('seq'), '2');
+	worker(next);
+	assert.deepEqual([...guest.values()], ['rm x\r', 'y']);
+	client.close();
+});
+
+test('the parked poll is asked again when an answer was lost, since it may hold back what that told', async () => {
+	const { server, client } = await live();
+	const parked = await server.next(POLL);
+	client.send('l');
+	(await server.next(INPUT)).fail();
+	await settle();
+	assert.equal(parked.aborted, true);
+	const poll = await server.next(POLL);
+	assert.equal(poll.query.get('from'), '1.100.1');
+	assert.equal(poll.query.get('wait'), '0');
+	client.close();
+});
+
+test('what is sent again asks for no echo; a poll brings the output', async () => {
+	const { server, timers, client } = await live();
+	client.send('l');
+	(await server.next(INPUT)).fail();
+	await settle();
+	(await server.next(POLL)).answer(nothing());
+	await timers.advance(1000);
+	const again = await server.next(INPUT);
+	assert.deepEqual([...again.query.keys()], ['seq']);
+	const parked = await server.next(POLL);
+	again.answer(typed(1));
+	await settle();
+	assert.equal(parked.aborted, true);
+	assert.equal((await server.next(POLL)).query.get('wait'), '0');
+	client.close();
+});
+
+test('an answer that does not acknowledge the number is not an acknowledgement', async () => {
+	const { server, timers, client } = await live();
+	client.send('l');
+	(await server.next(INPUT)).answer(new Response('<html>', { status: 200, headers: { 'Content-Type': 'text/html' } }));
+	await timers.advance(1000);
+	assert.equal((await server.next(INPUT)).query.get('seq'), '1');
+	client.close();
+});
+
+test('seq-gap: bytes that were surely not typed go again under the expected number', async () => {
+	const { server, client, seen } = await live();
+	client.send('l');
+	(await server.next(INPUT)).answer(problem(409, 'seq-gap', { expected: 7 }));
+	await settle();
+	const again = await server.next(INPUT);
+	assert.equal(again.query.get('seq'), '7');
+	assert.equal(text(again.body), 'l');
+	again.answer(typed(7));
+	await settle();
+	client.send('s');
+	assert.equal((await server.next(INPUT)).query.get('seq'), '8');
+	assert.deepEqual(seen.notices, []);
+	client.close();
+});
+
+test('seq-gap after a lost answer: not sent again, the viewer is told', async () => {
+	const { server, timers, client, seen } = await live();
+	client.send('l');
+	(await server.next(INPUT)).fail();
+	await timers.advance(1000);
+	(await server.next(INPUT)).answer(problem(409, 'seq-gap', { expected: 3 }));
+	await settle();
+	assert.equal(server.has(INPUT), false);
+	assert.match(seen.notices[0].detail, /1 byte may not have been typed/);
+	client.send('s');
+	assert.equal((await server.next(INPUT)).query.get('seq'), '3');
+	client.close();
+});
+
+test('not-up: what was typed is dropped with a notice and not kept for the next boot', async () => {
+	const { server, client, seen } = await live();
+	client.send('a');
+	client.send('bc');
+	(await server.next(INPUT)).answer(problem(409, 'not-up'));
+	await settle();
+	assert.equal(client.pending, 0);
+	assert.match(seen.notices[0].detail, /2 bytes that waited were not sent.*1 byte were not typed/);
+	client.close();
+});
+
+test('input that could not be sent for two minutes is given up, aloud', async () => {
+	const { server, timers, client, seen } = await live();
+	client.send('a');
+	for (let i = 0; i < 20 && client.pending; i++) {
+		(await server.next(INPUT)).answer(problem(503, 'queue-full', {}, { 'Retry-After': '20' }));
+		await settle();
+		while (client.pending && !server.has(INPUT))
+			await timers.advance(1000);
+	}
+	assert.equal(client.pending, 0);
+	assert.equal(seen.notices[0].code, 'too-old');
+	client.close();
+});
+
+test('a watcher\'s keys go nowhere and say so; so do those of one who may not type any more', async () => {
+	const watcher = make({ mode: 'watch' });
+	watcher.client.start();
+	(await watcher.server.next('POST sessions')).answer(session(undefined, { mode: 'watch' }));
+	(await watcher.server.next(POLL)).answer(frames('1.100.1', snapshot(100, 'A')));
+	await settle();
+	assert.equal(watcher.client.send('x'), false);
+	assert.equal(watcher.seen.notices[0].code, 'read-only');
+	assert.equal(watcher.server.has(INPUT), false);
+	watcher.client.close();
+
+	const { server, client, seen } = await live();
+	client.send('x');
+	(await server.next(INPUT)).answer(problem(403, 'read-only'));
+	await settle();
+	assert.equal(client.mode, 'watch');
+	assert.equal(seen.notices[0].code, 'read-only');
+	assert.equal(client.connection, 'live');
+	client.close();
+});
+
+/* ---- failures ---- */
+
+test('back-off grows from half a second to 30 and stays there, and success ends it', async () => {
+	const { server, timers, client, seen } = await live();
+	const waits = [];
+	for (let i = 0; i < 10; i++) {
+		(await server.next(POLL)).fail();
+		await settle();
+		const began = timers.now();
+		while (!server.has(POLL))
+			await timers.advance(100);
+		waits.push((timers.now() - began) / 1000);
+	}
+	assert.deepEqual(waits.map((w) => Math.round(w * 2) / 2), [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30]);
+	assert.ok(seen.connection.filter((c) => c.state === 'retrying').every((c) => c.detail !== ''));
+	(await server.next(POLL)).answer(nothing());
+	await settle();
+	assert.equal(client.connection, 'live');
+	(await server.next(POLL)).fail();
+	await timers.advance(600);
+	assert.equal(server.has(POLL), true);
+	client.close();
+});
+
+test('jitter keeps within a quarter, and within 0.5 to 30 seconds', async () => {
+	for (const random of [0, 0.999]) {
+		const timers = new FakeTimers();
+		timers.random = () => random;
+		const { server, client, seen } = make({ timers });
+		client.start();
+		for (let i = 0; i < 9; i++) {
+			(await server.next('POST sessions')).fail();
+			await settle();
+			const { seconds } = seen.connection.at(-1);
+			assert.ok(seconds >= 0.5 && seconds <= 30, `${seconds}`);
+			while (!server.has('POST sessions'))
+				await timers.advance(100);
+		}
+		client.close();
+	}
+});
+
+test('503 with Retry-After: not earlier, not even when woken', async () => {
+	const { server, timers, client, seen } = await live();
+	(await server.next(POLL)).answer(problem(503, 'overload', {}, { 'Retry-After': '12' }));
+	await settle();
+	assert.deepEqual(seen.connection.at(-1), { state: 'retrying', seconds: 12, detail: 'Because of overload.' });
+	client.wake();
+	await timers.advance(11900);
+	assert.equal(server.has(POLL), false);
+	await timers.advance(200);
+	assert.equal(server.has(POLL), true);
+	client.close();
+});
+
+test('wake() ends the waiting after a network error; without a network the state says offline', async () => {
+	let online = false;
+	const { server, client } = await live({ online: () => online });
+	(await server.next(POLL)).fail();
+	await settle();
+	assert.equal(client.connection, 'offline');
+	online = true;
+	client.wake();
+	(await server.next(POLL)).answer(nothing());
+	await settle();
+	assert.equal(client.connection, 'live');
+	client.close();
+});
+
+test('504 shortens the next polls', async () => {
+	const { server, timers, client } = await live();
+	(await server.next(POLL)).answer(problem(504, ''));
+	await timers.advance(1000);
+	(await server.next(POLL)).answer(nothing());
+	assert.equal((await server.next(POLL)).query.get('wait'), '12');
+	client.close();
+});
+
+test('a poll without an answer is given up after its wait and a margin', async () => {
+	const { server, timers, client } = await live();
+	const poll = await server.next(POLL);
+	await timers.advance(41000);
+	assert.equal(poll.aborted, true);
+	client.close();
+});
+
+test('unknown-token: a new session by itself, from where the old one was; the keys go there once', async () => {
+	const { server, timers, client, seen } = await live();
+	client.send('later');
+	(await server.next(INPUT)).answer(problem(502, 'no-worker'));
+	await timers.advance(1000);
+	(await server.next(INPUT)).answer(problem(401, 'unknown-token'));
+	await settle();
+	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	(await server.next('POST sessions')).answer(session('b'.repeat(64)));
+	const poll = await server.next(POLL);
+	assert.equal(poll.query.get('from'), '1.100.1');
+	assert.equal(poll.headers['Xenterm-Token'], 'b'.repeat(64));
+	poll.answer(nothing());
+	const input = await server.next(INPUT);
+	assert.equal(input.headers['Xenterm-Token'], 'b'.repeat(64));
+	assert.equal(input.query.get('seq'), '1');
+	assert.equal(text(input.body), 'later');
+	assert.deepEqual(seen.notices, []);
+	client.close();
+});
+
+test('unknown-token with bytes in flight whose fate is unknown: told, never sent again', async () => {
+	const { server, timers, client, seen } = await live();
+	client.send('danger');
+	(await server.next(INPUT)).fail();
+	await settle();
+	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	(await server.next('POST sessions')).answer(session('b'.repeat(64)));
+	(await server.next(POLL)).answer(nothing());
+	await timers.advance(2000);
+	assert.match(seen.notices[0].detail, /6 bytes may not have been typed/);
+	assert.equal(server.has(INPUT), false);
+	client.send('next');
+	const input = await server.next(INPUT);
+	assert.equal(text(input.body), 'next');
+	assert.equal(input.query.get('seq'), '1');
+	client.close();
+});
+
+test('a session that ended while an echo was waited for: the keys may have been typed, so they are not sent again', async () => {
+	const { server, client, seen } = await live();
+	client.send('rm');
+	client.send(' x');
+	(await server.next(INPUT)).answer(problem(401, 'unknown-token'));
+	await settle();
+	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	(await server.next('POST sessions')).answer(session('b'.repeat(64)));
+	(await server.next(POLL)).answer(nothing());
+	await settle();
+	assert.match(seen.notices[0].detail, /2 bytes that waited were not sent\. 2 bytes may not have been typed/);
+	assert.equal(server.has(INPUT), false);
+	client.close();
+});
+
+test('a new session that is unknown at once is not replaced for ever', async () => {
+	const { server, timers, client, seen } = await live();
+	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	(await server.next('POST sessions')).answer(session('b'.repeat(64)));
+	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	await settle();
+	assert.equal(seen.connection.at(-1).state, 'ended');
+	assert.equal(seen.connection.at(-1).reason, 'session');
+	assert.equal(server.open.length, 0);
+	assert.equal(timers.pending, 0);
+});
+
+test('no identity, or a redirect to a login page, ends with "log in again"', async () => {
+	for (const response of [problem(401, 'no-identity'), new Response(null, { status: 302, headers: { Location: '/login' } })]) {
+		const { server, timers, client, seen } = await live();
+		(await server.next(POLL)).answer(response);
+		await settle();
+		const last = seen.connection.at(-1);
+		assert.equal(last.reason, 'login');
+		assert.match(last.detail, /Log in again/);
+		assert.equal(client.send('x'), false);
+		assert.equal(timers.pending, 0);
+	}
+});
+
+test('403 and 404 are final, with the server\'s sentence', async () => {
+	for (const [status, code] of [[403, 'not-allowed'], [404, 'no-such-console']]) {
+		const { server, timers, client, seen } = make();
+		client.start();
+		(await server.next('POST sessions')).answer(problem(status, code));
+		await settle();
+		assert.deepEqual(seen.connection.at(-1),
+			{ state: 'ended', reason: 'refused', detail: `Because of ${code}.`, status, code });
+		assert.equal(timers.pending, 0);
+	}
+});
+
+test('too many sessions is not final', async () => {
+	const { server, timers, client } = make();
+	client.start();
+	(await server.next('POST sessions')).answer(problem(429, 'too-many-sessions'));
+	await timers.advance(1000);
+	await server.next('POST sessions');
+	client.close();
+});
+
+test('close() ends the session and leaves neither timers, requests nor events', async () => {
+	const { server, timers, client, seen } = await live();
+	client.send('a');
+	await server.next(INPUT);
+	const before = JSON.stringify(seen);
+	client.close();
+	client.close();
+	await settle();
+	assert.deepEqual(server.open.map((r) => r.what), ['DELETE sessions/current']);
+	assert.equal(server.open[0].options.keepalive, true);
+	assert.equal(server.open[0].headers['Xenterm-Token'], 'a'.repeat(64));
+	assert.equal(timers.pending, 0);
+	assert.equal(JSON.stringify(seen), before);
+	assert.equal(client.send('b'), false);
+
+	const waiting = await live();
+	(await waiting.server.next(POLL)).fail();
+	await settle();
+	waiting.client.close();
+	await settle();
+	assert.equal(waiting.timers.pending, 0);
+});
+
+/* ---- the list ---- */
+
+test('listConsoles() gives the list, or an error with a sentence', async () => {
+	const asked = [];
+	const list = await listConsoles({ base: 'https://u:p@dom0.example/xenterm/', fetch: async (url) => {
+		asked.push(String(url));
+		return json(200, { consoles: [{ id: 'u/pv0' }] });
+	} });
+	assert.deepEqual(list, [{ id: 'u/pv0' }]);
+	assert.deepEqual(asked, ['https://dom0.example/xenterm/api/v1/consoles']);
+	const failing = (response) => listConsoles({ base: BASE, fetch: async () => response });
+	await assert.rejects(failing(problem(401, 'no-identity')), { status: 401, code: 'no-identity' });
+	await assert.rejects(failing(json(200, {})), RequestError);
+	await assert.rejects(failing(new Response('x', { status: 500 })), /answered 500/);
+	await assert.rejects(listConsoles({ base: BASE, fetch: async () => { throw new TypeError('no'); } }), { status: 0 });
+});

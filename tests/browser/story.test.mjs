@@ -1,0 +1,224 @@
+/*
+ * The whole thing, from the browser to a guest: ./demo brings up Xen's own daemons, guests, the broker, the
+ * worker and nginx; Chromium does what a person does.
+ *
+ *   DEMO         the program to start, ../../demo unless set. Called with --dir TMP --port FREE --guests 2 it
+ *                prints `url: …`, `user: …`, `password: …`, `guests: …`, `worker-pid: N`, then `ready`; SIGINT ends it.
+ *   GUEST_USER   what to answer at `login:`, root unless set; GUEST_PASSWORD where the guest asks for one
+ */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch, openPage, screenText, waitForText } from './browser.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const program = process.env.DEMO ?? join(here, '../../demo');
+const guestUser = process.env.GUEST_USER ?? 'root';
+const START_LIMIT = 120000;
+
+if (!existsSync(program)) {
+	process.stdout.write(`skipped: there is no ${program}\n`);
+	process.exit(77);
+}
+
+const browser = await launch();
+let demo;
+let folder;
+let context;
+let page;
+
+before(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'xenterm-story-'));
+	demo = await startDemo(folder, await freePort());
+	context = await newContext();
+	page = await openPage(context);
+});
+
+after(async () => {
+	await browser.close();
+	if (demo)
+		await stopDemo(demo);
+	await rm(folder, { recursive: true, force: true });
+});
+
+function freePort() {
+	return new Promise((resolve, reject) => {
+		const server = createServer().on('error', reject);
+		server.listen(0, '127.0.0.1', () => {
+			const { port } = server.address();
+			server.close(() => resolve(port));
+		});
+	});
+}
+
+/* Resolves with what the demo has said about itself once it is ready. */
+function startDemo(dir, port) {
+	const child = spawn(program, ['--dir', dir, '--port', String(port), '--guests', '2'],
+		{ stdio: ['ignore', 'pipe', 'pipe'] });
+	const told = { child };
+	let errors = '';
+	child.stderr.on('data', (data) => { errors = (errors + data).slice(-8000); });
+	return new Promise((resolve, reject) => {
+		const fail = (why) => {
+			clearTimeout(timer);
+			reject(new Error(`the demo ${why}; its last messages:\n${errors}`));
+		};
+		const timer = setTimeout(() => {
+			child.kill('SIGINT');
+			fail('was not ready in time');
+		}, START_LIMIT);
+		child.on('error', (error) => fail(`did not start (${error.message})`));
+		child.on('exit', (status) => fail(`ended with status ${status}`));
+		createInterface({ input: child.stdout }).on('line', (line) => {
+			const [, key, value] = /^([a-z-]+): (.*)$/.exec(line) ?? [];
+			if (key)
+				told[key] = value;
+			if (line !== 'ready')
+				return;
+			clearTimeout(timer);
+			child.removeAllListeners('exit');
+			resolve(told);
+		});
+	});
+}
+
+function stopDemo({ child }) {
+	return new Promise((resolve) => {
+		if (child.exitCode !== null || child.signalCode !== null)
+			return resolve();
+		const timer = setTimeout(() => child.kill('SIGKILL'), 20000);
+		child.on('exit', () => { clearTimeout(timer); resolve(); });
+		child.kill('SIGINT');
+	});
+}
+
+function newContext() {
+	return browser.newContext({
+		ignoreHTTPSErrors: true, viewport: { width: 1100, height: 700 },
+		httpCredentials: { username: demo.user, password: demo.password },
+	});
+}
+
+const live = (which) => which.waitForFunction(() => window.xenterm?.connection === 'live', null, { timeout: 20000 });
+
+async function typeLine(which, text) {
+	await which.focus('#terminal textarea');
+	await which.keyboard.type(text);
+	await which.keyboard.press('Enter');
+}
+
+/* Types a command and waits for what it prints, which does not stand in the command. */
+async function calculate(which, a, b) {
+	await typeLine(which, `echo "<$((${a}*${b}))>"`);
+	await waitForText(which, new RegExp(`^<${a * b}>$`, 'm'));
+}
+
+/* Whether a process is there and is not a zombie that its parent has yet to reap. */
+function alive(pid) {
+	try {
+		return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+	} catch {
+		return false;
+	}
+}
+
+async function until(condition, what) {
+	for (let i = 0; i < 500; i++) {
+		if (condition())
+			return;
+		await new Promise((resolve) => setTimeout(resolve, 20));
+	}
+	assert.fail(`${what} did not happen`);
+}
+
+test('without a password there is nothing to see', async () => {
+	const stranger = await browser.newContext({ ignoreHTTPSErrors: true });
+	const pages = await stranger.request.get(demo.url);
+	assert.equal(pages.status(), 401);
+	const api = await stranger.request.get(new URL('api/v1/consoles', demo.url).href);
+	assert.equal(api.status(), 401);
+	assert.match(api.headers()['content-type'], /^application\/problem\+json/);
+	assert.match((await api.json()).detail, /Log in/);
+	await stranger.close();
+});
+
+test('the list shows the guests; a choice opens the console as it is now', async () => {
+	const guests = demo.guests.split(' ');
+	await page.goto(demo.url);
+	for (const guest of guests)
+		await page.waitForSelector(`tbody a:text-is("${guest}")`);
+	await page.click(`tbody a:text-is("${guests[0]}")`);
+	await live(page);
+	await waitForText(page, /login:/);
+	assert.equal(await page.title(), `${guests[0]} - xenterm`);
+	assert.equal(await page.textContent('#state'), 'running');
+});
+
+test('log in, run a command, read what it prints', async () => {
+	await typeLine(page, guestUser);
+	await waitForText(page, new RegExp(`login: ${guestUser}`));
+	if (process.env.GUEST_PASSWORD) {
+		await waitForText(page, /Password:/);
+		await typeLine(page, process.env.GUEST_PASSWORD);
+	}
+	await waitForText(page, /[#$] *$/);
+	await calculate(page, 6, 7);
+});
+
+test('a reload shows what was there, and what comes later', async () => {
+	await page.reload();
+	await live(page);
+	await waitForText(page, /^<42>$/m);
+	await calculate(page, 11, 13);
+	assert.match(await screenText(page), /^<42>$[^]*^<143>$/m);
+});
+
+test('a second viewer sees the same, and both see what either types', async () => {
+	const other = await openPage(await newContext());
+	await other.goto(page.url());
+	await live(other);
+	await waitForText(other, /^<143>$/m);
+	await page.waitForFunction(() => document.querySelector('#viewers').textContent === '2 viewers');
+	await calculate(other, 17, 19);
+	await waitForText(page, /^<323>$/m);
+	await calculate(page, 23, 29);
+	await waitForText(other, /^<667>$/m);
+	assert.equal(await screenText(other), await screenText(page));
+	assert.deepEqual(other.faults, []);
+	await other.context().close();
+	await page.waitForFunction(() => document.querySelector('#viewers').textContent === '1 viewer', null, { timeout: 20000 });
+});
+
+test('keys held back by nothing: a long line arrives whole, once and in order', async () => {
+	const word = Array.from({ length: 150 }, (_, i) => String.fromCharCode(97 + (i * 7) % 26)).join('');
+	await typeLine(page, `printf '%s:%s\\n' "$(printf %s ${word} | wc -c)" ${word}`);
+	await waitForText(page, new RegExp(`^150:${word}$`, 'm'));
+});
+
+test('the worker is killed: the page recovers by itself, nothing is missing, typing works', async () => {
+	const pid = Number(demo['worker-pid']);
+	assert.ok(pid > 1, 'the demo names the worker');
+	const before = await screenText(page);
+	process.kill(pid, 'SIGKILL');
+	await until(() => !alive(pid), 'the end of the worker');
+	/* typed while nobody may be there to take it */
+	await typeLine(page, 'echo "<$((31*37))>"');
+	await waitForText(page, /^<1147>$/m, 40000);
+	await live(page);
+	const after = await screenText(page);
+	assert.equal(after.slice(0, before.length), before);
+	assert.equal(after.match(/^<1147>$/mg).length, 1);
+	assert.equal(await page.isVisible('#notice'), false);
+	await calculate(page, 41, 43);
+});
+
+test('no fault in the page, no violation of its policy', () => {
+	assert.deepEqual(page.faults, []);
+});
