@@ -13,6 +13,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/number.h"
+#include "common/text.h"
 
 /* Events taken in one turn of the loop. */
 #define EVENTS_PER_TURN 1024
@@ -77,8 +78,8 @@ struct domains {
 	bool complained;
 	bool relist;
 	unsigned list_deaths; /* connections that listing has killed */
-	bool probed;
-	uint64_t clock; /* orders what has been seen */
+	uint64_t probed; /* domids that have been looked for without a list */
+	uint64_t clock;	 /* orders what has been seen */
 	struct domain *all;
 };
 
@@ -173,47 +174,6 @@ find_others(
 	return status == -ENOTCONN ? status : 0;
 }
 
-static bool
-continues(unsigned char c)
-{
-	return (c & 0xc0) == 0x80;
-}
-
-bool
-domain_name_valid(const char *name)
-{
-	const unsigned char *p = (const unsigned char *)name;
-
-	if (*p == '\0')
-		return false;
-	while (*p) {
-		if (*p < 0x20 || *p == 0x7f)
-			return false;
-		if (*p < 0x80) {
-			p++;
-		} else if (*p >= 0xc2 && *p <= 0xdf && continues(p[1])) {
-			if (*p == 0xc2 && p[1] < 0xa0)
-				return false; /* C1 controls */
-			p += 2;
-		} else if ((*p & 0xf0) == 0xe0 && continues(p[1]) &&
-			   continues(p[2])) {
-			if ((*p == 0xe0 && p[1] < 0xa0) ||
-			    (*p == 0xed && p[1] > 0x9f))
-				return false; /* overlong, surrogates */
-			p += 3;
-		} else if (*p >= 0xf0 && *p <= 0xf4 && continues(p[1]) &&
-			   continues(p[2]) && continues(p[3])) {
-			if ((*p == 0xf0 && p[1] < 0x90) ||
-			    (*p == 0xf4 && p[1] > 0x8f))
-				return false;
-			p += 4;
-		} else {
-			return false;
-		}
-	}
-	return true;
-}
-
 /*
  * The uuid stands in the value of D/vm, "/vm/<uuid>".  What is below that
  * path goes away when the old half of a localhost migration is destroyed
@@ -236,7 +196,8 @@ read_identity(struct domains *domains, struct domain *d, struct facts *facts)
 	    xs_conn_read(domains->xs, path, facts->name, sizeof facts->name);
 	if (status == -ENOTCONN)
 		return status;
-	if (facts->has_uuid && (status < 0 || !domain_name_valid(facts->name)))
+	if (facts->has_uuid &&
+	    (status < 0 || !text_is_clean(facts->name, LIMIT_NAME)))
 		memcpy(facts->name, vm + 4, strlen(vm + 4) + 1);
 	return 0;
 }
@@ -450,8 +411,18 @@ probe(struct domains *domains, uint32_t domid, int *status)
 
 /*
  * Without a listing: once every domid there can be, then those that are
- * known and the ones above, since new domids are higher than old ones.
+ * known and the ones above, since new domids are higher than old ones; and
+ * because they begin again after the highest, a few of the others each time.
  */
+static bool
+is_likely(struct domains *domains, uint32_t domid, uint32_t highest)
+{
+	return domains->probed < DOMID_END ||
+	       domid - highest - 1 < PROBE_AHEAD ||
+	       domid - domains->probed % DOMID_END < PROBE_AHEAD ||
+	       find_domain(domains, domid);
+}
+
 static int
 probe_domids(struct domains *domains, uint32_t **out, size_t *count)
 {
@@ -465,19 +436,15 @@ probe_domids(struct domains *domains, uint32_t **out, size_t *count)
 	for (d = domains->all; d; d = d->hh.next)
 		if (d->domid > highest)
 			highest = d->domid;
-	for (uint32_t domid = 1; domid < DOMID_END; domid++) {
-		bool likely = !domains->probed ||
-			      domid - highest - 1 < PROBE_AHEAD ||
-			      find_domain(domains, domid);
-
-		if (likely && probe(domains, domid, &status))
+	for (uint32_t domid = 1; domid < DOMID_END; domid++)
+		if (is_likely(domains, domid, highest) &&
+		    probe(domains, domid, &status))
 			domids[n++] = domid;
-	}
 	if (status == -ENOTCONN) {
 		free(domids);
 		return status;
 	}
-	domains->probed = true;
+	domains->probed += domains->probed ? PROBE_AHEAD : DOMID_END;
 	*out = domids;
 	*count = n;
 	return 0;
@@ -820,7 +787,9 @@ domains_lookup(struct domains *domains, const struct console_key *key,
 bool
 domains_alive(struct domains *domains, uint32_t domid)
 {
-	return find_domain(domains, domid) != NULL;
+	const struct domain *d = find_domain(domains, domid);
+
+	return d && d->facts.has_uuid;
 }
 
 bool

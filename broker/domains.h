@@ -60,7 +60,4 @@ bool domains_claimant(
 /* NULL while xenstored is away. */
 struct xs_conn *domains_xs(struct domains *domains);
 
-/* Guests' names that may be shown: UTF-8 without control characters. */
-bool domain_name_valid(const char *name);
-
 #endif

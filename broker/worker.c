@@ -311,21 +311,20 @@ worker_set_consoles(struct worker *worker, struct consoles *consoles)
 	worker->consoles = consoles;
 }
 
-/* Nobody answers at this socket: the broker that made it has ended. */
 static bool
-is_left_over(const struct sockaddr_un *address)
+somebody_answers(const struct sockaddr_un *address)
 {
 	int fd =
 	    socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool refused;
+	bool connected;
 
 	if (fd < 0)
 		return false;
-	refused = connect(fd, (const struct sockaddr *)address,
-		      sizeof *address) < 0 &&
-		  errno == ECONNREFUSED;
+	connected = connect(fd, (const struct sockaddr *)address,
+			sizeof *address) == 0 ||
+		    errno == EAGAIN; /* its backlog is full */
 	close(fd);
-	return refused;
+	return connected;
 }
 
 int
@@ -333,25 +332,27 @@ worker_listen(const char *path, gid_t gid)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const struct sockaddr *name = (const struct sockaddr *)&address;
-	int error, fd;
-	mode_t mask;
+	char *fresh = address.sun_path;
+	const size_t size = sizeof address.sun_path;
+	int fd, error = 0;
 
-	if (strlen(path) >= sizeof address.sun_path)
+	if ((size_t)snprintf(fresh, size, "%s", path) >= size)
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
+	if (somebody_answers(&address))
+		return -EADDRINUSE;
+	if ((size_t)snprintf(fresh, size, "%s.new", path) >= size)
+		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (is_left_over(&address))
-		unlink(path);
-	/* Nobody's until it is the group's. */
-	mask = umask(0777);
-	error = bind(fd, name, sizeof address) < 0 ? errno : 0;
-	umask(mask);
-	if (error == 0 && (chown(path, 0, gid) < 0 || chmod(path, 0660) < 0 ||
-			      listen(fd, SOMAXCONN) < 0))
+	/* Nobody finds it before it is the group's and answers. */
+	unlink(fresh);
+	if (bind(fd, name, sizeof address) < 0 || chown(fresh, 0, gid) < 0 ||
+	    chmod(fresh, 0660) < 0 || listen(fd, SOMAXCONN) < 0 ||
+	    rename(fresh, path) < 0)
 		error = errno;
 	if (error) {
+		unlink(fresh);
 		close(fd);
 		return -error;
 	}

@@ -13,8 +13,9 @@ struct consoles;
 struct event_base;
 struct worker;
 
-/* Listens on path, for members of gid.  A socket left over there is replaced.
- * A descriptor, or a negative errno; -EADDRINUSE: somebody listens there. */
+/* Listens on path, for members of gid, in place of a socket that was left
+ * over.  A descriptor, or a negative errno; -EADDRINUSE: somebody answers
+ * there. */
 int worker_listen(const char *path, gid_t gid);
 
 /* Takes connections from processes of uid, and of root, on `listener`, which

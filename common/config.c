@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "common/limits.h"
@@ -212,8 +213,14 @@ take(cfg_t *cfg)
 static bool
 parse(cfg_t *cfg, const char *path)
 {
-	int status = cfg_parse(cfg, path);
+	struct stat st;
+	int status = CFG_FILE_ERROR;
 
+	/* libconfuse's scanner would end the program at a directory. */
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		errno = EISDIR;
+	else
+		status = cfg_parse(cfg, path);
 	if (status == CFG_FILE_ERROR)
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
 	if (status != CFG_SUCCESS)

@@ -21,20 +21,28 @@ log_init(const char *ident, bool to_stderr, bool debug)
 		openlog(ident, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
 
-/* Control bytes become \xHH; bytes of UTF-8 pass, but not the C1 range. */
+/*
+ * Control bytes become \xHH.  Bytes of UTF-8 pass, but not the C1 range,
+ * neither as two bytes (C2 80 to C2 9F) nor as one that nothing leads.
+ */
 static void
 escape(char *out, size_t size, const char *in)
 {
 	const unsigned char *p = (const unsigned char *)in;
+	bool led = false; /* the byte before is a piece of UTF-8 */
 	size_t n = 0;
 
 	for (; *p && n + 5 < size; p++) {
+		bool lone = *p >= 0x80 && *p < 0xa0 && !led;
 		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
 
-		if (*p < 0x20 || *p == 0x7f || c1)
+		led = false;
+		if (*p < 0x20 || *p == 0x7f || lone || c1) {
 			n += snprintf(out + n, size - n, "\\x%02x", *p);
-		else
+		} else {
+			led = *p >= 0x80;
 			out[n++] = (char)*p;
+		}
 	}
 	out[n] = '\0';
 }

@@ -85,8 +85,10 @@ msg_receive(int sock, struct packet *packet)
 	status = collect(&header, packet);
 	if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
 		status = -EPROTO;
-	if (n == 0 && status == 0)
+	if (n == 0 && status == 0) {
+		packet_close(packet); /* an empty packet may bring some, too */
 		return 0;
+	}
 	if (status == 0 && (size_t)n < sizeof packet->msg.type)
 		status = -EPROTO;
 	if (status < 0) {

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/limits.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
 #include "fcgi/frames.h"
@@ -30,6 +29,8 @@ console_of(const struct poll *p)
 	return session_console(p->session);
 }
 
+/* Only of a poll that is parked already: a new one comes from a viewer who
+ * may have lost the echo. */
 static bool
 output_ready(struct waiter *w)
 {
@@ -95,13 +96,31 @@ poll_free(struct poll *p)
 	free(p);
 }
 
+/* What was typed is acknowledged, whatever becomes of its echo. */
+static void
+refuse(const struct poll *p, struct conn *conn, int status, const char *code,
+    const char *detail)
+{
+	struct evbuffer *reply;
+
+	if (!p->seq) {
+		reply_problem_with(conn, status, code,
+		    status == 401 ? "" : REPLY_RETRY, NULL, "%s", detail);
+		return;
+	}
+	reply = reply_begin(204);
+	begin_answer(reply, p);
+	reply_body(reply, NULL);
+	reply_send(conn, reply);
+}
+
 static void
 poll_answer(struct waiter *w, enum wake why)
 {
 	struct poll *p = (struct poll *)w;
 
 	if (why == WAKE_CLOSED)
-		reply_problem(w->conn, 401, "unknown-token",
+		refuse(p, w->conn, 401, "unknown-token",
 		    "This session has ended.");
 	else
 		answer(p, w->conn);
@@ -135,9 +154,8 @@ park(const struct poll *p, unsigned ms)
 	struct poll *parked;
 
 	if (!session_park(p->session)) {
-		reply_problem_with(conn, 429, "too-many-polls", REPLY_RETRY,
-		    NULL, "This session has %d requests waiting already.",
-		    LIMIT_POLLS_PER_SESSION);
+		refuse(p, conn, 429, "too-many-polls",
+		    "This session has as many requests waiting as it may.");
 		return;
 	}
 	parked = malloc(sizeof *parked);
@@ -149,8 +167,7 @@ park(const struct poll *p, unsigned ms)
 		free(parked);
 	}
 	session_unpark(p->session);
-	reply_problem_with(conn, 503, "overload", REPLY_RETRY, NULL,
-	    "The worker is out of memory.");
+	refuse(p, conn, 503, "overload", "The worker is out of memory.");
 }
 
 static void
@@ -162,7 +179,8 @@ begin(struct poll *p, struct request *r, unsigned ms)
 	p->json = r->wants_json;
 	if (p->from.event == POSITION_NO_EVENT)
 		p->from.event = console_event(console_of(p));
-	if (ms == 0 || p->waiter.class->ready(&p->waiter))
+	if (ms == 0 || (p->seq ? echo_ready(&p->waiter)
+			       : frames_news(console_of(p), &p->from, 0)))
 		answer(p, r->conn);
 	else
 		park(p, ms);

@@ -260,6 +260,8 @@ export class ConsoleClient extends EventTarget {
 		} finally {
 			this.#pollAbort = null;
 		}
+		if (this.#closed)
+			return;
 		const next = reply.headers.get('Xenterm-Next');
 		if (reply.status !== 204 && (!reply.frames || next === null))
 			throw new RequestError('The server\'s answer is not console output.');

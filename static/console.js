@@ -11,6 +11,9 @@ const NOTICE_FOR = 8000;
 const TOO_MUCH = 512 * 1024;    /* bytes not drawn yet: stop polling … */
 const ENOUGH = 128 * 1024;      /* … until this is left */
 
+const CONNECTIONS = { live: 'connected', connecting: 'connecting', ended: 'not connected',
+	retrying: 'connection lost', offline: 'no network' };
+
 const $ = (id) => document.getElementById(id);
 const parameters = new URLSearchParams(location.search);
 const wanted = parameters.get('console') ?? '';
@@ -110,13 +113,16 @@ function showConnection(connection) {
 	if (connection.state === 'retrying' || connection.state === 'offline')
 		countDown(connection);
 	else
-		$('connection').textContent = { live: 'connected', connecting: 'connecting', ended: 'not connected' }[connection.state];
+		$('connection').textContent = CONNECTIONS[connection.state];
+	/* Read aloud when it changes, and not with every second of the countdown. */
+	if ($('announcement').textContent !== CONNECTIONS[connection.state])
+		$('announcement').textContent = CONNECTIONS[connection.state];
 	showOverlay();
 	watchSilence();
 }
 
 function countDown({ state, seconds, detail }) {
-	const label = state === 'offline' ? 'no network' : 'connection lost';
+	const label = CONNECTIONS[state];
 	const until = performance.now() + seconds * 1000;
 	const show = () => {
 		const left = Math.max(0, Math.ceil((until - performance.now()) / 1000));

@@ -37,7 +37,8 @@ const QUERIES = [
 	{ final: 'n' }, { prefix: '?', final: 'n' },                                /* DSR, CPR */
 	{ intermediates: '$', final: 'p' }, { prefix: '?', intermediates: '$', final: 'p' },   /* DECRQM */
 	{ final: 't' }, { prefix: '>', final: 'q' }, { prefix: '?', final: 'u' },   /* window, XTVERSION, kitty */
-	{ final: 'x' }, { intermediates: '*', final: 'y' }, { prefix: '?', final: 'S' },   /* DECREQTPARM, DECRQCRA, XTSMGRAPHICS */
+	{ final: 'x' }, { intermediates: '*', final: 'y' },                         /* DECREQTPARM, DECRQCRA */
+	{ prefix: '?', final: 'S' },                                                /* XTSMGRAPHICS */
 	{ intermediates: '&', final: 'u' }, { intermediates: '$', final: 'w' },     /* DECRQUPSS, DECRQPSR */
 ];
 

@@ -346,6 +346,7 @@ test('a connection that is lost is said, counted down and taken up again; nothin
 	site.refuse = () => [502, 'no-worker', 'The worker is away.'];
 	site.print('meanwhile ');
 	await page.waitForFunction(() => /connection lost/.test(document.querySelector('#connection').textContent));
+	assert.equal(await page.textContent('#announcement'), 'connection lost');
 	await page.keyboard.type('ab');
 	site.onTyped = (text) => site.print(text);
 	site.refuse = () => null;

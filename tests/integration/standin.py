@@ -50,8 +50,9 @@ def wait_for(condition, timeout=PATIENCE, what=None):
 
 
 class Process(subprocess.Popen):
-    """A program inside a host. The pid of Popen is nsenter's, which waits for
-    it and ends as it does; signals go to the program itself."""
+    """A program inside a host. The pid of Popen is that of tests/standin/enter,
+    which waits for it and ends as it does; signals go to the program itself,
+    and so even SIGSTOP and SIGKILL do what they say."""
 
     def inside(self):
         """The program's pid as seen outside; None when it has ended."""

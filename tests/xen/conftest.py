@@ -1,15 +1,17 @@
-"""The fixture `dom0`: one real Xen host for the whole test session.
+"""The fixture `dom0`: one real Xen host with the product, for the whole test session.
 
-XENTERM_OVERLAY    a tree made by `make install DESTDIR=`, laid over dom0's root (default: none)
+XENTERM_BUILD      the build tree that the product is installed from (default: build at the top)
 XENTERM_XEN_WORK   where image and logs go, and stay (default: pytest's temporary folder)
 XENTERM_XENSTORED  ocaml (Debian's default) or c
 """
 import os
+import secrets
 from pathlib import Path
 
 import pytest
 
-from dom0 import Dom0, Unavailable, build_image
+from dom0 import HERE, Dom0, Unavailable, build_image, build_overlay
+from web import Web
 
 
 def unavailable(reason):
@@ -20,12 +22,19 @@ def unavailable(reason):
 
 
 @pytest.fixture(scope='session')
-def xen_image(tmp_path_factory):
+def password():
+    """What nginx in dom0 knows the user demo by."""
+    return secrets.token_hex(8)
+
+
+@pytest.fixture(scope='session')
+def xen_image(tmp_path_factory, password):
     """A folder with everything that QEMU boots."""
     own = os.environ.get('XENTERM_XEN_WORK')
     work = Path(own) if own else tmp_path_factory.mktemp('xen')
     try:
-        build_image(work, os.environ.get('XENTERM_OVERLAY') or None)
+        build_overlay(os.environ.get('XENTERM_BUILD') or HERE.parents[1] / 'build', work / 'overlay', password)
+        build_image(work, work / 'overlay')
     except Unavailable as e:
         unavailable(str(e))
     yield work
@@ -49,3 +58,9 @@ def dom0(xen_image, request):
             print(f'\ndom0: the console is in {machine.console}, the logs are in {machine.collect()}')
     finally:
         machine.stop()
+
+
+@pytest.fixture
+def web(dom0, password):
+    """The HTTP interface as a browser has it, through QEMU's forwarded port."""
+    return Web(dom0.https_port, dom0.work / 'overlay/etc/ssl/certs/dom0.example.org.pem', 'demo', password)

@@ -45,12 +45,32 @@ def require_tools():
 def build_image(work, overlay=None):
     """Runs tests/xen/image. Raises Unavailable when packages or tools cannot be had."""
     require_tools()
-    command = [HERE / 'image', work] + ([overlay] if overlay else [])
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode == 77:
-        raise Unavailable(done.stderr.strip())
-    if done.returncode:
-        raise Dom0Error(f'the image was not built:\n{done.stdout}{done.stderr}')
+    status, said = run_script(HERE / 'image', work, *([overlay] if overlay else []))
+    if status == 77:
+        raise Unavailable(said.strip())
+    if status:
+        raise Dom0Error(f'the image was not built:\n{said}')
+
+
+def build_overlay(build, dest, password):
+    """Runs tests/xen/overlay: the product from its build tree, with the user demo."""
+    if not (Path(build) / 'Makefile').exists():
+        raise Unavailable(f'{build} is no build tree')
+    status, said = run_script(HERE / 'overlay', build, dest, password)
+    if status:
+        raise Dom0Error(f'the overlay was not made:\n{said}')
+
+
+def run_script(*command):
+    """Its status and all its output. Who is interrupted here ends the script's whole group."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, start_new_session=True) as script:
+        try:
+            said = script.communicate()[0]
+        except BaseException:
+            os.killpg(script.pid, signal.SIGTERM)
+            raise
+    return script.returncode, said
 
 
 class Dom0:
@@ -60,7 +80,7 @@ class Dom0:
     starting *thread* as the parent's death (prctl(2), PR_SET_PDEATHSIG).
     """
 
-    def __init__(self, work, xenstored='ocaml', memory=1536, dom0_memory=768, boot_timeout=120):
+    def __init__(self, work, xenstored='ocaml', memory=1536, dom0_memory=768, boot_timeout=120, https_port=0):
         self.work = Path(work).resolve()
         self.xenstored = xenstored          # or 'c'
         self.memory = memory                # MiB, the machine's; dom0's share is the next one
@@ -70,7 +90,8 @@ class Dom0:
         self.qemu_log = self.work / 'qemu.log'
         self.pid_file = self.work / 'qemu.pid'
         self.ports_file = self.work / 'ports.json'
-        self.ssh_port = self.https_port = self.boot_seconds = None
+        self.https_port = https_port        # 0: a free one, known when it is up
+        self.ssh_port = self.boot_seconds = None
         self._qemu = None
 
     def __enter__(self):
@@ -133,7 +154,7 @@ class Dom0:
         # Port 0: the kernel chooses, so no other program can take the port in between.
         # restrict: dom0 reaches nothing outside; the forwarded ports work all the same.
         net = 'user,model=vmxnet3,restrict=on' + ''.join(
-            f',hostfwd=tcp:127.0.0.1:0-:{port}' for port in (22, 443))
+            f',hostfwd=tcp:127.0.0.1:{outer}-:{inner}' for outer, inner in ((0, 22), (self.https_port, 443)))
         return ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-machine', 'q35', '-accel', 'tcg,tb-size=256',
                 # Seen: dom0 dies early with -cpu max. Without rdrand, openssl waits 2 s for entropy.

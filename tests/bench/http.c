@@ -1,0 +1,229 @@
+#define _GNU_SOURCE
+#include "tests/bench/http.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The longest answer there is: 64 KiB of a snapshot, its frame and headers. */
+#define ANSWER_MAX (80 * 1024)
+
+#define REQUEST_MAX	   2048
+#define CREDENTIALS_MAX	   96
+#define ANSWER_PATIENCE_MS 10000
+
+struct http {
+	SSL *ssl;
+	int fd;
+	const char *token;
+	size_t head, len; /* of the answer: its headers, all that has come */
+	char bytes[ANSWER_MAX + 1];
+};
+
+static SSL_CTX *tls;
+static struct sockaddr_in address;
+static char authorization[EVP_ENCODE_LENGTH(CREDENTIALS_MAX)];
+
+void
+http_init(uint16_t port, const char *user, const char *password)
+{
+	char text[CREDENTIALS_MAX];
+	int n = snprintf(text, sizeof text, "%s:%s", user, password);
+
+	if (n >= (int)sizeof text)
+		errx(1, "user and password are too long");
+	EVP_EncodeBlock(
+	    (unsigned char *)authorization, (unsigned char *)text, n);
+	address.sin_family = AF_INET;
+	address.sin_port = htons(port);
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	/* The certificate was made for this run: nothing to verify it by. */
+	tls = SSL_CTX_new(TLS_client_method());
+	if (!tls)
+		errx(1, "OpenSSL does not start");
+	SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+}
+
+struct http *
+http_open(const char *token)
+{
+	struct http *http = calloc(1, sizeof *http);
+
+	if (!http)
+		err(1, "connection");
+	http->token = token;
+	http->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (http->fd < 0 ||
+	    connect(http->fd, (struct sockaddr *)&address, sizeof address) < 0)
+		err(1, "connect");
+	setsockopt(http->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	http->ssl = SSL_new(tls);
+	if (!http->ssl || !SSL_set_fd(http->ssl, http->fd) ||
+	    SSL_connect(http->ssl) != 1)
+		errx(1, "TLS: no connection");
+	fcntl(http->fd, F_SETFL, O_NONBLOCK);
+	return http;
+}
+
+void
+http_close(struct http *http)
+{
+	SSL_free(http->ssl);
+	close(http->fd);
+	free(http);
+}
+
+int
+http_fd(const struct http *http)
+{
+	return http->fd;
+}
+
+void
+http_send(struct http *http, const char *target, const void *body, size_t len)
+{
+	char request[REQUEST_MAX];
+	size_t n;
+
+	n = (size_t)snprintf(request, sizeof request,
+	    "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+	    "Authorization: Basic %s\r\n%s%s%s",
+	    body ? "POST" : "GET", target, ntohs(address.sin_port),
+	    authorization, http->token ? "Xenterm-Token: " : "",
+	    http->token ? http->token : "", http->token ? "\r\n" : "");
+	if (body && n < sizeof request)
+		n += (size_t)snprintf(request + n, sizeof request - n,
+		    "Content-Type: application/octet-stream\r\n"
+		    "Content-Length: %zu\r\n",
+		    len);
+	if (n + 2 + len > sizeof request)
+		errx(1, "request too long");
+	memcpy(request + n, "\r\n", 2);
+	if (len > 0)
+		memcpy(request + n + 2, body, len);
+	n += 2 + len;
+	http->len = http->head = 0;
+	/* One small record into an empty socket buffer: it always fits. */
+	if (SSL_write(http->ssl, request, (int)n) != (int)n)
+		errx(1, "TLS: cannot write");
+}
+
+static const char *
+find_header(const struct http *http, const char *name)
+{
+	size_t n = strlen(name);
+	const char *at = http->bytes, *end = at + http->head - 2;
+
+	while (at < end) {
+		at = strstr(at, "\r\n") + 2;
+		if (strncasecmp(at, name, n) == 0 && at[n] == ':')
+			return at + n + 1 + strspn(at + n + 1, " ");
+	}
+	return NULL;
+}
+
+void
+http_header(const struct http *http, const char *name, char *value, size_t size)
+{
+	const char *at = find_header(http, name);
+	size_t n = at ? strcspn(at, "\r") : 0;
+
+	if (n == 0 || n >= size)
+		errx(1, "no header %s in:\n%s", name, http->bytes);
+	memcpy(value, at, n);
+	value[n] = '\0';
+}
+
+/* Joins the chunks, in place, once the last is there. */
+static bool
+join_chunks(struct http *http, size_t *len)
+{
+	char *from, *to = http->bytes + http->head, *end;
+	size_t size;
+
+	for (from = to;; from = end + 2 + size + 2) {
+		if (from >= http->bytes + http->len || !strstr(from, "\r\n"))
+			return false;
+		size = strtoul(from, &end, 16);
+		if (end + 2 + size + 2 > http->bytes + http->len)
+			return false;
+		if (size == 0)
+			break;
+	}
+	for (from = to;; from = end + 2 + size + 2) {
+		size = strtoul(from, &end, 16);
+		if (size == 0)
+			break;
+		memmove(to, end + 2, size);
+		to += size;
+	}
+	*len = (size_t)(to - http->bytes) - http->head;
+	return true;
+}
+
+static bool
+is_complete(struct http *http, struct http_answer *answer)
+{
+	const char *end, *length;
+
+	if (http->head == 0) {
+		end = strstr(http->bytes, "\r\n\r\n");
+		if (!end)
+			return false;
+		http->head = (size_t)(end + 4 - http->bytes);
+	}
+	if (sscanf(http->bytes, "HTTP/1.1 %d", &answer->status) != 1)
+		errx(1, "not HTTP: %s", http->bytes);
+	answer->body = (uint8_t *)http->bytes + http->head;
+	answer->len = 0;
+	length = find_header(http, "Content-Length");
+	if (length) {
+		answer->len = strtoul(length, NULL, 10);
+		return http->len - http->head >= answer->len;
+	}
+	if (answer->status == 204)
+		return true;
+	return join_chunks(http, &answer->len);
+}
+
+bool
+http_receive(struct http *http, struct http_answer *answer)
+{
+	int n;
+
+	do {
+		if (http->len == ANSWER_MAX)
+			errx(1, "answer too long");
+		n = SSL_read(http->ssl, http->bytes + http->len,
+		    (int)(ANSWER_MAX - http->len));
+		if (n <= 0) {
+			if (SSL_get_error(http->ssl, n) != SSL_ERROR_WANT_READ)
+				errx(1, "TLS: the connection has ended");
+			return false;
+		}
+		http->len += (size_t)n;
+		http->bytes[http->len] = '\0';
+	} while (!is_complete(http, answer));
+	return true;
+}
+
+void
+http_wait(struct http *http, struct http_answer *answer)
+{
+	struct pollfd fd = {.fd = http->fd, .events = POLLIN};
+
+	while (!http_receive(http, answer))
+		if (poll(&fd, 1, ANSWER_PATIENCE_MS) != 1)
+			errx(1, "no answer");
+}

@@ -1,0 +1,43 @@
+/*
+ * HTTPS as the benches need it: HTTP/1.1 on connections that stay, requests
+ * made by hand, answers taken whole.  One thread; what fails ends the program.
+ */
+#ifndef XENTERM_BENCH_HTTP_H
+#define XENTERM_BENCH_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http;
+
+struct http_answer {
+	int status;
+	const uint8_t *body; /* the chunks joined */
+	size_t len;
+};
+
+/* Where all connections go: 127.0.0.1, and who we say we are there. */
+void http_init(uint16_t port, const char *user, const char *password);
+
+/* token may be NULL. */
+struct http *http_open(const char *token);
+void http_close(struct http *http);
+int http_fd(const struct http *http);
+
+/* Sends one request; a body makes it a POST. */
+void http_send(
+    struct http *http, const char *target, const void *body, size_t len);
+
+/* Takes what has come.  True: the answer is complete, and valid until the next
+ * http_send(). */
+bool http_receive(struct http *http, struct http_answer *answer);
+
+/* Waits for the answer; the program ends when it takes too long. */
+void http_wait(struct http *http, struct http_answer *answer);
+
+/* The last answer's header, or the program ends. */
+void http_header(
+    const struct http *http, const char *name, char *value, size_t size);
+
+#endif

@@ -1,0 +1,345 @@
+/*
+ * Types keys, one after the other, and measures from each to its echo.
+ *
+ *   keys COUNT pty          a pty pair, a process echoing on its master
+ *   keys COUNT tty PATH     a guest's tty, without xenterm
+ *   keys COUNT floor PORT   POST /floor through nginx
+ *   keys COUNT echo PORT    POST input?echo=, a poll waiting beside it
+ *   keys COUNT poll PORT    POST input, the echo comes with the waiting poll
+ *
+ * From the standard input: a line "USER PASSWORD TOKEN" for the last three.
+ * To the standard output: a line for each key, in nanoseconds.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <err.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pty.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/bench/http.h"
+
+#define API "/xenterm/api/v1/"
+
+/* Typed before the measuring begins: caches, and what a new session stirs. */
+#define WARM_UP 30
+
+/* From an echo to the next key. */
+#define PAUSE_MIN_US 5000
+#define PAUSE_MAX_US 25000
+
+#define PATIENCE_MS 10000
+#define NS_PER_S    1000000000
+
+#define TEXT_MAX 128
+
+struct typist {
+	const struct row *row;
+	int tty;
+	struct http *input, *poll;
+	bool polling, answered; /* the poll is parked; the input is answered */
+	uint64_t seq;
+	char next[TEXT_MAX]; /* where the output goes on */
+	char user[TEXT_MAX], password[TEXT_MAX], token[TEXT_MAX];
+};
+
+struct row {
+	const char *name;
+	void (*start)(struct typist *t, const char *where);
+	/* Types c and returns when its echo is there. */
+	void (*key)(struct typist *t, char c);
+	/* Brings to an end what the key's echo has not. */
+	void (*settle)(struct typist *t);
+};
+
+/* --- Without HTTP -------------------------------------------------------- */
+
+static void
+echo_all(int fd)
+{
+	char bytes[64];
+	ssize_t n;
+
+	while ((n = read(fd, bytes, sizeof bytes)) > 0)
+		if (write(fd, bytes, (size_t)n) != n)
+			break;
+	_exit(0); /* the other end is closed */
+}
+
+static void
+start_pty(struct typist *t, const char *where)
+{
+	struct termios raw;
+	int master;
+
+	(void)where;
+	cfmakeraw(memset(&raw, 0, sizeof raw));
+	raw.c_cc[VMIN] = 1;
+	if (openpty(&master, &t->tty, NULL, &raw, NULL) < 0)
+		err(1, "openpty");
+	switch (fork()) {
+	case -1:
+		err(1, "fork");
+	case 0:
+		close(t->tty);
+		echo_all(master);
+	}
+	close(master);
+}
+
+/* xenconsoled has made it raw. */
+static void
+start_tty(struct typist *t, const char *where)
+{
+	t->tty = open(where, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (t->tty < 0)
+		err(1, "%s", where);
+	tcflush(t->tty, TCIOFLUSH);
+}
+
+static void
+key_tty(struct typist *t, char c)
+{
+	struct pollfd fd = {.fd = t->tty, .events = POLLIN};
+	char echo;
+
+	if (write(t->tty, &c, 1) != 1 || poll(&fd, 1, PATIENCE_MS) != 1 ||
+	    read(t->tty, &echo, 1) != 1 || echo != c)
+		errx(1, "no echo");
+}
+
+static void
+settle_tty(struct typist *t)
+{
+	(void)t;
+}
+
+/* --- Over HTTP ----------------------------------------------------------- */
+
+static void
+start_site(struct typist *t, const char *where)
+{
+	if (scanf("%127s %127s %127s", t->user, t->password, t->token) != 3)
+		errx(2, "no user, password and token");
+	http_init((uint16_t)atoi(where), t->user, t->password);
+	t->input = http_open(t->token);
+	t->answered = true;
+}
+
+static void
+key_floor(struct typist *t, char c)
+{
+	struct http_answer answer;
+
+	http_send(t->input, "/floor", &c, 1);
+	http_wait(t->input, &answer);
+	if (answer.status != 200 || answer.len != 1 || answer.body[0] != c)
+		errx(1, "floor: status %d", answer.status);
+}
+
+static void
+send_poll(struct typist *t)
+{
+	char target[2 * TEXT_MAX];
+
+	snprintf(target, sizeof target, API "output?wait=60&from=%s", t->next);
+	http_send(t->poll, target, NULL, 0);
+	t->polling = true;
+}
+
+/* The first poll is answered at once, with a snapshot. */
+static void
+start_session(struct typist *t, const char *where)
+{
+	struct http_answer answer;
+
+	start_site(t, where);
+	t->poll = http_open(t->token);
+	http_send(t->poll, API "output", NULL, 0);
+	http_wait(t->poll, &answer);
+	if (answer.status != 200)
+		errx(1, "output: status %d", answer.status);
+	http_header(t->poll, "Xenterm-Next", t->next, sizeof t->next);
+	send_poll(t);
+}
+
+static void
+send_key(struct typist *t, char c, const char *query)
+{
+	char target[3 * TEXT_MAX];
+
+	snprintf(target, sizeof target, API "input?seq=%" PRIu64 "%s", ++t->seq,
+	    query);
+	http_send(t->input, target, &c, 1);
+	t->answered = false;
+}
+
+/* Among the frames is output that ends in c. */
+static bool
+has_echo(const struct http_answer *answer, char c)
+{
+	size_t at = 0;
+	uint32_t size;
+
+	while (answer->len - at >= 5) {
+		const uint8_t *frame = answer->body + at;
+
+		memcpy(&size, frame + 1, sizeof size);
+		at += 5 + be32toh(size);
+		if (at > answer->len)
+			break;
+		if (*frame == 'o' && answer->body[at - 1] == (uint8_t)c)
+			return true;
+	}
+	return false;
+}
+
+static void
+key_echo(struct typist *t, char c)
+{
+	char query[2 * TEXT_MAX];
+	struct http_answer answer;
+
+	snprintf(query, sizeof query, "&echo=1000&from=%s", t->next);
+	send_key(t, c, query);
+	http_wait(t->input, &answer);
+	t->answered = true;
+	if (answer.status != 200 || !has_echo(&answer, c))
+		errx(1, "echo: status %d", answer.status);
+	http_header(t->input, "Xenterm-Next", t->next, sizeof t->next);
+}
+
+/* Takes the poll's answer, if there is one.  True: with the echo of c. */
+static bool
+take_poll(struct typist *t, char c)
+{
+	struct http_answer answer;
+
+	if (!t->polling || !http_receive(t->poll, &answer))
+		return false;
+	t->polling = false;
+	if (answer.status != 200 && answer.status != 204)
+		errx(1, "output: status %d", answer.status);
+	http_header(t->poll, "Xenterm-Next", t->next, sizeof t->next);
+	return has_echo(&answer, c);
+}
+
+static void
+take_input(struct typist *t)
+{
+	struct http_answer answer;
+
+	if (t->answered || !http_receive(t->input, &answer))
+		return;
+	t->answered = true;
+	if (answer.status != 200)
+		errx(1, "input: status %d", answer.status);
+}
+
+static void
+key_poll(struct typist *t, char c)
+{
+	struct pollfd fds[2] = {
+	    {.fd = http_fd(t->poll), .events = POLLIN},
+	    {.fd = http_fd(t->input), .events = POLLIN},
+	};
+
+	send_key(t, c, "");
+	while (!take_poll(t, c)) {
+		if (!t->polling)
+			send_poll(t); /* it brought something else */
+		take_input(t);
+		if (poll(fds, 2, PATIENCE_MS) < 1)
+			errx(1, "no echo");
+	}
+}
+
+/*
+ * What an echo has delivered wakes no poll, so its answer is about something
+ * else, and may be older than the echo: its position is not taken.
+ */
+static void
+settle_echo(struct typist *t)
+{
+	struct http_answer answer;
+
+	if (http_receive(t->poll, &answer))
+		send_poll(t);
+}
+
+static void
+settle_poll(struct typist *t)
+{
+	struct pollfd fd = {.fd = http_fd(t->input), .events = POLLIN};
+
+	if (!t->polling)
+		send_poll(t);
+	for (take_input(t); !t->answered; take_input(t))
+		if (poll(&fd, 1, PATIENCE_MS) != 1)
+			errx(1, "input: no answer");
+}
+
+/* --- The keys ------------------------------------------------------------ */
+
+static const struct row rows[] = {
+    {"pty", start_pty, key_tty, settle_tty},
+    {"tty", start_tty, key_tty, settle_tty},
+    {"floor", start_site, key_floor, settle_tty},
+    {"echo", start_session, key_echo, settle_echo},
+    {"poll", start_session, key_poll, settle_poll},
+};
+
+static const struct row *
+find_row(const char *name)
+{
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	errx(2, "usage: keys COUNT pty|tty|floor|echo|poll [PATH|PORT]");
+}
+
+static int64_t
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static void
+rest(void)
+{
+	long us = PAUSE_MIN_US + random() % (PAUSE_MAX_US - PAUSE_MIN_US + 1);
+
+	nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
+}
+
+int
+main(int argc, char **argv)
+{
+	int count = argc > 2 ? atoi(argv[1]) : 0;
+	const struct row *row = find_row(argc > 2 ? argv[2] : "");
+	struct typist t = {0};
+
+	row->start(&t, argc > 3 ? argv[3] : "");
+	for (int i = -WARM_UP; i < count; i++) {
+		char c = (char)('a' + (i + WARM_UP) % 26);
+		int64_t begin = now(), end;
+
+		row->key(&t, c);
+		end = now();
+		row->settle(&t);
+		if (i >= 0)
+			printf("%" PRId64 "\n", end - begin);
+		rest();
+	}
+	return 0;
+}

@@ -1,0 +1,241 @@
+"""All of xenterm on loopback, as `demo` brings it up, for the benches: a
+stand-in host (tests/standin), nginx with TLS and the shipped snippet, broker,
+worker, and the FastCGI program of floor B behind the same nginx.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import secrets
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(TOP / "tests" / "integration"))
+sys.dont_write_bytecode = True
+import standin  # noqa: E402
+
+USER = "bench"
+
+# A guest called held* is held from its start, as "hold = always" does it.
+CONF = f"""
+user = "daemon"
+hold "held*" {{ mode = always }}
+access "bench" {{
+	users = {{"{USER}"}}
+	consoles = {{"*"}}
+	rights = {{"list", "watch", "type"}}
+}}
+"""
+
+# {{PLAIN}}: nginx looks the password up at each request, and a costly hash
+# would be most of what is measured. Sites that care use auth_request or OIDC.
+PASSWORDS = "{user}:{{PLAIN}}{password}\n"
+
+NGINX = """
+user www-data;
+worker_processes auto;
+worker_rlimit_nofile 65536;
+pid {dir}/nginx/nginx.pid;
+error_log {dir}/log/nginx-error.log;
+events {{ worker_connections 16384; }}
+http {{
+	access_log {dir}/log/access.log;
+	client_body_temp_path {dir}/nginx/body;
+	fastcgi_temp_path {dir}/nginx/fastcgi;
+	proxy_temp_path {dir}/nginx/proxy;
+	scgi_temp_path {dir}/nginx/scgi;
+	uwsgi_temp_path {dir}/nginx/uwsgi;
+	include {dir}/nginx/xenterm-http.conf;
+	server {{
+		listen 127.0.0.1:{port} ssl;
+		ssl_certificate {dir}/nginx/cert.pem;
+		ssl_certificate_key {dir}/nginx/key.pem;
+		keepalive_timeout 300s;
+		keepalive_requests 1000000;
+		auth_basic "bench";
+		auth_basic_user_file /run/htpasswd;
+		set $xenterm_user $remote_user;
+		include {dir}/nginx/xenterm.conf;
+		location = /floor {{
+			include /etc/nginx/fastcgi_params;
+			fastcgi_pass unix:/run/floor.sock;
+		}}
+	}}
+}}
+"""
+
+
+@contextlib.contextmanager
+def work_dir():
+    """A folder with a stand-in host in it. Both go with this process, however
+    it ends: a helper waits for that, in a session of its own."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="xenterm-bench."))
+    janitor = subprocess.Popen(
+        ["sh", "-c", 'read -r _; "$1" stop "$2"; rm -rf "$2"', "janitor",
+         standin.HOST, path],
+        stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield path
+    finally:
+        janitor.stdin.close()
+        janitor.wait()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+def pss_kib(pids):
+    """What smaps_rollup says, in KiB: shared pages count by their share."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+            total += sum(int(line.split()[1]) for line in f
+                         if line.startswith("Pss:"))
+    return total
+
+
+class Stack:
+    def __init__(self, build, dir):
+        self.build = pathlib.Path(build).resolve()
+        self.dir = dir
+        self.port = free_port()
+        self.password = secrets.token_hex(8)
+        os.environ["STANDIN_BIN"] = str(self.build / "tests" / "standin")
+        self.host = standin.Host(dir, xenstored="c")
+        self.programs = {}
+
+    def bench(self, name):
+        return str(self.build / "tests" / "bench" / name)
+
+    # Bringing it up.
+
+    def start(self):
+        self.host.start()
+        self._configure()
+        self._start("broker", self.build / "xenterm-broker", "-f", "-c",
+                    self.dir / "xenterm.conf")
+        self._start("worker", self.build / "xenterm-fcgi", "-f", "-c",
+                    self.dir / "xenterm.conf")
+        self._start("floor", self.bench("floor"), "/run/floor.sock")
+        self._start("nginx", "nginx", "-e", self.dir / "log/nginx-error.log",
+                    "-c", self.dir / "nginx/nginx.conf", "-g", "daemon off;")
+        standin.wait_for(self._answers, what=f"the worker (logs: {self.dir})")
+
+    def _configure(self):
+        nginx = self.dir / "nginx"
+        nginx.mkdir()
+        (self.dir / "xenterm.conf").write_text(CONF)
+        (self.dir / "run" / "htpasswd").write_text(
+            PASSWORDS.format(user=USER, password=self.password))
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+             "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+             "-keyout", nginx / "key.pem", "-out", nginx / "cert.pem"],
+            check=True, stderr=subprocess.DEVNULL)
+        for name in ("xenterm.conf", "xenterm-http.conf"):
+            text = (TOP / "conf" / "nginx" / name).read_text()
+            (nginx / name).write_text(
+                text.replace("/var/log/nginx/", f"{self.dir}/log/"))
+        (nginx / "nginx.conf").write_text(
+            NGINX.format(dir=self.dir, port=self.port))
+
+    def _start(self, name, *command):
+        with open(self.dir / "log" / f"{name}.log", "ab") as log:
+            self.programs[name] = self.host.popen(
+                *command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def _answers(self):
+        for name, program in self.programs.items():
+            if program.poll() is not None:
+                log = (self.dir / "log" / f"{name}.log").read_text()
+                raise RuntimeError(f"{name} has ended:\n{log}")
+        try:
+            return (self.request("GET", "/xenterm/api/v1/consoles")[0] == 200
+                    and self.request("POST", "/floor", b"x")[0] == 200)
+        except OSError:
+            return False
+
+    # Using it.
+
+    def _connection(self):
+        trust = ssl.create_default_context(
+            cafile=str(self.dir / "nginx" / "cert.pem"))
+        return http.client.HTTPSConnection("127.0.0.1", self.port,
+                                           timeout=10, context=trust)
+
+    def request(self, method, path, body=None, token=None, connection=None):
+        """(status, body) of one request."""
+        import base64
+        login = base64.b64encode(f"{USER}:{self.password}".encode()).decode()
+        headers = {"Authorization": f"Basic {login}",
+                   "Content-Type": "application/json"}
+        if token is not None:
+            headers["Xenterm-Token"] = token
+        with contextlib.ExitStack() as stack:
+            if connection is None:
+                connection = self._connection()
+                stack.callback(connection.close)
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def states(self):
+        """{name: state} of all consoles."""
+        _, body = self.request("GET", "/xenterm/api/v1/consoles")
+        return {c["name"]: c["state"] for c in json.loads(body)["consoles"]}
+
+    def create_guests(self, names):
+        for name in names:
+            self.host.create(name, "--echo")
+        standin.wait_for(
+            lambda: self.states().items() >= dict.fromkeys(names, "up").items(),
+            what="the new guests")
+
+    def open_sessions(self, names, mode="type"):
+        """A session at each of these consoles; their tokens."""
+        tokens = []
+        with contextlib.closing(self._connection()) as connection:
+            for name in names:
+                status, body = self.request(
+                    "POST", "/xenterm/api/v1/sessions",
+                    json.dumps({"console": name, "mode": mode}),
+                    connection=connection)
+                if status != 201:
+                    raise RuntimeError(f"session at {name}: {body.decode()}")
+                tokens.append(json.loads(body)["token"])
+        return tokens
+
+    def close_session(self, token):
+        self.request("DELETE", "/xenterm/api/v1/sessions/current",
+                     token=token)
+
+    def login(self, tokens=()):
+        """What the measuring programs read from their standard input."""
+        return "\n".join([f"{USER} {self.password}", *tokens, ""])
+
+    # Looking at it.
+
+    def pids(self, name):
+        """A program's process and its children, as seen from here."""
+        pid = self.programs[name].inside()
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+        return [pid, *map(int, children.read_text().split())]
+
+    def pss(self):
+        """{program: KiB} of ours and nginx."""
+        return {name: pss_kib(self.pids(name))
+                for name in ("worker", "broker", "nginx")}
+
+    def threads(self, name):
+        pid = self.programs[name].inside()
+        return len(os.listdir(f"/proc/{pid}/task"))

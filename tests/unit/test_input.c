@@ -1,0 +1,326 @@
+/* The queue to one guest: all or nothing, in order, at a pace. */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/limits.h"
+#include "fcgi/input.h"
+
+#define BURST	     256
+#define BYTES_PER_MS 16
+
+static struct event_base *base;
+static struct input *input;
+static int guest, tty; /* what the guest reads, where the worker writes */
+
+static uint8_t got[2 * LIMIT_INPUT_QUEUE];
+static size_t ngot;
+
+static void
+open_pair(int *master, int *slave)
+{
+	struct termios raw = {0};
+
+	cfmakeraw(&raw);
+	assert_int_equal(openpty(master, slave, NULL, &raw, NULL), 0);
+	fcntl(*master, F_SETFL, O_NONBLOCK);
+	fcntl(*slave, F_SETFL, O_NONBLOCK);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	base = event_base_new();
+	input = input_create(base);
+	if (!base || !input)
+		return -1;
+	open_pair(&guest, &tty);
+	ngot = 0;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	input_destroy(input);
+	event_base_free(base);
+	close(guest);
+	close(tty);
+	return 0;
+}
+
+static uint8_t
+nth(size_t n)
+{
+	return (uint8_t)(n * 7 + n / 251);
+}
+
+/* Adds len bytes, of which each tells its place. */
+static int
+add(size_t first, size_t len)
+{
+	uint8_t *bytes = malloc(len ? len : 1);
+	int status;
+
+	assert_non_null(bytes);
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = nth(first + i);
+	status = input_add(input, bytes, len);
+	free(bytes);
+	return status;
+}
+
+static void
+check_got(size_t from, size_t first)
+{
+	assert_true(ngot > from);
+	for (size_t i = from; i < ngot; i++)
+		if (got[i] != nth(first + i - from))
+			fail_msg("byte %zu is wrong", i);
+}
+
+static void
+read_guest(void)
+{
+	ssize_t n;
+
+	while ((n = read(guest, got + ngot, sizeof got - ngot)) > 0)
+		ngot += (size_t)n;
+}
+
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)arg = true;
+}
+
+/* Turns the loop until the guest has read so many bytes. */
+static void
+run_until_got(size_t want)
+{
+	const struct timeval most = {.tv_sec = 20};
+	const struct timeval look = {.tv_usec = 2000};
+	bool late = false, looked;
+	struct event *end = evtimer_new(base, on_late, &late);
+	struct event *tick = event_new(base, -1, EV_PERSIST, on_late, &looked);
+
+	event_add(end, &most);
+	event_add(tick, &look);
+	for (read_guest(); ngot < want && !late; read_guest())
+		event_base_loop(base, EVLOOP_ONCE);
+	event_free(end);
+	event_free(tick);
+	assert_true(ngot >= want);
+}
+
+/* Writes to the tty until it takes no more; returns how much it took. */
+static size_t
+stop_up(void)
+{
+	static const uint8_t bytes[512];
+	size_t total = 0;
+	ssize_t n;
+
+	while ((n = write(tty, bytes, sizeof bytes)) > 0)
+		total += (size_t)n;
+	assert_int_equal(errno, EAGAIN);
+	return total;
+}
+
+static void
+test_key(void **state)
+{
+	(void)state;
+	input_set_fd(input, tty);
+	assert_int_equal(add(0, 1), 0);
+	/* It went at once, without the loop. */
+	assert_int_equal(input_pending(input), 0);
+	run_until_got(1);
+	check_got(0, 0);
+	assert_int_equal(add(1, 0), 0);
+	assert_int_equal(input_pending(input), 0);
+}
+
+static void
+test_no_tty(void **state)
+{
+	(void)state;
+	assert_int_equal(add(0, 1), -ENOTCONN);
+	input_set_fd(input, tty);
+	input_set_fd(input, -1);
+	assert_int_equal(add(0, 1), -ENOTCONN);
+	input_set_fd(input, -1);
+	assert_int_equal(input_pending(input), 0);
+	input_destroy(NULL);
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/*
+ * A burst goes at once, the rest not faster than the pace.  A slow machine
+ * makes it later, never sooner.
+ */
+static void
+test_pace(void **state)
+{
+	const size_t len = 4096;
+	uint64_t begun, least = (len - BURST) / BYTES_PER_MS;
+
+	(void)state;
+	input_set_fd(input, tty);
+	begun = now_ms();
+	assert_int_equal(add(0, len), 0);
+	assert_int_equal(input_pending(input), len - BURST);
+	run_until_got(len);
+	assert_true(now_ms() - begun + 1 >= least);
+	check_got(0, 0);
+	assert_int_equal(input_pending(input), 0);
+}
+
+/* A tty that is full is waited for, and then it goes on where it was. */
+static void
+test_full_tty(void **state)
+{
+	size_t stuffed;
+
+	(void)state;
+	input_set_fd(input, tty);
+	stuffed = stop_up();
+	assert_int_equal(add(0, 100), 0);
+	assert_int_equal(add(100, 900), 0);
+	assert_int_equal(input_pending(input), 1000);
+	run_until_got(stuffed + 1000);
+	check_got(stuffed, 0);
+	assert_int_equal(input_pending(input), 0);
+}
+
+static void
+test_all_or_nothing(void **state)
+{
+	size_t stuffed;
+
+	(void)state;
+	input_set_fd(input, tty);
+	stuffed = stop_up();
+	assert_int_equal(add(0, LIMIT_INPUT_QUEUE + 1), -ENOBUFS);
+	assert_int_equal(input_pending(input), 0);
+	assert_int_equal(add(0, LIMIT_INPUT), 0);
+	assert_int_equal(add(7, LIMIT_INPUT_QUEUE - LIMIT_INPUT + 1), -ENOBUFS);
+	assert_int_equal(input_pending(input), LIMIT_INPUT);
+	for (size_t at = LIMIT_INPUT; at < LIMIT_INPUT_QUEUE; at += LIMIT_INPUT)
+		assert_int_equal(add(at, LIMIT_INPUT), 0);
+	assert_int_equal(input_pending(input), LIMIT_INPUT_QUEUE);
+	assert_int_equal(add(7, 1), -ENOBUFS);
+	assert_int_equal(add(7, 0), 0);
+	/* What was refused has left no trace. */
+	run_until_got(stuffed + 2048);
+	check_got(stuffed, 0);
+}
+
+static void
+test_forgets(void **state)
+{
+	int other_guest, other_tty;
+	size_t stuffed;
+
+	(void)state;
+	input_set_fd(input, tty);
+	stuffed = stop_up();
+	assert_int_equal(add(0, 5000), 0);
+	input_set_fd(input, -1);
+	assert_int_equal(input_pending(input), 0);
+	/* Nothing of it reaches the old guest, nor the new one. */
+	open_pair(&other_guest, &other_tty);
+	input_set_fd(input, other_tty);
+	run_until_got(stuffed);
+	assert_int_equal(ngot, stuffed);
+	close(guest);
+	guest = other_guest;
+	ngot = 0;
+	assert_int_equal(add(0, 10), 0);
+	run_until_got(10);
+	check_got(0, 0);
+	assert_int_equal(ngot, 10);
+	input_set_fd(input, -1);
+	close(other_tty);
+}
+
+/* A change of tty without a pause: the queue is the old one's. */
+static void
+test_replaced(void **state)
+{
+	int other_guest, other_tty;
+
+	(void)state;
+	input_set_fd(input, tty);
+	stop_up();
+	assert_int_equal(add(0, 5000), 0);
+	open_pair(&other_guest, &other_tty);
+	input_set_fd(input, other_tty);
+	assert_int_equal(input_pending(input), 0);
+	assert_int_equal(add(0, 3), 0);
+	close(guest);
+	guest = other_guest;
+	run_until_got(3);
+	check_got(0, 0);
+	assert_int_equal(ngot, 3);
+	input_set_fd(input, -1);
+	close(other_tty);
+}
+
+/* The guest has gone: no end of the worker, and no endless try. */
+static void
+test_hangup(void **state)
+{
+	(void)state;
+	input_set_fd(input, tty);
+	close(guest);
+	assert_int_equal(add(0, 1000), 0);
+	for (int i = 0; i < 100; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	input_set_fd(input, -1);
+	assert_int_equal(input_pending(input), 0);
+	guest = open("/dev/null", O_RDONLY);
+}
+
+int
+main(void)
+{
+#define WITH_PTY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    WITH_PTY(test_key),
+	    WITH_PTY(test_no_tty),
+	    WITH_PTY(test_pace),
+	    WITH_PTY(test_full_tty),
+	    WITH_PTY(test_all_or_nothing),
+	    WITH_PTY(test_forgets),
+	    WITH_PTY(test_replaced),
+	    WITH_PTY(test_hangup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
