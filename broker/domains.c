@@ -28,8 +28,8 @@
 /* xen/include/public/xen.h, DOMID_FIRST_RESERVED. */
 #define DOMID_END 0x7ff0u
 
-/* How far above the highest known domid a new one is looked for. */
-#define PROBE_AHEAD 64
+/* Domids above the highest so far that are looked for without a list. */
+#define PROBED_PER_TURN 64
 
 /* The consoles of a domain, by kind and number, and its watched nodes: one
  * for each console's tty, and two more. */
@@ -78,6 +78,7 @@ struct domains {
 	bool complained;
 	bool relist;
 	unsigned list_deaths; /* connections that listing has killed */
+	uint32_t highest;     /* domid ever seen */
 	uint64_t probed; /* domids that have been looked for without a list */
 	uint64_t clock;	 /* orders what has been seen */
 	struct domain *all;
@@ -379,6 +380,8 @@ add_domain(struct domains *domains, uint32_t domid)
 	if (!d)
 		return NULL;
 	d->domid = domid;
+	if (domid > domains->highest)
+		domains->highest = domid;
 	d->order = ++domains->clock;
 	HASH_ADD(hh, domains->all, domid, sizeof d->domid, d);
 	return d;
@@ -411,42 +414,35 @@ probe(struct domains *domains, uint32_t domid, int *status)
 
 /*
  * Without a listing: once every domid there can be, then those that are
- * known and the ones above, since new domids are higher than old ones; and
- * because they begin again after the highest, a few of the others each time.
+ * known and the ones above all so far, since libxl counts up; and, because
+ * it begins again after the highest, a few of the others each time.
  */
 static bool
-is_likely(struct domains *domains, uint32_t domid, uint32_t highest)
+is_likely(struct domains *domains, uint32_t domid)
 {
 	return domains->probed < DOMID_END ||
-	       domid - highest - 1 < PROBE_AHEAD ||
-	       domid - domains->probed % DOMID_END < PROBE_AHEAD ||
+	       domid - domains->highest - 1 < PROBED_PER_TURN ||
+	       domid - domains->probed % DOMID_END < PROBED_PER_TURN ||
 	       find_domain(domains, domid);
 }
 
 static int
 probe_domids(struct domains *domains, uint32_t **out, size_t *count)
 {
-	uint32_t highest = 0, *domids = malloc(DOMID_END * sizeof *domids);
-	const struct domain *d;
 	int status = 0;
-	size_t n = 0;
 
-	if (!domids)
+	*count = 0;
+	*out = malloc(DOMID_END * sizeof **out);
+	if (!*out)
 		return -EACCES;
-	for (d = domains->all; d; d = d->hh.next)
-		if (d->domid > highest)
-			highest = d->domid;
 	for (uint32_t domid = 1; domid < DOMID_END; domid++)
-		if (is_likely(domains, domid, highest) &&
-		    probe(domains, domid, &status))
-			domids[n++] = domid;
+		if (is_likely(domains, domid) && probe(domains, domid, &status))
+			(*out)[(*count)++] = domid;
 	if (status == -ENOTCONN) {
-		free(domids);
+		free(*out);
 		return status;
 	}
-	domains->probed += domains->probed ? PROBE_AHEAD : DOMID_END;
-	*out = domids;
-	*count = n;
+	domains->probed += domains->probed ? PROBED_PER_TURN : DOMID_END;
 	return 0;
 }
 

@@ -78,8 +78,8 @@ check_path(cfg_t *cfg, cfg_opt_t *opt)
 	const char *value = cfg_opt_getnstr(opt, 0);
 
 	if (!value || value[0] != '/') {
-		cfg_error(cfg, "%s: must be an absolute path",
-		    cfg_opt_name(opt));
+		cfg_error(
+		    cfg, "%s: must be an absolute path", cfg_opt_name(opt));
 		return -1;
 	}
 	return 0;
@@ -91,8 +91,8 @@ check_mode(cfg_t *cfg, cfg_opt_t *opt)
 	const char *value = cfg_opt_getnstr(opt, 0);
 
 	if (strcmp(value, "always") != 0 && strcmp(value, "on-demand") != 0) {
-		cfg_error(cfg, "mode = \"%s\": must be always or on-demand",
-		    value);
+		cfg_error(
+		    cfg, "mode = \"%s\": must be always or on-demand", value);
 		return -1;
 	}
 	return 0;
@@ -237,8 +237,7 @@ parse(cfg_t *cfg, const char *path)
 struct config *
 config_load(const char *path)
 {
-	const cfg_flag_t named =
-	    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+	const cfg_flag_t named = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
 	cfg_opt_t hold[] = {
 	    CFG_STR("mode", "on-demand", CFGF_NONE),
 	    CFG_END(),
@@ -327,8 +326,8 @@ config_hold_always(const struct config *config, const char *name)
 }
 
 int
-config_socket(const struct config *config, const char *name, char *out,
-    size_t size)
+config_socket(
+    const struct config *config, const char *name, char *out, size_t size)
 {
 	int n = snprintf(out, size, "%s/%s", config->run_dir, name);
 

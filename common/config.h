@@ -32,18 +32,18 @@ struct config_hold {
 };
 
 struct config {
-	char *run_dir;	     /* broker.sock, fcgi.sock, admin.sock lie here */
-	char *user;	     /* the worker's */
-	char *socket_group;  /* nginx' group: may connect to fcgi.sock */
-	char *xenstore;	     /* xenstored's socket */
-	char *lock_dir;	     /* of xenconsole's lock files */
-	bool verify_owner;   /* contract 2.4, check 8 */
-	size_t ring_size;    /* bytes a console */
-	unsigned rescan;     /* seconds between two looks at all domains */
-	unsigned gone_after; /* seconds a guest may be away before `gone` */
-	unsigned forget_after;	 /* seconds a `gone` console is kept */
-	unsigned session_idle;	 /* seconds */
-	unsigned session_max;	 /* seconds */
+	char *run_dir;	       /* broker.sock, fcgi.sock, admin.sock lie here */
+	char *user;	       /* the worker's */
+	char *socket_group;    /* nginx' group: may connect to fcgi.sock */
+	char *xenstore;	       /* xenstored's socket */
+	char *lock_dir;	       /* of xenconsole's lock files */
+	bool verify_owner;     /* contract 2.4, check 8 */
+	size_t ring_size;      /* bytes a console */
+	unsigned rescan;       /* seconds between two looks at all domains */
+	unsigned gone_after;   /* seconds a guest may be away before `gone` */
+	unsigned forget_after; /* seconds a `gone` console is kept */
+	unsigned session_idle; /* seconds */
+	unsigned session_max;  /* seconds */
 	struct config_hold *holds;
 	size_t nholds;
 	struct config_access *access;
@@ -58,7 +58,7 @@ void config_free(struct config *config);
 bool config_hold_always(const struct config *config, const char *name);
 
 /* run_dir/name, or -ENAMETOOLONG when it is no address of a socket. */
-int config_socket(const struct config *config, const char *name, char *out,
-    size_t size);
+int config_socket(
+    const struct config *config, const char *name, char *out, size_t size);
 
 #endif

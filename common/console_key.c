@@ -78,7 +78,8 @@ console_key_parse(const char *text, struct console_key *out)
 	memcpy(uuid, text, UUID_TEXT);
 	uuid[UUID_TEXT] = '\0';
 	return console_uuid_parse(uuid, out->uuid) &&
-	    console_kind_parse(text + UUID_TEXT + 1, &out->kind, &out->number);
+	       console_kind_parse(
+		   text + UUID_TEXT + 1, &out->kind, &out->number);
 }
 
 void

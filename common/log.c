@@ -60,14 +60,14 @@ log_line(int level, const char *word, const char *fmt, va_list ap)
 		syslog(level, "%s%s", word, line);
 }
 
-#define DEFINE_LOG(name, level, word)                                          \
-	void name(const char *fmt, ...)                                        \
-	{                                                                      \
-		va_list ap;                                                    \
-                                                                               \
-		va_start(ap, fmt);                                             \
-		log_line(level, word, fmt, ap);                                \
-		va_end(ap);                                                    \
+#define DEFINE_LOG(name, level, word)           \
+	void name(const char *fmt, ...)         \
+	{                                       \
+		va_list ap;                     \
+                                                \
+		va_start(ap, fmt);              \
+		log_line(level, word, fmt, ap); \
+		va_end(ap);                     \
 	}
 
 DEFINE_LOG(log_error, LOG_ERR, "error: ")

@@ -25,8 +25,7 @@ struct msg_rule {
 
 /* Sends size bytes of msg and nfds descriptors, which stay the caller's.
  * Returns 0 or a negative errno; -EAGAIN: the peer does not read. */
-int msg_send(
-    int sock, const void *msg, size_t size, const int *fds, int nfds);
+int msg_send(int sock, const void *msg, size_t size, const int *fds, int nfds);
 
 /*
  * Receives one packet.  1: it is in *packet, and its descriptors are the

@@ -25,7 +25,7 @@ enum msg_type {
 	MSG_WANT,      /* struct msg_key: hold it, its guest has a viewer */
 	MSG_UNWANT,    /* struct msg_key: let go when the guest ends */
 	MSG_RELEASE,   /* struct msg_key: let go now, until MSG_WANT */
-	MSG_HANGUP,    /* struct msg_hangup: this tty has been read to its end */
+	MSG_HANGUP, /* struct msg_hangup: this tty has been read to its end */
 
 	/* broker to worker */
 	MSG_CONSOLE = 64, /* struct msg_console: new, or changed */

@@ -12,11 +12,11 @@ static size_t
 take_char(const unsigned char *p, uint32_t *out)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = *p < 0x80 ? 1
-	    : *p >> 5 == 0x6   ? 2
-	    : *p >> 4 == 0xe   ? 3
-	    : *p >> 3 == 0x1e  ? 4
-			       : 0;
+	size_t len = *p < 0x80	       ? 1
+		     : *p >> 5 == 0x6  ? 2
+		     : *p >> 4 == 0xe  ? 3
+		     : *p >> 3 == 0x1e ? 4
+				       : 0;
 	uint32_t c;
 
 	if (len == 0)

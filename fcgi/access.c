@@ -46,8 +46,8 @@ names_guest(char *const *patterns, const char *guest)
 }
 
 uint32_t
-access_rights(const struct config *config, const char *user,
-    const char *groups, const char *guest)
+access_rights(const struct config *config, const char *user, const char *groups,
+    const char *guest)
 {
 	uint32_t rights = 0;
 

@@ -63,8 +63,8 @@ static void
 lost(struct broker_link *link, const char *why)
 {
 	if (!link->complained)
-		log_warn("broker: %s: %s; open consoles go on", link->path,
-		    why);
+		log_warn(
+		    "broker: %s: %s; open consoles go on", link->path, why);
 	link->complained = true;
 	link_close(link);
 	call_again(link);
@@ -140,8 +140,7 @@ static void
 on_removed(void *ctx, struct packet *packet)
 {
 	struct broker_link *link = ctx;
-	struct console *c =
-	    consoles_find(link->consoles, &packet->msg.key.key);
+	struct console *c = consoles_find(link->consoles, &packet->msg.key.key);
 
 	if (c)
 		forget(link, c);
@@ -156,8 +155,8 @@ on_synced(void *ctx, struct packet *packet)
 	link->synced = true;
 	link->complained = false;
 	link->retry_ms = RETRY_FIRST_MS;
-	log_info("broker: connected, %zu consoles",
-	    consoles_count(link->consoles));
+	log_info(
+	    "broker: connected, %zu consoles", consoles_count(link->consoles));
 }
 
 static const struct msg_rule rules[] = {
@@ -218,10 +217,10 @@ link_connect(struct broker_link *link)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	snprintf(address.sun_path, sizeof address.sun_path, "%s", link->path);
-	link->fd = socket(
-	    AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (link->fd < 0 ||
-	    connect(link->fd, (struct sockaddr *)&address, sizeof address) < 0) {
+	link->fd =
+	    socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (link->fd < 0 || connect(link->fd, (struct sockaddr *)&address,
+				sizeof address) < 0) {
 		lost(link, strerror(errno));
 		return;
 	}
@@ -288,11 +287,9 @@ broker_link_wanted(struct broker_link *link, struct console *c)
 }
 
 void
-broker_link_hangup(
-    struct broker_link *link, struct console *c, uint32_t serial)
+broker_link_hangup(struct broker_link *link, struct console *c, uint32_t serial)
 {
-	const struct msg_hangup msg = {
-	    MSG_HANGUP, serial, *console_key_of(c)};
+	const struct msg_hangup msg = {MSG_HANGUP, serial, *console_key_of(c)};
 
 	send_msg(link, &msg, sizeof msg);
 }

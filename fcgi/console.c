@@ -181,8 +181,9 @@ void
 console_update(struct console *c, const struct msg_console *msg)
 {
 	bool changed = c->state != msg->state || c->domid != msg->domid ||
-	    c->flags != msg->flags || strcmp(c->guest, msg->name) != 0 ||
-	    strcmp(c->holder, msg->holder) != 0;
+		       c->flags != msg->flags ||
+		       strcmp(c->guest, msg->name) != 0 ||
+		       strcmp(c->holder, msg->holder) != 0;
 
 	c->state = msg->state;
 	c->domid = msg->domid;
@@ -231,8 +232,8 @@ console_attach(struct console *c, int ring_fd, int pty, uint32_t serial)
 		drain(c);
 	close_pty(c);
 	error = take_ring(c, ring_fd);
-	readable = event_new(
-	    c->base, pty, EV_READ | EV_PERSIST, on_readable, c);
+	readable =
+	    event_new(c->base, pty, EV_READ | EV_PERSIST, on_readable, c);
 	if (error == 0 && (!readable || event_add(readable, NULL) < 0))
 		error = -ENOMEM;
 	if (error) {

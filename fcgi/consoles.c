@@ -58,7 +58,7 @@ consoles_destroy(struct consoles *all)
 
 	if (!all)
 		return;
-	HASH_ITER(hh, all->by_key, e, next)
+	HASH_ITER (hh, all->by_key, e, next)
 		consoles_remove(all, e->console);
 	free(all);
 }
@@ -107,7 +107,7 @@ consoles_lookup(const struct consoles *all, const char *text)
 	struct console_key key;
 	struct entry *e, *next;
 
-	HASH_ITER(hh, all->by_key, e, next) {
+	HASH_ITER (hh, all->by_key, e, next) {
 		struct console *c = e->console;
 		const char *kind = text + strlen(console_guest(c));
 		uint32_t k, n;
@@ -116,8 +116,8 @@ consoles_lookup(const struct consoles *all, const char *text)
 			continue;
 		if (*kind == '\0' ? !console_is_default(c)
 				  : *kind != '/' ||
-			    !console_kind_parse(kind + 1, &k, &n) ||
-			    k != e->key.kind || n != e->key.number)
+					!console_kind_parse(kind + 1, &k, &n) ||
+					k != e->key.kind || n != e->key.number)
 			continue;
 		if (!found || console_state(found) == STATE_GONE)
 			found = c;

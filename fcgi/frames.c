@@ -38,12 +38,12 @@ is_known(const struct console *c, const struct position *pos)
 	if (!ring)
 		return pos->run == 0 && pos->offset == 0;
 	return pos->run == ring_run(ring) && pos->offset <= ring_end(ring) &&
-	    pos->offset >= ring_begin(ring);
+	       pos->offset >= ring_begin(ring);
 }
 
 bool
-frames_news(const struct console *c, const struct position *from,
-    uint64_t delivered)
+frames_news(
+    const struct console *c, const struct position *from, uint64_t delivered)
 {
 	const struct ring *ring = console_ring(c);
 	uint64_t seen = from->offset > delivered ? from->offset : delivered;
@@ -161,8 +161,8 @@ add_snapshot(struct builder *b, const struct console *c, struct position *pos)
 		if (newline)
 			begin += (uint64_t)(newline + 1 - bytes);
 	}
-	add_bytes(b, 's', pos->offset, ring_at(ring, begin),
-	    pos->offset - begin);
+	add_bytes(
+	    b, 's', pos->offset, ring_at(ring, begin), pos->offset - begin);
 }
 
 static void

@@ -18,8 +18,8 @@ void frames_now(const struct console *c, struct position *out);
 
 /* There is something to tell who stands at `from`.  Output up to the offset
  * `delivered` does not count. */
-bool frames_news(const struct console *c, const struct position *from,
-    uint64_t delivered);
+bool frames_news(
+    const struct console *c, const struct position *from, uint64_t delivered);
 
 /*
  * Adds to out what is to be told, and moves *pos behind it.  A position that

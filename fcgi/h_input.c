@@ -101,8 +101,8 @@ handle_input(struct worker *w, struct request *r)
 
 	(void)w;
 	if (!session_may_type(r->session)) {
-		reply_problem(r->conn, 403, "read-only",
-		    "This session may only watch.");
+		reply_problem(
+		    r->conn, 403, "read-only", "This session may only watch.");
 		return;
 	}
 	if (!parse(r, &in))

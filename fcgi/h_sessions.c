@@ -55,8 +55,8 @@ opening_answer(struct waiter *w, enum wake why)
 	struct opening *o = (struct opening *)w;
 
 	if (why == WAKE_CLOSED)
-		reply_problem(w->conn, 404, "no-such-console",
-		    "The console has gone.");
+		reply_problem(
+		    w->conn, 404, "no-such-console", "The console has gone.");
 	else
 		answer_new(w->conn, o->session, o->token);
 	free(o);
@@ -92,8 +92,8 @@ wait_for_tty(struct request *r, struct session *s, const char *token)
 		o->waiter.owner = s;
 		o->session = s;
 		memcpy(o->token, token, sizeof o->token);
-		if (waiters_add(console_waiters(session_console(s)),
-			&o->waiter, LIMIT_OPEN_MS))
+		if (waiters_add(console_waiters(session_console(s)), &o->waiter,
+			LIMIT_OPEN_MS))
 			return;
 	}
 	free(o);
@@ -112,9 +112,9 @@ find_console(struct worker *w, struct request *r, uint32_t *rights)
 	if (!request_member_text(r, "console", &name))
 		return NULL;
 	c = consoles_lookup(w->consoles, name);
-	*rights = c ? access_rights(w->config, r->user, r->groups,
-			  console_guest(c))
-		    : 0;
+	*rights =
+	    c ? access_rights(w->config, r->user, r->groups, console_guest(c))
+	      : 0;
 	if (*rights & RIGHT_LIST)
 		return c;
 	if (!c && !broker_link_synced(w->broker))

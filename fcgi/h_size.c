@@ -15,8 +15,8 @@ static int
 tell_guest(struct console *c, int64_t rows, int64_t cols)
 {
 	char line[64];
-	int n = snprintf(line, sizeof line, "stty rows %d cols %d\r",
-	    (int)rows, (int)cols);
+	int n = snprintf(
+	    line, sizeof line, "stty rows %d cols %d\r", (int)rows, (int)cols);
 
 	return console_type(c, line, (size_t)n);
 }
@@ -30,8 +30,8 @@ handle_size(struct worker *w, struct request *r)
 
 	(void)w;
 	if (!session_may_type(r->session)) {
-		reply_problem(r->conn, 403, "read-only",
-		    "This session may only watch.");
+		reply_problem(
+		    r->conn, 403, "read-only", "This session may only watch.");
 		return;
 	}
 	if (!request_member_number(r, "rows", 1, LIMIT_ROWS, &rows) ||

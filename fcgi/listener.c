@@ -23,7 +23,7 @@ is_alive(const struct sockaddr_un *address)
 		return 0;
 	alive = connect(fd, (const struct sockaddr *)address,
 		    sizeof *address) == 0 ||
-	    errno == EAGAIN;
+		errno == EAGAIN;
 	close(fd);
 	return alive;
 }
@@ -33,7 +33,8 @@ static int
 bind_narrow(int fd, const struct sockaddr_un *address)
 {
 	mode_t old = umask(0177);
-	int status = bind(fd, (const struct sockaddr *)address, sizeof *address);
+	int status =
+	    bind(fd, (const struct sockaddr *)address, sizeof *address);
 
 	umask(old);
 	return status;

@@ -120,8 +120,8 @@ open_listener(const struct config *config, const char *name, mode_t mode,
 	int fd;
 
 	if (config_socket(config, name, path, sizeof path) < 0)
-		log_fatal("run_dir is too long for a socket: %s",
-		    config->run_dir);
+		log_fatal(
+		    "run_dir is too long for a socket: %s", config->run_dir);
 	fd = listener_open(path, mode, uid, gid);
 	if (fd < 0)
 		log_fatal("%s: %s", path,
@@ -142,8 +142,8 @@ become(const struct config *config, struct sockets *sockets)
 		log_fatal("%s: %s", config->run_dir, strerror(errno));
 	if (config_socket(config, "broker.sock", sockets->broker,
 		sizeof sockets->broker) < 0)
-		log_fatal("run_dir is too long for a socket: %s",
-		    config->run_dir);
+		log_fatal(
+		    "run_dir is too long for a socket: %s", config->run_dir);
 	if (geteuid() == 0) {
 		group = getgrnam(config->socket_group);
 		if (privdrop_lookup(config->user, &uid, &gid) < 0)
@@ -153,8 +153,8 @@ become(const struct config *config, struct sockets *sockets)
 		nginx = group->gr_gid;
 	}
 	sockets->fcgi = open_listener(config, "fcgi.sock", 0660, uid, nginx);
-	sockets->admin = open_listener(
-	    config, "admin.sock", 0600, (uid_t)-1, (gid_t)-1);
+	sockets->admin =
+	    open_listener(config, "admin.sock", 0600, (uid_t)-1, (gid_t)-1);
 	if (geteuid() == 0)
 		privdrop_to(uid, gid);
 	privdrop_harden();
@@ -225,8 +225,8 @@ run(const struct config *config, const struct sockets *sockets)
 	w.server = server_create(
 	    w.base, sockets->fcgi, POOL_THREADS, route_request, &w);
 	admin = admin_create(&w, sockets->admin);
-	w.broker = broker_link_create(
-	    w.base, sockets->broker, w.consoles, w.sessions);
+	w.broker =
+	    broker_link_create(w.base, sockets->broker, w.consoles, w.sessions);
 	if (!w.server || !admin || !w.broker)
 		log_fatal("cannot start: %s", strerror(errno));
 	watch_signal(w.base, SIGTERM);

@@ -36,8 +36,8 @@ output_ready(struct waiter *w)
 {
 	const struct poll *p = (const struct poll *)w;
 
-	return frames_news(console_of(p), &p->from,
-	    session_echoed(p->session, p->from.run));
+	return frames_news(
+	    console_of(p), &p->from, session_echoed(p->session, p->from.run));
 }
 
 /* Events wait for the poll: an echo is for output. */
@@ -80,8 +80,9 @@ answer(struct poll *p, struct conn *conn)
 	}
 	reply = reply_begin(news ? 200 : 204);
 	begin_answer(reply, p);
-	reply_body(
-	    reply, !news ? NULL : p->json ? "application/json" : FRAMES_TYPE);
+	reply_body(reply, !news	    ? NULL
+			  : p->json ? "application/json"
+				    : FRAMES_TYPE);
 	if (reply && out)
 		evbuffer_add_buffer(reply, out);
 	if (out)
@@ -161,8 +162,8 @@ park(const struct poll *p, unsigned ms)
 	parked = malloc(sizeof *parked);
 	if (parked) {
 		*parked = *p;
-		if (waiters_add(console_waiters(console_of(p)),
-			&parked->waiter, ms))
+		if (waiters_add(
+			console_waiters(console_of(p)), &parked->waiter, ms))
 			return;
 		free(parked);
 	}
@@ -195,8 +196,8 @@ poll_output(struct request *r, const struct position *from, unsigned ms)
 }
 
 void
-poll_echo(struct request *r, const struct position *from, uint64_t seq,
-    unsigned ms)
+poll_echo(
+    struct request *r, const struct position *from, uint64_t seq, unsigned ms)
 {
 	struct poll p = {
 	    .waiter.class = &echo_class, .from = *from, .seq = seq};

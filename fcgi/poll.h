@@ -9,13 +9,12 @@
 struct request;
 
 /* Answers r with what comes after from, or parks it for up to ms. */
-void poll_output(
-    struct request *r, const struct position *from, unsigned ms);
+void poll_output(struct request *r, const struct position *from, unsigned ms);
 
 /* The answer to input number seq: the output after from, waited for up to
  * ms.  It is asked before the session's parked polls, and what it delivers
  * does not wake them. */
-void poll_echo(struct request *r, const struct position *from, uint64_t seq,
-    unsigned ms);
+void poll_echo(
+    struct request *r, const struct position *from, uint64_t seq, unsigned ms);
 
 #endif

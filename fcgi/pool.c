@@ -17,7 +17,7 @@ struct pool {
 	pthread_cond_t work;
 	struct pool_job *waiting, *finished; /* under mutex */
 	bool stop;			     /* under mutex */
-	int wakeup;			     /* eventfd: something is finished */
+	int wakeup; /* eventfd: something is finished */
 	struct event *event;
 	unsigned nthreads;
 	pthread_t threads[];
@@ -71,7 +71,7 @@ on_finished(evutil_socket_t fd, short what, void *arg)
 	jobs = pool->finished;
 	pool->finished = NULL;
 	pthread_mutex_unlock(&pool->mutex);
-	LL_FOREACH_SAFE(jobs, job, next)
+	LL_FOREACH_SAFE (jobs, job, next)
 		job->done(job);
 }
 
@@ -133,7 +133,7 @@ pool_destroy(struct pool *pool)
 	pthread_mutex_unlock(&pool->mutex);
 	for (unsigned i = 0; i < pool->nthreads; i++)
 		pthread_join(pool->threads[i], NULL);
-	LL_FOREACH_SAFE(pool->finished, job, next)
+	LL_FOREACH_SAFE (pool->finished, job, next)
 		job->done(job);
 	if (pool->event)
 		event_free(pool->event);

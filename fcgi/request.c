@@ -27,7 +27,7 @@ is_repeated(const struct evkeyvalq *query, const struct evkeyval *first)
 {
 	const struct evkeyval *other;
 
-	TAILQ_FOREACH(other, query, next)
+	TAILQ_FOREACH (other, query, next)
 		if (other != first && strcmp(other->key, first->key) == 0)
 			return true;
 	return false;
@@ -57,7 +57,7 @@ request_parse_query(struct request *r, const char *const *allowed)
 		    LIMIT_QUERY);
 		return false;
 	}
-	TAILQ_FOREACH(pair, &r->query, next) {
+	TAILQ_FOREACH (pair, &r->query, next) {
 		if (!is_allowed(pair->key, allowed)) {
 			reply_problem(r->conn, 400, "bad-parameter",
 			    "This call has no parameter %s.", shown(pair->key));
@@ -87,8 +87,8 @@ request_query(const struct request *r, const char *name)
 }
 
 bool
-request_number(struct request *r, const char *name, bool required,
-    uint64_t min, uint64_t max, uint64_t *value)
+request_number(struct request *r, const char *name, bool required, uint64_t min,
+    uint64_t max, uint64_t *value)
 {
 	const char *text = request_query(r, name);
 
@@ -156,7 +156,8 @@ request_parse_json(struct request *r, const char *const *allowed)
 		    "The body must be one JSON object in UTF-8.");
 		return false;
 	}
-	json_object_object_foreach (r->members, name, value) {
+	json_object_object_foreach(r->members, name, value)
+	{
 		if (!is_allowed(name, allowed)) {
 			reply_problem(r->conn, 400, "bad-body",
 			    "This call has no member %s.", shown(name));

@@ -17,9 +17,9 @@
 #include "fcgi/worker.h"
 
 enum {
-	NEEDS_USER = 1,	  /* an identity from nginx */
-	NEEDS_TOKEN = 2,  /* a session */
-	SAME_ORIGIN = 4,  /* no other site's page may make a browser call it */
+	NEEDS_USER = 1,	 /* an identity from nginx */
+	NEEDS_TOKEN = 2, /* a session */
+	SAME_ORIGIN = 4, /* no other site's page may make a browser call it */
 };
 
 enum body {
@@ -108,10 +108,10 @@ check_origin(struct conn *conn)
 
 	if (*site)
 		same = strcmp(site, "same-origin") == 0 ||
-		    strcmp(site, "none") == 0;
+		       strcmp(site, "none") == 0;
 	else
 		same = !*origin ||
-		    origin_is(origin, conn_param(conn, "HTTP_HOST"));
+		       origin_is(origin, conn_param(conn, "HTTP_HOST"));
 	if (!same)
 		reply_problem(conn, 403, "wrong-origin",
 		    "This call must come from a page of this site.");
@@ -188,8 +188,8 @@ type_is(struct conn *conn, const char *want)
 static bool
 check_body(struct request *r, enum body kind)
 {
-	const char *type = kind == BODY_JSON ? "application/json"
-					     : "application/octet-stream";
+	const char *type =
+	    kind == BODY_JSON ? "application/json" : "application/octet-stream";
 	bool too_large;
 
 	r->body = conn_body(r->conn, &r->body_len, &too_large);
@@ -223,7 +223,7 @@ parse(struct request *r, const struct route *route)
 
 	if (route->body == BODY_JSON)
 		return request_parse_query(r, NULL) &&
-		    request_parse_json(r, names);
+		       request_parse_json(r, names);
 	return request_parse_query(r, names);
 }
 

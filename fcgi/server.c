@@ -159,8 +159,8 @@ conn_look(struct conn *conn)
 	if (n > 0 && (size_t)n < sizeof server->peek)
 		return true;
 	if (n > 0)
-		log_warn("server: a request of more than %d bytes",
-		    LIMIT_REQUEST);
+		log_warn(
+		    "server: a request of more than %d bytes", LIMIT_REQUEST);
 	conn_free(conn);
 	return false;
 }
@@ -199,8 +199,8 @@ conn_create(struct server *server, int fd)
 	if (!conn_look(conn))
 		return;
 	/* Edge-triggered: what has been looked at stays in the socket. */
-	conn->event = event_new(server->base, fd,
-	    EV_READ | EV_PERSIST | EV_ET, on_readable, conn);
+	conn->event = event_new(
+	    server->base, fd, EV_READ | EV_PERSIST | EV_ET, on_readable, conn);
 	if (!conn->event || event_add(conn->event, server->deadline) < 0)
 		conn_free(conn);
 }
@@ -265,8 +265,8 @@ server_create(struct event_base *base, int fd, unsigned threads,
 	server->ctx = ctx;
 	server->deadline = event_base_init_common_timeout(base, &deadline);
 	server->pool = pool_create(base, threads);
-	server->listener = event_new(
-	    base, fd, EV_READ | EV_PERSIST, on_connection, server);
+	server->listener =
+	    event_new(base, fd, EV_READ | EV_PERSIST, on_connection, server);
 	server->rest = evtimer_new(base, on_rested, server);
 	if (!server->deadline || !server->pool || !server->listener ||
 	    !server->rest || event_add(server->listener, NULL) < 0) {
@@ -297,7 +297,7 @@ server_destroy(struct server *server)
 	if (!server)
 		return;
 	pool_destroy(server->pool);
-	DL_FOREACH_SAFE(server->conns, conn, next)
+	DL_FOREACH_SAFE (server->conns, conn, next)
 		conn_free(conn);
 	if (server->rest) {
 		server_close_listener(server);
@@ -347,8 +347,8 @@ conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
 	free(conn->body);
 	conn->body = NULL;
 	conn->body_len = 0;
-	conn->event = event_new(conn->server->base, conn->request.ipcFd,
-	    EV_CLOSED, on_gone, conn);
+	conn->event = event_new(
+	    conn->server->base, conn->request.ipcFd, EV_CLOSED, on_gone, conn);
 	/* Without memory for it the peer's leaving is noticed at the answer. */
 	if (conn->event)
 		event_add(conn->event, NULL);
@@ -364,7 +364,7 @@ send_reply(struct conn *conn, struct evbuffer *reply)
 	struct evbuffer_iovec piece;
 
 	while (evbuffer_peek(reply, -1, NULL, &piece, 1) > 0 &&
-	    piece.iov_len > 0) {
+	       piece.iov_len > 0) {
 		if (FCGX_PutStr(piece.iov_base, (int)piece.iov_len,
 			conn->request.out) < 0)
 			break;

@@ -44,8 +44,7 @@ const char *conn_param(const struct conn *conn, const char *name);
 
 /* The request's body.  *too_large: it was longer than LIMIT_BODY, and is not
  * there.  Lives as long as conn. */
-const uint8_t *conn_body(
-    const struct conn *conn, size_t *len, bool *too_large);
+const uint8_t *conn_body(const struct conn *conn, size_t *len, bool *too_large);
 
 /* Frees what only reading needed and watches for the peer's leaving: then
  * gone(ctx) is called, and conn is no more. */

@@ -82,7 +82,7 @@ sessions_destroy(struct sessions *all)
 
 	if (!all)
 		return;
-	HASH_ITER(hh, all->by_hash, s, next)
+	HASH_ITER (hh, all->by_hash, s, next)
 		session_close(s);
 	free(all);
 }
@@ -93,6 +93,10 @@ owner_take(struct sessions *all, const char *name)
 {
 	struct owner *owner;
 
+	if (HASH_COUNT(all->by_hash) >= LIMIT_SESSIONS) {
+		errno = EMFILE;
+		return NULL;
+	}
 	HASH_FIND_STR(all->owners, name, owner);
 	if (!owner) {
 		owner = calloc(1, sizeof *owner);
@@ -104,8 +108,7 @@ owner_take(struct sessions *all, const char *name)
 		strcpy(owner->name, name);
 		HASH_ADD_STR(all->owners, name, owner);
 	}
-	if (owner->count >= LIMIT_SESSIONS_PER_USER ||
-	    HASH_COUNT(all->by_hash) >= LIMIT_SESSIONS) {
+	if (owner->count >= LIMIT_SESSIONS_PER_USER) {
 		errno = EMFILE;
 		return NULL;
 	}
@@ -232,7 +235,7 @@ sessions_close_console(struct sessions *all, struct console *console)
 {
 	struct session *s, *next;
 
-	HASH_ITER(hh, all->by_hash, s, next)
+	HASH_ITER (hh, all->by_hash, s, next)
 		if (s->console == console)
 			session_close(s);
 }

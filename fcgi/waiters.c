@@ -82,7 +82,7 @@ waiters_settle(struct waiters *list)
 {
 	struct waiter *w, *next;
 
-	DL_FOREACH_SAFE(list->head, w, next) {
+	DL_FOREACH_SAFE (list->head, w, next) {
 		if (!w->class->ready(w))
 			continue;
 		take_out(w);
@@ -95,7 +95,7 @@ waiters_close(struct waiters *list, const void *owner)
 {
 	struct waiter *w, *next;
 
-	DL_FOREACH_SAFE(list->head, w, next) {
+	DL_FOREACH_SAFE (list->head, w, next) {
 		if (owner && w->owner != owner)
 			continue;
 		take_out(w);

@@ -903,7 +903,7 @@ def test_many_domains(start, xenstored):
     for i, vm in enumerate(vms):
         pairs += [f"/local/domain/{1000 + i}/vm", f"/vm/{vm}",
                   f"/local/domain/{1000 + i}/name", f"guest{i}"]
-    host.run("sh", "-c", "printf 1999 >/run/standin/next-domid")
+    host.run("sh", "-c", "printf 1900 >/run/standin/next-domid")
     for at in range(0, len(pairs), 400):
         host.run("xenstore-write", *pairs[at:at + 400])
     worker = broker.worker()
@@ -911,7 +911,7 @@ def test_many_domains(start, xenstored):
                 timeout=30)
     assert set(worker.consoles) == {Key(vm) for vm in vms}
     # New ones are still found, and old ones still go.
-    assert host.create("web1", "--echo") == 1999
+    assert host.create("web1", "--echo") == 1900
     worker.open(Key(host.uuid("web1")))
     host.xenstore_rm("/local/domain/1000")
     worker.wait(lambda: worker[Key(vms[0])].state == "waiting")

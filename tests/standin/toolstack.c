@@ -25,6 +25,11 @@
 
 /* xl_vmcontrol.c: create_domain sleeps this long before it restarts one. */
 #define REBOOT_DELAY_MS 2000
+/*
+ * libxl takes about this long from a shutdown to the hangup of the console
+ * (seen on real Xen); a prompt reader has the last words by then.
+ */
+#define TEARDOWN_MS 100
 #define GUEST_ARGS_MAX 64
 
 static struct xs_handle *
@@ -251,48 +256,79 @@ learn_name(struct xs_handle *xs, uint32_t domid, struct domain_config *config)
 	free(name);
 }
 
-/*
- * xl's monitor: shutdown is seen first (@releaseDomain), then the domain is
- * destroyed; a crashed one is kept, as with on_crash="preserve". True when it
- * shall start again.
- */
-static bool
-handle_end(struct domain_config *config, uint32_t domid, pid_t pid, int status)
+static void
+pause_ms(long ms)
 {
-	struct xs_handle *xs;
+	struct timespec pause = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&pause, NULL);
+}
+
+/* First everybody sees the shutdown: @releaseDomain, the domain still there. */
+static bool
+mark_ended(uint32_t domid, int status)
+{
 	unsigned int flags;
-	bool again = false;
+	bool exists;
 
 	domains_lock();
-	if (state_domain_read(domid, &flags)) {
+	exists = state_domain_read(domid, &flags);
+	if (exists) {
 		domain_set_pid(domid, 0);
 		flags |= STATE_SHUTDOWN;
 		if (status == GUEST_CRASH)
 			flags |= STATE_CRASHED;
 		domain_set_flags(domid, flags);
-		if (status != GUEST_CRASH) {
-			xs = open_store();
-			if (xs != NULL)
-				learn_name(xs, domid, config);
-			domain_destroy(xs, domid);
-			if (xs != NULL)
-				xs_close(xs);
-		}
-		again = status == GUEST_REBOOT;
 	}
-	waitpid(pid, NULL, 0);
 	domains_unlock();
-	return again;
+	return exists;
+}
+
+/* Then it is destroyed, unless somebody else has done that meanwhile. */
+static bool
+clear_away(struct domain_config *config, uint32_t domid)
+{
+	struct xs_handle *xs;
+	unsigned int flags;
+	bool exists;
+
+	domains_lock();
+	exists = state_domain_read(domid, &flags);
+	if (exists) {
+		xs = open_store();
+		if (xs != NULL)
+			learn_name(xs, domid, config);
+		domain_destroy(xs, domid);
+		if (xs != NULL)
+			xs_close(xs);
+	}
+	domains_unlock();
+	return exists;
+}
+
+/*
+ * What xl's monitor does at a domain's end. A crashed domain is kept, as with
+ * on_crash="preserve". True when the domain shall start again.
+ */
+static bool
+handle_end(struct domain_config *config, uint32_t domid, pid_t pid, int status)
+{
+	bool exists = mark_ended(domid, status);
+
+	/* Now that nobody can look it up any more. */
+	waitpid(pid, NULL, 0);
+	if (!exists || status == GUEST_CRASH)
+		return false;
+	pause_ms(TEARDOWN_MS);
+	return clear_away(config, domid) && status == GUEST_REBOOT;
 }
 
 static void
 reboot_delay(void)
 {
 	const char *given = getenv("STANDIN_REBOOT_MS");
-	long ms = given != NULL ? strtol(given, NULL, 10) : REBOOT_DELAY_MS;
-	struct timespec delay = { ms / 1000, ms % 1000 * 1000000 };
 
-	nanosleep(&delay, NULL);
+	pause_ms(given != NULL ? strtol(given, NULL, 10) : REBOOT_DELAY_MS);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@ static struct event_base *base;
 static struct input *input;
 static int guest, tty; /* what the guest reads, where the worker writes */
 
-static uint8_t got[2 * LIMIT_INPUT_QUEUE];
+static uint8_t got[16 * LIMIT_INPUT_QUEUE];
 static size_t ngot;
 
 static void
@@ -130,6 +131,20 @@ run_until_got(size_t want)
 	assert_true(ngot >= want);
 }
 
+/* A pty passes on what it holds in its own time; a socket does nothing. */
+static void
+use_socket(void)
+{
+	int fds[2];
+
+	close(guest);
+	close(tty);
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	guest = fds[0];
+	tty = fds[1];
+}
+
 /* Writes to the tty until it takes no more; returns how much it took. */
 static size_t
 stop_up(void)
@@ -212,6 +227,26 @@ test_full_tty(void **state)
 	stuffed = stop_up();
 	assert_int_equal(add(0, 100), 0);
 	assert_int_equal(add(100, 900), 0);
+	run_until_got(stuffed + 1000);
+	check_got(stuffed, 0);
+	assert_int_equal(input_pending(input), 0);
+}
+
+/* The same, where nothing goes on before the guest reads. */
+static void
+test_full_socket(void **state)
+{
+	size_t stuffed;
+
+	(void)state;
+	use_socket();
+	input_set_fd(input, tty);
+	stuffed = stop_up();
+	assert_int_equal(add(0, 100), 0);
+	assert_int_equal(add(100, 900), 0);
+	assert_int_equal(input_pending(input), 1000);
+	for (int i = 0; i < 10; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
 	assert_int_equal(input_pending(input), 1000);
 	run_until_got(stuffed + 1000);
 	check_got(stuffed, 0);
@@ -224,6 +259,7 @@ test_all_or_nothing(void **state)
 	size_t stuffed;
 
 	(void)state;
+	use_socket();
 	input_set_fd(input, tty);
 	stuffed = stop_up();
 	assert_int_equal(add(0, LIMIT_INPUT_QUEUE + 1), -ENOBUFS);
@@ -248,6 +284,7 @@ test_forgets(void **state)
 	size_t stuffed;
 
 	(void)state;
+	use_socket();
 	input_set_fd(input, tty);
 	stuffed = stop_up();
 	assert_int_equal(add(0, 5000), 0);
@@ -276,6 +313,7 @@ test_replaced(void **state)
 	int other_guest, other_tty;
 
 	(void)state;
+	use_socket();
 	input_set_fd(input, tty);
 	stop_up();
 	assert_int_equal(add(0, 5000), 0);
@@ -316,6 +354,7 @@ main(void)
 	    WITH_PTY(test_no_tty),
 	    WITH_PTY(test_pace),
 	    WITH_PTY(test_full_tty),
+	    WITH_PTY(test_full_socket),
 	    WITH_PTY(test_all_or_nothing),
 	    WITH_PTY(test_forgets),
 	    WITH_PTY(test_replaced),
