@@ -35,6 +35,13 @@ enum outcome {
 	OUTCOME_LATER,	 /* xenstored is away */
 };
 
+/* What is known of the tty that the node names. */
+enum named {
+	NAMED_NEW,    /* written since the last one was opened */
+	NAMED_OPENED, /* it is, or was, the one that we have opened */
+	NAMED_ENDED,  /* that one has hung up: this is only a name */
+};
+
 /* What the worker is to be told. */
 #define DUE_CONSOLE 1u
 #define DUE_TTY	    2u
@@ -59,7 +66,7 @@ struct console {
 	dev_t device;
 	bool hung; /* pty has been read to its end */
 
-	bool stale; /* the node names a tty that has ended */
+	enum named named;
 	enum outcome outcome;
 	char holder[LIMIT_HOLDER + 1];
 	char refusal[TTY_NAME + TTY_REASON]; /* logged last */
@@ -166,13 +173,21 @@ to_be_held(const struct console *c, uint32_t domid)
 }
 
 static void
-let_go(struct console *c)
+close_tty(struct console *c)
 {
 	if (c->pty < 0)
 		return;
 	close(c->pty);
 	c->pty = -1;
 	locks_drop(c->all->locks, c->pty_domid);
+}
+
+static void
+let_go(struct console *c)
+{
+	if (c->pty < 0)
+		return;
+	close_tty(c);
 	log_info("console %s (%s): let go of domain %u", c->name, c->id,
 	    c->pty_domid);
 }
@@ -286,8 +301,9 @@ acquire(struct console *c, const struct domain_console *now)
 		locks_drop(c->all->locks, now->domid);
 		return;
 	}
-	let_go(c);
+	close_tty(c);
 	c->pty = fd;
+	c->named = NAMED_OPENED;
 	c->pty_domid = now->domid;
 	c->device = st.st_rdev;
 	c->hung = false;
@@ -312,7 +328,7 @@ static void
 follow_domain(struct console *c, const struct domain_console *now)
 {
 	if (c->domid != now->domid)
-		c->stale = false;
+		c->named = NAMED_NEW;
 	c->domid = now->domid;
 	c->is_default = now->is_default;
 	snprintf(c->name, sizeof c->name, "%s", now->name);
@@ -364,7 +380,7 @@ publish(struct console *c, bool named, bool held)
 	if (memcmp(&msg, &c->told, sizeof msg) == 0)
 		return;
 	if (msg.state != c->told.state || c->told.type == 0)
-		log_info("console %s (%s): %s%s%s", c->name, c->id,
+		log_debug("console %s (%s): %s%s%s", c->name, c->id,
 		    proto_state_name(msg.state), msg.holder[0] ? ", " : "",
 		    msg.holder);
 	c->told = msg;
@@ -397,28 +413,28 @@ forget(struct console *c)
 }
 
 /*
- * Brings one console to where it should be, from what is known now.  tty:
- * the node was written, so the tty is opened anew even if one of that name
- * is open.  The console may be gone for good after this.
+ * Brings one console to where it should be, from what is known now.
+ * tty_event: the node was written, so the tty is opened anew even if one of
+ * that name is open.  The console may be gone for good after this.
  */
 static void
 settle(struct console *c, bool tty_event)
 {
 	struct domain_console now = {.tty = ""};
 	bool known = domains_lookup(c->all->domains, &c->key, &now);
-	bool held = false;
+	bool named, held;
 
 	if (known)
 		follow_domain(c, &now);
 	else if (!c->gone && !event_pending(c->away, EV_TIMEOUT, NULL))
 		set_timer(c->away, c->all->config->gone_after);
 	if (tty_event)
-		c->stale = false;
-	if (!known || now.tty[0] == '\0' || c->stale)
+		c->named = NAMED_NEW;
+	named = now.tty[0] != '\0' && c->named != NAMED_ENDED;
+	held = named && to_be_held(c, now.domid);
+	if (!held)
 		c->outcome = OUTCOME_NONE;
-	else
-		held = to_be_held(c, now.domid);
-	if (held && (tty_event || !live(c) || c->pty_domid != now.domid))
+	else if (c->named == NAMED_NEW || !live(c))
 		acquire(c, &now);
 	/*
 	 * The domain has ended and all is read; or it lives on under another
@@ -432,7 +448,7 @@ settle(struct console *c, bool tty_event)
 	if (c->forgettable && !wanted(c) && !live(c))
 		forget(c);
 	else
-		publish(c, now.tty[0] != '\0' && !c->stale, held);
+		publish(c, named, held);
 }
 
 static void
@@ -576,10 +592,9 @@ consoles_hangup(
 		return false;
 	if (serial != c->serial)
 		return true; /* there is a newer one already */
-	if (live(c)) {
-		c->hung = true;
-		c->stale = c->pty_domid == c->domid;
-	}
+	if (live(c) && c->named == NAMED_OPENED)
+		c->named = NAMED_ENDED;
+	c->hung = true;
 	settle(c, false);
 	return true;
 }

@@ -355,7 +355,7 @@ follow(struct domains *domains, struct domain *d)
 	for (unsigned node = 0; status == 0 && node <= NODE_VM; node++)
 		if (watched & BIT(node))
 			status = watch_node(domains, d, node);
-	if (status < 0)
+	if (status == -ENOTCONN)
 		return status;
 	return look(domains, d, true);
 }
@@ -374,7 +374,7 @@ add_domain(struct domains *domains, uint32_t domid)
 {
 	struct domain *d;
 
-	if (HASH_COUNT(domains->all) >= LIMIT_CONSOLES)
+	if (HASH_COUNT(domains->all) > LIMIT_CONSOLES)
 		return NULL;
 	d = calloc(1, sizeof *d);
 	if (!d)
@@ -584,7 +584,7 @@ start_over(struct domains *domains)
 		status =
 		    xs_conn_watch(domains->xs, "@releaseDomain", TOKEN_RELEASE);
 	HASH_ITER (hh, domains->all, d, next)
-		if (status != -ENOTCONN)
+		if (status == 0)
 			status = follow(domains, d);
 	return status == 0 ? rescan(domains) : status;
 }

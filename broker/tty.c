@@ -12,6 +12,7 @@
 
 #include "broker/procfs.h"
 #include "broker/xs.h"
+#include "common/log.h"
 #include "common/number.h"
 
 #define PTS_MAX 999999
@@ -109,8 +110,10 @@ check_device(const struct tty_checks *checks, int fd, unsigned pts,
 	    major(st.st_rdev) > PTS_MAJOR_LAST || minor(st.st_rdev) != pts ||
 	    st.st_dev != dir.st_dev)
 		return refuse(reason, "not a pseudo terminal of this number");
+	/* Unusual, but no proof of anything: qemu opens its pty before it
+	 * gives root up. */
 	if (st.st_uid != 0)
-		return refuse(reason, "owned by uid %u", st.st_uid);
+		log_warn("/dev/pts/%u belongs to uid %u", pts, st.st_uid);
 	if (checks->taken(checks->ctx, st.st_rdev))
 		return refuse(reason, "another console has it");
 	return 0;

@@ -132,7 +132,7 @@ parse_object(const uint8_t *text, size_t len)
 
 	if (!tokener)
 		return NULL;
-	while (len > 0 && strchr(" \t\r\n", text[len - 1]))
+	while (len > 0 && memchr(" \t\r\n", text[len - 1], 4))
 		len--;
 	json_tokener_set_flags(
 	    tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);

@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 import select
-import signal
+import shutil
 import socket
 import struct
 import subprocess
@@ -254,6 +254,10 @@ class Broker:
         self.workers.append(wait_for(lambda: self.connect(options),
                                      what=f"the broker: {self.log()}"))
         return self.workers[-1]
+
+    def leave(self, worker):
+        worker.close()
+        self.workers.remove(worker)
 
     def connect(self, options):
         try:
@@ -527,6 +531,28 @@ def test_release_and_hold_again(start):
     echoes(worker[key].pty, b"mine")
 
 
+def test_released_stays_so_for_a_new_worker(start):
+    host, broker = start()
+    worker = broker.worker()
+    host.create("web1", "--echo")
+    key = Key(host.uuid("web1"))
+    run = run_of(worker.open(key))
+    worker.ask(RELEASE, key)
+    worker.wait_state(key, "released")
+    broker.leave(worker)
+    worker = broker.worker()
+    seen = worker[key]
+    # It gets the ring, with a tty at its end.
+    assert seen.state == "released" and run_of(seen) == run
+    read_to_end(seen.pty)
+    worker.hangup(key)
+    assert broker.ttys() == []
+    serial = seen.serial
+    worker.ask(WANT, key)
+    worker.wait(lambda: seen.serial != serial and seen.state == "up")
+    echoes(seen.pty, b"mine")
+
+
 def test_want_is_always_answered(start):
     host, broker = start()
     worker = broker.worker()
@@ -633,12 +659,12 @@ def test_busy_with_uucp_lock(start):
 # --- Forged and stale ttys -------------------------------------------------
 
 @contextlib.contextmanager
-def terminal(host, raw):
+def terminal(host, raw, program="/usr/bin/python3"):
     """A pty of some process of root's that is no xenconsoled."""
     script = ("import os, pty, sys, tty; m, s = pty.openpty();"
               "tty.setraw(s) if sys.argv[1] == 'raw' else None;"
               "print(os.ttyname(s), flush=True); sys.stdin.read()")
-    process = host.popen("/usr/bin/python3", "-c", script,
+    process = host.popen(program, "-c", script,
                          "raw" if raw else "cooked", text=True,
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
@@ -700,18 +726,65 @@ def test_forged_terminals(start):
         refused(broker, worker, key, tty, "not held by xenconsoled")
 
 
+def test_tty_of_the_bootloader(start):
+    """While pygrub runs, xl has the other end; then it goes, and xenconsoled
+    makes its own (libxl_bootloader.c)."""
+    host, broker = start()
+    worker = broker.worker()
+    domid = host.create("web1", "--echo")
+    key = Key(host.uuid("web1"))
+    node = f"/local/domain/{domid}/console/tty"
+    good = host.tty("web1")
+    worker.wait_state(key, "up")
+    program = host.dir / "run" / "xl"
+    shutil.copy(os.path.realpath("/usr/bin/python3"), program)
+    with terminal(host, True, program) as tty:
+        host.xenstore_write(node, tty)
+        seen = worker.open(key)
+        assert broker.ttys() == [tty]
+        host.xenstore_write(node, "")
+        serial = seen.serial
+    read_to_end(seen.pty)
+    worker.hangup(key)
+    worker.wait_state(key, "waiting")
+    host.xenstore_write(node, good)
+    worker.wait(lambda: seen.serial != serial and seen.state == "up")
+    echoes(seen.pty, b"booted")
+
+
+def test_new_tty_refused_before_the_old_one_ends(start):
+    """Two guests change their numbers: what is refused at first because the
+    other node still has that name is opened once it has not."""
+    host, broker = start()
+    worker = broker.worker()
+    domids = [host.create(name, "--echo") for name in ("web1", "web2")]
+    nodes = [f"/local/domain/{domid}/console/tty" for domid in domids]
+    key = Key(host.uuid("web1"))
+    other = host.tty("web2")
+    seen = worker.open(key)
+    serial = seen.serial
+    host.xenstore_write(nodes[0], other)
+    broker.wait_log("another console's node names it")
+    echoes(seen.pty, b"alive")
+    worker.hangup(key)      # as if it had been read to its end
+    worker.wait_state(key, "refused")
+    host.xenstore_write(nodes[1], "")
+    worker.wait(lambda: seen.serial != serial and seen.state == "up")
+    assert other in broker.ttys()
+
+
 def test_forged_while_held(start):
     """What is open and alive stays; the forged one is not taken."""
     host, broker = start()
     worker = broker.worker()
     domid = host.create("web1", "--echo")
     key = Key(host.uuid("web1"))
+    good = host.tty("web1")
     seen = worker.open(key)
     with terminal(host, raw=True) as tty:
         host.xenstore_write(f"/local/domain/{domid}/console/tty", tty)
         broker.wait_log("not held by xenconsoled")
-        assert broker.ttys() == [host.tty("web1").replace(tty, tty)] \
-            or len(broker.ttys()) == 1 and tty not in broker.ttys()
+        assert broker.ttys() == [good]
         echoes(seen.pty, b"alive")
 
 
@@ -929,8 +1002,7 @@ def test_worker_is_replaced(start):
     key = Key(host.uuid("web1"))
     first = worker.open(key)
     run, serial = run_of(first), first.serial
-    worker.close()
-    broker.workers.clear()
+    broker.leave(worker)
     os.write(host.open_tty("web1"), b"meanwhile\n")
     second = broker.worker()
     seen = second[key]
@@ -951,8 +1023,7 @@ def test_history_of_a_guest_that_ended_reaches_a_new_worker(start):
     read_to_end(seen.pty)
     worker.hangup(key)
     worker.wait_state(key, "gone")
-    worker.close()
-    broker.workers.clear()
+    broker.leave(worker)
     second = broker.worker()
     assert run_of(second[key]) == run
     read_to_end(second[key].pty)    # at its end from the start
@@ -1065,6 +1136,21 @@ def test_one_broker_at_a_time(start):
     assert broker.worker().synced
 
 
+def test_background(start):
+    """Without -f it leaves its caller, and listens from then on."""
+    host, broker = start()
+    broker.stop()
+    host.run(BROKER, "-c", "/run/xenterm.conf", timeout=standin.PATIENCE)
+    assert broker.worker().synced
+    pids = [pid for pid, line in host.processes().items()
+            if line[:1] == [os.fsencode(BROKER)]]
+    assert len(pids) == 1
+    broker.leave(broker.workers[0])
+    host.run("kill", pids[0])
+    wait_for(lambda: not broker.socket.exists())
+    broker.start()
+
+
 def test_restart_after_sigkill(start):
     """The socket and the lock files it left are taken over."""
     host, broker = start()
@@ -1074,8 +1160,7 @@ def test_restart_after_sigkill(start):
     worker.open(key)
     broker.process.kill()
     broker.process.wait()
-    worker.close()
-    broker.workers.clear()
+    broker.leave(worker)
     assert broker.socket.exists()
     assert broker.locks() == [f"xenconsole.{domid}"]
     broker.start()

@@ -78,6 +78,22 @@ def attach(request):
     return open_console
 
 
+@pytest.fixture
+def reader(request):
+    """Starts a program whose output is read like a console, always bounded;
+    it is gone after the test, however that ends."""
+    def start(popen, *args, **options):
+        process = popen(*args, stdout=subprocess.PIPE, **options)
+
+        def end():
+            process.kill()
+            process.wait(standin.PATIENCE)
+            process.stdout.close()
+        request.addfinalizer(end)
+        return process, Console(process.stdout.fileno())
+    return start
+
+
 def login(console, name):
     console.expect(f"{name} login: ".encode())
     console.send(b"ann\r")
@@ -130,19 +146,18 @@ def test_guests_do_not_see_the_host(plain_host, attach):
 
 
 @pytest.mark.parametrize("command", ["reboot", "shutdown -r now"])
-def test_reboot_by_the_guest(host, attach, command):
+def test_reboot_by_the_guest(host, attach, reader, command):
     uuid = "11111111-2222-3333-4444-555555555555"
     first = host.create("web1", uuid=uuid)
     old = attach(host, "web1")
     login(old, "web1")
-    with host.popen("xenstore-watch", "-n", "4", "/local/domain",
-                    stdout=subprocess.PIPE, text=True) as watch:
-        watch.stdout.readline()     # fires once when it is registered
-        old.send(command.encode() + b"\r")
-        old.expect_hangup()
-        second = wait_for(lambda: host.domid("web1"))
-        paths = watch.stdout.read().split()
-    assert any(path.startswith(f"/local/domain/{first}") for path in paths)
+    _, events = reader(host.popen, "xenstore-watch", "/local/domain")
+    events.expect(b"/local/domain\n")       # fires once when it is registered
+    old.send(command.encode() + b"\r")
+    old.expect_hangup()
+    events.expect(f"/local/domain/{first}\n".encode())
+    second = wait_for(lambda: host.domid("web1"))
+    events.expect(f"/local/domain/{second}/console/tty\n".encode())
     assert second == first + 1
     assert host.uuid("web1") == uuid
     new = wait_for(lambda: host.xenstore_read(
@@ -273,35 +288,33 @@ def test_file_arrives_whole(plain_host, attach, tmp_path):
     console.expect(b"and on")
 
 
-def test_xenconsole_locks(host):
+def test_xenconsole_locks(host, reader):
     host.create("web1", "--echo")
     # It reads its input only from a terminal, unless told to.
     command = [standin.HOST, "console", host.dir, "web1", "--interactive"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE) as first:
-        first.stdin.write(b"hello")
-        first.stdin.flush()
-        assert first.stdout.read(5) == b"hello"
-        assert (host.root / "run/lock/xenconsole.1").exists()
-        second = subprocess.run(command, stdin=subprocess.DEVNULL,
-                                capture_output=True, timeout=30, check=False)
-        assert second.returncode == 11
-        assert b"Could not lock" in second.stderr
-        first.stdin.write(b"\x1d")
-        first.stdin.flush()
-        assert first.wait(standin.PATIENCE) == 0
+    first, output = reader(subprocess.Popen, command, stdin=subprocess.PIPE)
+    first.stdin.write(b"hello")
+    first.stdin.flush()
+    output.expect(b"hello")
+    assert (host.root / "run/lock/xenconsole.1").exists()
+    second = subprocess.run(command, stdin=subprocess.DEVNULL,
+                            capture_output=True, timeout=30, check=False)
+    assert second.returncode == 11
+    assert b"Could not lock" in second.stderr
+    first.stdin.write(b"\x1d")
+    first.stdin.close()
+    assert first.wait(standin.PATIENCE) == 0
 
 
-def test_restart_of_xenconsoled(host, attach):
+def test_restart_of_xenconsoled(host, attach, reader):
     domid = host.create("web1", "--echo")
     old = attach(host, "web1")
-    path = f"/local/domain/{domid}/console/tty"
-    with host.popen("xenstore-watch", "-n", "2", path,
-                    stdout=subprocess.PIPE, text=True) as watch:
-        watch.stdout.readline()
-        host.restart_xenconsoled()
-        old.expect_hangup()
-        assert watch.stdout.readline().strip() == path
+    path = f"/local/domain/{domid}/console/tty\n".encode()
+    _, events = reader(host.popen, "xenstore-watch", path.decode().strip())
+    events.expect(path)
+    host.restart_xenconsoled()
+    old.expect_hangup()
+    events.expect(path)
     new = attach(host, "web1")
     new.send(b"again")
     new.expect(b"again")
@@ -357,7 +370,7 @@ def test_stop_leaves_nothing(tmp_path):
     with host:
         host.create("web1")
         runner = host.popen("sleep", "600")
-        wait_for(lambda: [b"sleep", b"600"] in host.processes().values())
+        wait_for(lambda: sleepers(host))
         first = host.init_pid
     runner.wait(standin.PATIENCE)
     assert not pathlib.Path(f"/proc/{first}").exists()
@@ -370,35 +383,34 @@ def test_stop_leaves_nothing(tmp_path):
         assert host.create("web1", "--echo") == 1
 
 
-def test_stop_after_the_starter_was_killed(tmp_path):
-    dir = tmp_path / "dom0"
-    with subprocess.Popen(
-            [standin.HOST, "run", dir, "true"], stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL) as before:
-        assert before.wait() != 0       # not there yet
-    with subprocess.Popen(
-            ["bash", "-c", f"'{standin.HOST}' start '{dir}'; echo up; "
-             "sleep 600"], stdout=subprocess.PIPE,
-            start_new_session=True) as starter:
-        assert starter.stdout.readline() == b"up\n"
+def test_stop_after_the_starter_was_killed(tmp_path, reader):
+    host = Host(tmp_path / "dom0")
+    assert host.run("true", check=False).returncode != 0    # not there yet
+    starter, output = reader(
+        subprocess.Popen, start_new_session=True, args=[
+            "bash", "-c", f"'{standin.HOST}' start '{host.dir}'; echo up; "
+            "sleep 600"])
+    try:
+        output.expect(b"up\n")
         os.killpg(starter.pid, signal.SIGKILL)
-    host = Host(dir)
-    host.create("web1", "--echo")
-    host.stop()
-    assert machine_processes(str(dir)) == []
+        host.create("web1", "--echo")
+    finally:
+        host.stop()
+    assert machine_processes(str(host.dir)) == []
 
 
-def test_signals_reach_the_program(plain_host):
-    process = plain_host.popen("sh", "-c", "trap 'exit 7' TERM; echo up; "
-                               "while :; do sleep 0.1; done",
-                               stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b"up\n"
+def sleepers(host):
+    return [b"sleep", b"600"] in host.processes().values()
+
+
+def test_signals_reach_the_program(plain_host, reader):
+    process, output = reader(plain_host.popen, "sh", "-c", "trap 'exit 7' "
+                             "TERM; echo up; while :; do sleep 0.1; done")
+    output.expect(b"up\n")
     process.terminate()
     assert process.wait(standin.PATIENCE) == 7
-    process.stdout.close()
-    process = plain_host.popen("sleep", "600")
-    wait_for(lambda: [b"sleep", b"600"] in plain_host.processes().values())
+    process, _ = reader(plain_host.popen, "sleep", "600")
+    wait_for(lambda: sleepers(plain_host))
     process.kill()
     assert process.wait(standin.PATIENCE) == -signal.SIGKILL
-    wait_for(lambda: [b"sleep", b"600"]
-             not in plain_host.processes().values())
+    wait_for(lambda: not sleepers(plain_host))

@@ -46,9 +46,14 @@ static char handle;
 static bool
 next_domain(uint32_t first, uint32_t *domid, unsigned int *flags)
 {
-	uint32_t end = state_domid_end();
+	uint32_t end;
 
-	for (*domid = first; *domid < end; ++*domid)
+	/* Mostly it is this one: xenconsoled asks at every key. */
+	*domid = first;
+	if (state_domain_read(first, flags))
+		return true;
+	end = state_domid_end();
+	for (*domid = first + 1; *domid < end; ++*domid)
 		if (state_domain_read(*domid, flags))
 			return true;
 	return false;

@@ -146,6 +146,10 @@ class Dom0:
             pipe.close()
         self.ports_file.unlink(missing_ok=True)
 
+    def wait(self):
+        """Until QEMU ends by itself."""
+        self._qemu.wait()
+
     def _qemu_command(self):
         xen = (f'console=com1 com1=115200,8n1 dom0_mem={self.dom0_memory}M,max:{self.dom0_memory}M '
                'dom0_max_vcpus=1 loglvl=warning guest_loglvl=warning '
@@ -325,7 +329,7 @@ def up(work, *command):
             environment = dict(os.environ, XENTERM_XEN_HTTPS_PORT=str(dom0.https_port),
                                XENTERM_XEN_SSH_PORT=str(dom0.ssh_port))
             return subprocess.run(command, env=environment).returncode
-        dom0._qemu.wait()
+        dom0.wait()
         print('QEMU has ended')
 
 

@@ -42,7 +42,8 @@ class Web:
         return [c for c in answer.json['consoles'] if c['name'] == name and c['state'] != 'gone']
 
     def open(self, console, mode='type'):
-        answer = self.call('POST', 'api/v1/sessions', json.dumps({'console': console, 'mode': mode}))
+        answer = self.call('POST', 'api/v1/sessions', json.dumps({'console': console, 'mode': mode}),
+                           Content_Type='application/json')
         assert answer.status == 201, answer.body
         return Session(self, answer.json)
 
@@ -55,8 +56,8 @@ class Session:
         self.next, self.seq = None, 0
         self.output, self.states = b'', []
 
-    def call(self, method, path, body=None):
-        return self.web.call(method, path, body, Xenterm_Token=self.token)
+    def call(self, method, path, body=None, **headers):
+        return self.web.call(method, path, body, Xenterm_Token=self.token, **headers)
 
     def poll(self, wait=5):
         """Takes what there is, or what comes within `wait` seconds; False: nothing did."""
@@ -103,7 +104,7 @@ class Session:
 
     def type(self, text):
         self.seq += 1
-        answer = self.call('POST', f'api/v1/input?seq={self.seq}', text)
+        answer = self.call('POST', f'api/v1/input?seq={self.seq}', text, Content_Type='application/octet-stream')
         assert answer.status == 200 and answer.json['typed'], answer.body
 
     def ask(self, command, pattern, seconds=30):

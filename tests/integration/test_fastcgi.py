@@ -1,0 +1,278 @@
+"""Peers on the worker's FastCGI socket that are not nginx, or a broken one.
+
+Whatever they do, a normal request beside them is answered while they are all
+still there, and in the end they are gone and the worker is as before."""
+
+import contextlib
+import random
+import select
+import socket
+import struct
+import time
+
+import fastcgi
+import pytest
+from fastcgi import begin, pair, record, stream
+from standin import wait_for
+
+LIMIT_SECONDS = 10      # LIMIT_REQUEST_SECONDS
+LIMIT_BYTES = 96 * 1024     # LIMIT_REQUEST
+
+GOOD = fastcgi.request("GET", "/api/v1/consoles", user="admin")
+PARAMS = stream(fastcgi.PARAMS, pair(b"REQUEST_METHOD", b"GET")
+                + pair(b"PATH_INFO", b"/api/v1/consoles")
+                + pair(b"REMOTE_USER", b"admin"))
+
+
+@contextlib.contextmanager
+def peers(site, count):
+    found = [site.fastcgi() for _ in range(count)]
+    try:
+        yield found
+    finally:
+        for peer in found:
+            peer.close()
+
+
+def ask(site, request=GOOD):
+    with site.fastcgi() as peer:
+        peer.sendall(request)
+        return fastcgi.read_to_end(peer)
+
+
+def is_served(site):
+    answer = ask(site)
+    return fastcgi.status_of(answer) == 200 and b"web1" in answer
+
+
+def is_open(peer):
+    """Nothing has come from the worker, nor has it hung up."""
+    return not select.select([peer], [], [], 0)[0]
+
+
+def closes(peer, seconds):
+    """What the worker says before it closes, within so long."""
+    peer.settimeout(seconds)
+    return fastcgi.read_to_end(peer)
+
+
+@pytest.fixture(autouse=True)
+def worker_stays_as_it_was(site):
+    before = site.healthz()
+    yield
+    wait_for(lambda: site.healthz() == before, 2 * LIMIT_SECONDS,
+             f"{before} again")
+
+
+def test_a_good_request(site):
+    answer = ask(site)
+    out = fastcgi.stdout_of(answer)
+    assert out.startswith(b"Status: 200 OK\r\n")
+    assert b"Content-Type: application/json\r\n" in out
+    # It ends with the record that says so, and only then the connection.
+    assert answer[-16:] == record(fastcgi.END, bytes(8))
+
+
+def test_byte_by_byte(site):
+    with peers(site, 1) as (peer,):
+        for n in range(len(GOOD)):
+            assert is_open(peer)
+            peer.sendall(GOOD[n:n + 1])
+        assert fastcgi.status_of(fastcgi.read_to_end(peer)) == 200
+
+
+def test_in_two_halves_at_every_place(site):
+    for cut in range(1, len(GOOD)):
+        with peers(site, 1) as (peer,):
+            peer.sendall(GOOD[:cut])
+            assert is_open(peer)
+            peer.sendall(GOOD[cut:])
+            assert fastcgi.status_of(fastcgi.read_to_end(peer)) == 200
+
+
+def test_leaving_at_every_place(site):
+    for cut in range(0, len(GOOD), 3):
+        with peers(site, 1) as (peer,):
+            peer.sendall(GOOD[:cut])
+    assert is_served(site)
+
+
+def test_leaving_before_the_answer(site):
+    for _ in range(100):
+        with peers(site, 1) as (peer,):
+            peer.sendall(GOOD)
+    assert is_served(site)
+
+
+def test_padding_is_skipped(site):
+    values = pair(b"REQUEST_METHOD", b"GET") + pair(b"REMOTE_USER", b"admin") \
+        + pair(b"PATH_INFO", b"/api/v1/consoles")
+    request = begin() + record(fastcgi.PARAMS, values, padding=7) \
+        + record(fastcgi.PARAMS, padding=255) \
+        + record(fastcgi.STDIN, padding=3)
+    assert fastcgi.status_of(ask(site, request)) == 200
+
+
+def test_parameters_in_many_records(site):
+    values = pair(b"REQUEST_METHOD", b"GET") + pair(b"REMOTE_USER", b"admin") \
+        + pair(b"PATH_INFO", b"/api/v1/consoles") + pair(b"X" * 300, b"y" * 900)
+    request = begin() + b"".join(
+        record(fastcgi.PARAMS, values[n:n + 1]) for n in range(len(values))) \
+        + record(fastcgi.PARAMS) + record(fastcgi.STDIN)
+    assert fastcgi.status_of(ask(site, request)) == 200
+
+
+def test_a_body_longer_than_any_route_takes(site):
+    session = site.session("web1")
+    for size, status in ((16384, 200), (16385, 413), (40000, 413)):
+        answer = ask(site, fastcgi.request(
+            "POST", "/api/v1/input", f"seq={session.seq + 1}", "admin",
+            session.token, b"x" * size,
+            CONTENT_TYPE="application/octet-stream"))
+        assert fastcgi.status_of(answer) == status
+        session.seq += status == 200
+
+
+def test_content_length_and_body_differ(site):
+    session = site.session("web1")
+    for said in ("4", "6", "0", "", "-5", "x", "99999999999999999999", "5 "):
+        answer = ask(site, fastcgi.request(
+            "POST", "/api/v1/input", "seq=1", "admin", session.token,
+            b"12345", CONTENT_LENGTH=said,
+            CONTENT_TYPE="application/octet-stream"))
+        assert fastcgi.status_of(answer) == 400, said
+        assert b"bad-body" in answer
+    assert session.current().json()["seq"] == 0
+
+
+def rejected():
+    """Requests that no web server sends. Each is answered with something
+    that is no 200, or closed, at once or at the limit."""
+    value = record(fastcgi.PARAMS, pair(b"A", b"b"))
+    ends = record(fastcgi.PARAMS) + record(fastcgi.STDIN)
+    yield "zeros", bytes(64)
+    yield "ones", b"\xff" * 64
+    yield "http", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 4
+    yield "nothing but an end", record(fastcgi.STDIN)
+    yield "no begin", PARAMS + record(fastcgi.STDIN)
+    yield "no parameters", begin() + record(fastcgi.STDIN)
+    yield "parameters not ended", begin() + value + record(fastcgi.STDIN)
+    yield "no values at all", begin() + ends
+    yield "an unknown role", begin(role=77) + PARAMS + record(fastcgi.STDIN)
+    yield "version 2", b"\2" + begin()[1:] + ends
+    yield "begin twice", begin() + begin() + ends
+    yield "a short begin", record(fastcgi.BEGIN, b"\0\1") + ends
+    yield "an empty begin", record(fastcgi.BEGIN) + ends
+    yield "a long begin", record(fastcgi.BEGIN, bytes(500)) + ends
+    yield "another request's parameters", \
+        begin() + record(fastcgi.PARAMS, pair(b"A", b"b"), request=2) + ends
+    yield "aborted", begin() + record(fastcgi.ABORT) + ends
+    yield "aborted at the end", begin() + PARAMS + record(fastcgi.ABORT) \
+        + record(fastcgi.STDIN)
+    yield "management", record(fastcgi.GET_VALUES, pair(
+        b"FCGI_MPXS_CONNS", b""), request=0) + record(fastcgi.STDIN)
+    yield "an unknown type", begin() + record(200, b"x" * 9) + ends
+    yield "a name that is longer than its record", \
+        begin() + record(fastcgi.PARAMS, b"\x7f\x01abc") + ends
+    yield "a name of 2 GiB", begin() \
+        + record(fastcgi.PARAMS, b"\xff\xff\xff\xff\x01abc") + ends
+    yield "a value of 2 GiB", begin() \
+        + record(fastcgi.PARAMS, b"\x01\xff\xff\xff\xffabc") + ends
+    yield "a value of 60 MB", begin() \
+        + record(fastcgi.PARAMS, b"\x01\x83\x93\x87\x00abc") + ends
+    yield "half a length", begin() + record(fastcgi.PARAMS, b"\x01\x80") + ends
+    yield "a claimed length", begin() \
+        + record(fastcgi.PARAMS, b"\x01\x01ab", length=4000) + ends
+    yield "too short a length", begin() \
+        + record(fastcgi.PARAMS, pair(b"A", b"b" * 50), length=9) + ends
+    yield "stdin before parameters", \
+        begin() + record(fastcgi.STDIN, b"x") + PARAMS + record(fastcgi.STDIN)
+
+
+def test_what_no_web_server_sends(site):
+    """All at once, and a good one beside them."""
+    kinds = list(rejected())
+    with peers(site, len(kinds)) as found:
+        for (_, data), peer in zip(kinds, found):
+            peer.sendall(data)
+        assert is_served(site)
+        for (kind, _), peer in zip(kinds, found):
+            status = fastcgi.status_of(closes(peer, LIMIT_SECONDS + 5))
+            assert status in (None, 404, 401, 405), kind
+    assert is_served(site)
+
+
+def test_random_bytes(site):
+    chance = random.Random(4711)
+    for _ in range(300):
+        data = bytearray(GOOD)
+        for _ in range(chance.randint(1, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        with peers(site, 1) as (peer,):
+            with contextlib.suppress(BrokenPipeError):
+                peer.sendall(data)
+            # To look at the answer of each would take the limit's time.
+            select.select([peer], [], [], 0.005)
+    assert is_served(site)
+
+
+def test_too_large(site):
+    """More parameters than a request may have."""
+    whole = begin() + stream(fastcgi.PARAMS, pair(b"A", b"x" * 120000)) \
+        + record(fastcgi.STDIN)
+    with peers(site, 1) as (peer,):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            peer.sendall(whole)
+        assert closes(peer, 5) == b""
+    # As many as fit, and they are read.
+    fits = fastcgi.request("GET", "/api/v1/consoles", user="admin",
+                           A="x" * (LIMIT_BYTES - 1000))
+    assert len(fits) < LIMIT_BYTES
+    assert fastcgi.status_of(ask(site, fits)) == 200
+
+
+def test_two_hundred_silent_peers(site):
+    """Of every kind. They are closed when their time is over; until then a
+    normal request is answered, and a key echoed, beside all of them."""
+    session = site.session("web1")
+    body = fastcgi.request("POST", "/api/v1/input", "seq=1", "admin",
+                           session.token, b"x" * 9000)
+    kinds = (b"", GOOD[:4], GOOD[:8], GOOD[:20], GOOD[:-8], GOOD[:-1],
+             body[:-100], struct.pack("!BBHHBx", 1, 4, 1, 65535, 255))
+    before = site.healthz()["requests"]
+    with peers(site, 200) as found:
+        for n, peer in enumerate(found):
+            peer.sendall(kinds[n % len(kinds)])
+        site.wait_requests(before + len(found))
+        start = time.monotonic()
+        assert is_served(site)
+        assert session.type(b"k", echo=1000).output() == b"k"
+        assert all(is_open(peer) for peer in found)
+        assert site.threads() < 10
+        for peer in found:
+            assert closes(peer, LIMIT_SECONDS + 5) == b""
+        assert LIMIT_SECONDS - 2 < time.monotonic() - start
+        site.wait_requests(before)
+    assert is_served(site)
+
+
+def test_a_peer_that_drips(site):
+    """A byte now and then does not buy more time."""
+    with peers(site, 1) as (peer,):
+        end = time.monotonic() + 2 * LIMIT_SECONDS
+        data = iter(GOOD[:-1])
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while not select.select([peer], [], [], 0.5)[0]:
+                assert time.monotonic() < end, "still open"
+                peer.sendall(bytes([next(data)]))
+
+
+def test_half_closed(site):
+    """The peer has shut down its side and waits for the answer."""
+    with peers(site, 2) as (whole, half):
+        whole.sendall(GOOD)
+        whole.shutdown(socket.SHUT_WR)
+        assert fastcgi.status_of(fastcgi.read_to_end(whole)) == 200
+        half.sendall(GOOD[:-4])
+        half.shutdown(socket.SHUT_WR)
+        assert closes(half, LIMIT_SECONDS + 5) == b""

@@ -1,0 +1,653 @@
+/* One console in the worker: its ring and pty, what happens, who watches. */
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/limits.h"
+#include "common/log.h"
+#include "common/ring.h"
+#include "fcgi/console.h"
+#include "fcgi/server.h"
+#include "fcgi/waiters.h"
+
+static struct event_base *base;
+static struct console *console;
+static int ring_fd;
+
+/* What the owner was told. */
+static struct {
+	int hangups, wanted;
+	uint32_t serial;
+	size_t nviewers;
+} told;
+
+/* Stands in for server.c: nobody leaves. */
+void
+conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
+{
+	(void)conn;
+	(void)gone;
+	(void)ctx;
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	(void)fmt;
+}
+
+void
+log_error(const char *fmt, ...)
+{
+	fail_msg("%s", fmt);
+}
+
+static void
+on_hangup(void *ctx, struct console *c, uint32_t serial)
+{
+	assert_ptr_equal(ctx, &told);
+	assert_ptr_equal(c, console);
+	/* It is closed and told of by now. */
+	assert_false(console_is_open(c));
+	told.hangups++;
+	told.serial = serial;
+}
+
+static void
+on_wanted(void *ctx, struct console *c)
+{
+	assert_ptr_equal(ctx, &told);
+	told.wanted++;
+	told.nviewers = console_nviewers(c);
+}
+
+static const struct console_owner owner = {on_hangup, on_wanted, &told};
+
+static int
+setup(void **state)
+{
+	const struct console_key key = {
+	    .uuid = {0xab}, .kind = CONSOLE_SERIAL, .number = 1};
+
+	(void)state;
+	memset(&told, 0, sizeof told);
+	base = event_base_new();
+	console = console_create(base, &key, &owner);
+	ring_fd = ring_make(LIMIT_RING_MIN);
+	return base && console && ring_fd >= 0 ? 0 : -1;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	console_destroy(console);
+	close(ring_fd);
+	event_base_free(base);
+	return 0;
+}
+
+static int
+count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Gives the console a new pty; returns the guest's end. */
+static int
+attach(uint32_t serial)
+{
+	struct termios raw = {0};
+	int master, slave;
+
+	cfmakeraw(&raw);
+	assert_int_equal(openpty(&master, &slave, NULL, &raw, NULL), 0);
+	fcntl(slave, F_SETFL, O_NONBLOCK);
+	fcntl(master, F_SETFL, O_NONBLOCK);
+	assert_int_equal(console_attach(console, ring_fd, slave, serial), 0);
+	return master;
+}
+
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)arg = true;
+}
+
+/* Turns the loop until done() says so. */
+static void
+run_until(bool (*done)(void))
+{
+	const struct timeval most = {.tv_sec = 20};
+	bool late = false;
+	struct event *end = evtimer_new(base, on_late, &late);
+
+	event_add(end, &most);
+	while (!done() && !late)
+		event_base_loop(base, EVLOOP_ONCE);
+	event_free(end);
+	assert_true(done());
+}
+
+static uint64_t wanted_end;
+
+static bool
+has_read(void)
+{
+	return ring_end(console_ring(console)) >= wanted_end;
+}
+
+static bool
+has_hung_up(void)
+{
+	return told.hangups > 0;
+}
+
+static void
+print(int guest, const char *text)
+{
+	const struct ring *ring = console_ring(console);
+	size_t len = strlen(text);
+
+	wanted_end = ring_end(ring) + len;
+	assert_int_equal(write(guest, text, len), len);
+	run_until(has_read);
+}
+
+/* The ring holds this, from its beginning. */
+static void
+check_ring(const char *want)
+{
+	const struct ring *ring = console_ring(console);
+
+	assert_int_equal(ring_end(ring), strlen(want));
+	assert_memory_equal(ring_at(ring, 0), want, strlen(want));
+}
+
+static struct msg_console
+update(uint32_t state, uint32_t flags, const char *name, const char *holder)
+{
+	struct msg_console msg = {.type = MSG_CONSOLE,
+	    .state = state,
+	    .domid = 7,
+	    .flags = flags,
+	    .key = *console_key_of(console)};
+
+	snprintf(msg.name, sizeof msg.name, "%s", name);
+	snprintf(msg.holder, sizeof msg.holder, "%s", holder);
+	console_update(console, &msg);
+	return msg;
+}
+
+static void
+test_new(void **state)
+{
+	unsigned rows, cols;
+
+	(void)state;
+	assert_string_equal(console_id(console),
+	    "ab000000-0000-0000-0000-000000000000/serial1");
+	assert_int_equal(console_state(console), STATE_WAITING);
+	assert_null(console_ring(console));
+	assert_false(console_is_open(console));
+	assert_int_equal(console_type(console, "x", 1), -ENOTCONN);
+	console_size(console, &rows, &cols);
+	assert_int_equal(rows, 24);
+	assert_int_equal(cols, 80);
+	/* Everything is news to who knows nothing. */
+	for (int i = 0; i < NEWS_COUNT; i++)
+		assert_int_equal(
+		    console_changed(console, i), console_event(console));
+	assert_int_not_equal(console_event(console), 0);
+	console_destroy(NULL);
+}
+
+static void
+test_update(void **state)
+{
+	uint64_t event = console_event(console), size;
+	struct msg_console msg;
+
+	(void)state;
+	size = console_changed(console, NEWS_SIZE);
+	msg = update(STATE_BUSY, 0, "web1", "xenconsole (pid 4711)");
+	assert_int_equal(console_state(console), STATE_BUSY);
+	assert_int_equal(console_domid(console), 7);
+	assert_string_equal(console_name(console), "web1/serial1");
+	assert_string_equal(console_guest(console), "web1");
+	assert_string_equal(console_holder(console), "xenconsole (pid 4711)");
+	assert_false(console_is_default(console));
+	assert_true(console_event(console) > event);
+	assert_int_equal(
+	    console_changed(console, NEWS_STATE), console_event(console));
+	assert_int_equal(console_changed(console, NEWS_SIZE), size);
+	/* The same again is no news. */
+	event = console_event(console);
+	console_update(console, &msg);
+	assert_int_equal(console_event(console), event);
+	update(STATE_BUSY, CONSOLE_DEFAULT, "web1", "xenconsole (pid 4711)");
+	assert_string_equal(console_name(console), "web1");
+	assert_true(console_is_default(console));
+	assert_true(console_event(console) > event);
+}
+
+/* The longest name is whole, with the kind behind it. */
+static void
+test_long_name(void **state)
+{
+	char name[LIMIT_NAME + 1], want[LIMIT_NAME + 16];
+
+	(void)state;
+	memset(name, 'n', LIMIT_NAME);
+	name[LIMIT_NAME] = '\0';
+	snprintf(want, sizeof want, "%s/serial1", name);
+	update(STATE_WAITING, 0, name, "");
+	assert_string_equal(console_guest(console), name);
+	assert_string_equal(console_name(console), want);
+}
+
+static void
+test_attach(void **state)
+{
+	uint64_t event = console_event(console);
+	int guest = attach(1);
+	char got[16];
+
+	(void)state;
+	assert_true(console_is_open(console));
+	assert_int_equal(console_state(console), STATE_UP);
+	assert_true(console_event(console) > event);
+	print(guest, "login: ");
+	check_ring("login: ");
+	assert_int_equal(console_type(console, "root\r", 5), 0);
+	assert_int_equal(
+	    poll(&(struct pollfd){.fd = guest, .events = POLLIN}, 1, 20000), 1);
+	assert_int_equal(read(guest, got, sizeof got), 5);
+	assert_memory_equal(got, "root\r", 5);
+	/* Output alone is no event. */
+	event = console_event(console);
+	print(guest, "more\n");
+	check_ring("login: more\n");
+	assert_int_equal(console_event(console), event);
+	close(guest);
+}
+
+static void
+test_hangup(void **state)
+{
+	int guest = attach(17);
+	uint64_t event;
+
+	(void)state;
+	print(guest, "bye");
+	event = console_event(console);
+	close(guest);
+	run_until(has_hung_up);
+	assert_int_equal(told.hangups, 1);
+	assert_int_equal(told.serial, 17);
+	assert_int_equal(console_state(console), STATE_WAITING);
+	assert_true(console_event(console) > event);
+	assert_int_equal(console_type(console, "x", 1), -ENOTCONN);
+	check_ring("bye");
+	/* Nothing is left to turn the loop for. */
+	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
+}
+
+/* What came before the end is read, and the end is told behind it. */
+static void
+test_end_of_file(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(console_attach(console, ring_fd, fds[0], 3), 0);
+	assert_int_equal(write(fds[1], "last words", 10), 10);
+	close(fds[1]);
+	run_until(has_hung_up);
+	check_ring("last words");
+	assert_int_equal(told.serial, 3);
+}
+
+/* A state that the broker told stays, when the tty ends after it. */
+static void
+test_hangup_when_gone(void **state)
+{
+	int guest = attach(1);
+
+	(void)state;
+	update(STATE_GONE, 0, "web1", "");
+	assert_true(console_is_open(console));
+	close(guest);
+	run_until(has_hung_up);
+	assert_int_equal(console_state(console), STATE_GONE);
+}
+
+static void
+test_attach_again(void **state)
+{
+	int guest = attach(1), other;
+	uint64_t run = ring_run(console_ring(console)), event;
+
+	(void)state;
+	print(guest, "one ");
+	event = console_event(console);
+	other = attach(2);
+	assert_int_equal(ring_run(console_ring(console)), run);
+	assert_true(console_event(console) > event);
+	print(other, "two");
+	check_ring("one two");
+	/* The old tty is nobody's any more: no hangup of it is told. */
+	close(guest);
+	close(other);
+	run_until(has_hung_up);
+	assert_int_equal(told.hangups, 1);
+	assert_int_equal(told.serial, 2);
+}
+
+/* What the old tty still holds comes before the new one's. */
+static void
+test_attach_drains(void **state)
+{
+	int fds[2], other;
+
+	(void)state;
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(console_attach(console, ring_fd, fds[0], 1), 0);
+	assert_int_equal(write(fds[1], "old ", 4), 4);
+	other = attach(2);
+	print(other, "new");
+	check_ring("old new");
+	assert_int_equal(told.hangups, 0);
+	close(fds[1]);
+	close(other);
+}
+
+static void
+test_another_run(void **state)
+{
+	int guest = attach(1);
+	uint64_t run = ring_run(console_ring(console));
+
+	(void)state;
+	print(guest, "before");
+	close(ring_fd);
+	ring_fd = ring_make(LIMIT_RING_MIN);
+	close(guest);
+	guest = attach(2);
+	assert_int_not_equal(ring_run(console_ring(console)), run);
+	print(guest, "after");
+	check_ring("after");
+	close(guest);
+}
+
+static void
+test_attach_refused(void **state)
+{
+	int before = count_fds(), fds[2];
+	int null = open("/dev/null", O_RDWR);
+
+	(void)state;
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(console_attach(console, null, fds[0], 1), -EPROTO);
+	assert_false(console_is_open(console));
+	assert_null(console_ring(console));
+	close(null);
+	close(fds[1]);
+	/* The pty was the console's, and is closed. */
+	assert_int_equal(count_fds(), before);
+	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
+}
+
+/* Who else has it reads from it: xenterm must not. */
+static void
+test_others_close_it(void **state)
+{
+	static const uint32_t states[] = {STATE_RELEASED, STATE_BUSY};
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		int guest = attach(i), before = count_fds();
+
+		update(STATE_UP, 0, "web1", "");
+		assert_true(console_is_open(console));
+		update(states[i], 0, "web1", "");
+		assert_false(console_is_open(console));
+		assert_int_equal(console_state(console), states[i]);
+		assert_int_equal(count_fds(), before - 1);
+		assert_int_equal(console_type(console, "x", 1), -ENOTCONN);
+		assert_non_null(console_ring(console));
+		close(guest);
+	}
+	/* It was the broker's wish, so it is not told of a hangup. */
+	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
+	assert_int_equal(told.hangups, 0);
+}
+
+/* A guest that prints without end wraps the ring, and the loop turns. */
+static void
+test_flood(void **state)
+{
+	const struct ring *ring;
+	char block[4096];
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(console_attach(console, ring_fd, fds[0], 1), 0);
+	ring = console_ring(console);
+	for (int i = 0; i < 50; i++) {
+		memset(block, 'a' + i % 26, sizeof block);
+		wanted_end = ring_end(ring) + sizeof block;
+		assert_int_equal(
+		    write(fds[1], block, sizeof block), sizeof block);
+		run_until(has_read);
+	}
+	assert_int_equal(ring_end(ring), 50 * sizeof block);
+	assert_int_equal(ring_begin(ring), 50 * sizeof block - LIMIT_RING_MIN);
+	assert_memory_equal(
+	    ring_at(ring, 49 * sizeof block), block, sizeof block);
+	close(fds[1]);
+}
+
+static void
+test_resize(void **state)
+{
+	uint64_t event = console_event(console);
+	unsigned rows, cols;
+
+	(void)state;
+	console_resize(console, 24, 80);
+	assert_int_equal(console_event(console), event);
+	console_resize(console, 50, 132);
+	console_size(console, &rows, &cols);
+	assert_int_equal(rows, 50);
+	assert_int_equal(cols, 132);
+	assert_true(console_event(console) > event);
+	assert_int_equal(
+	    console_changed(console, NEWS_SIZE), console_event(console));
+	assert_int_equal(console_changed(console, NEWS_STATE), event);
+}
+
+/* Whatever happens, the numbers go up. */
+static void
+test_events_grow(void **state)
+{
+	uint64_t last = console_event(console);
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		if (i % 3 == 0)
+			console_resize(console, 25 + i, 80);
+		else if (i % 3 == 1)
+			close(attach(i));
+		else
+			update(i % 2 ? STATE_BUSY : STATE_RELEASED, 0, "a", "");
+		assert_true(console_event(console) > last);
+		last = console_event(console);
+	}
+}
+
+/* A worker that starts anew begins above what this one can have used. */
+static void
+test_events_after_restart(void **state)
+{
+	const struct console_key key = {.kind = CONSOLE_PV};
+	struct console *next;
+
+	(void)state;
+	next = console_create(base, &key, &owner);
+	assert_true(console_event(next) >= console_event(console));
+	console_destroy(next);
+}
+
+static uint64_t viewers_before;
+
+static bool
+viewers_told(void)
+{
+	return console_changed(console, NEWS_VIEWERS) > viewers_before;
+}
+
+static void
+test_viewers(void **state)
+{
+	struct viewer a = {.session = "1", .user = "alice", .may_type = true};
+	struct viewer b = {.session = "2", .user = "bob"};
+	uint64_t event;
+
+	(void)state;
+	viewers_before = console_changed(console, NEWS_VIEWERS);
+	console_join(console, &a);
+	console_join(console, &b);
+	assert_int_equal(console_nviewers(console), 2);
+	assert_ptr_equal(console_viewers(console), &a);
+	assert_ptr_equal(console_viewers(console)->next, &b);
+	/* The first one is told to the owner, the second is not. */
+	assert_int_equal(told.wanted, 1);
+	assert_int_equal(told.nviewers, 2 - 1);
+	/* Both are one event, a moment later. */
+	event = console_event(console);
+	assert_false(viewers_told());
+	run_until(viewers_told);
+	assert_int_equal(console_event(console), event + 1);
+	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
+	viewers_before = console_changed(console, NEWS_VIEWERS);
+	console_leave(console, &a);
+	assert_int_equal(told.wanted, 1);
+	assert_ptr_equal(console_viewers(console), &b);
+	console_leave(console, &b);
+	assert_int_equal(told.wanted, 2);
+	assert_int_equal(told.nviewers, 0);
+	assert_null(console_viewers(console));
+	run_until(viewers_told);
+	assert_int_equal(console_event(console), event + 2);
+}
+
+struct test_waiter {
+	struct waiter waiter; /* first */
+	uint64_t end;	      /* of the output it waits for */
+	int answers;
+	enum wake why;
+};
+
+static bool
+on_ready(struct waiter *w)
+{
+	const struct ring *ring = console_ring(console);
+
+	return ring && ring_end(ring) >= ((struct test_waiter *)w)->end;
+}
+
+static void
+on_answer(struct waiter *w, enum wake why)
+{
+	struct test_waiter *t = (struct test_waiter *)w;
+
+	t->answers++;
+	t->why = why;
+}
+
+static const struct waiter_class class = {
+    .ready = on_ready, .answer = on_answer};
+
+static void
+test_output_wakes(void **state)
+{
+	struct test_waiter soon = {.waiter.class = &class, .end = 1};
+	struct test_waiter late = {.waiter.class = &class, .end = 100};
+	int guest = attach(1);
+
+	(void)state;
+	assert_true(
+	    waiters_add(console_waiters(console), &soon.waiter, 3600000));
+	assert_true(
+	    waiters_add(console_waiters(console), &late.waiter, 3600000));
+	print(guest, "hello");
+	assert_int_equal(soon.answers, 1);
+	assert_int_equal(soon.why, WAKE_READY);
+	assert_int_equal(late.answers, 0);
+	console_destroy(console);
+	console = NULL;
+	assert_int_equal(soon.answers, 1);
+	assert_int_equal(late.answers, 1);
+	assert_int_equal(late.why, WAKE_CLOSED);
+	close(guest);
+}
+
+int
+main(void)
+{
+#define WITH_CONSOLE(test) \
+	cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    WITH_CONSOLE(test_new),
+	    WITH_CONSOLE(test_update),
+	    WITH_CONSOLE(test_long_name),
+	    WITH_CONSOLE(test_attach),
+	    WITH_CONSOLE(test_hangup),
+	    WITH_CONSOLE(test_end_of_file),
+	    WITH_CONSOLE(test_hangup_when_gone),
+	    WITH_CONSOLE(test_attach_again),
+	    WITH_CONSOLE(test_attach_drains),
+	    WITH_CONSOLE(test_another_run),
+	    WITH_CONSOLE(test_attach_refused),
+	    WITH_CONSOLE(test_others_close_it),
+	    WITH_CONSOLE(test_flood),
+	    WITH_CONSOLE(test_resize),
+	    WITH_CONSOLE(test_events_grow),
+	    WITH_CONSOLE(test_events_after_restart),
+	    WITH_CONSOLE(test_viewers),
+	    WITH_CONSOLE(test_output_wakes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

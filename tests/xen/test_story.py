@@ -1,0 +1,232 @@
+"""The main story, on a real Xen: a guest's console from outside the host, over https, from its first line on.
+
+The tests tell it in order, about one guest. Its independent witness is xenconsoled's own record of
+what the guest has printed, /var/log/xen/console/guest-web1.log.
+"""
+import re
+import subprocess
+import time
+
+import pytest
+
+FIRST_LINE = rb'\[ +0\.000000\] Linux version '
+LOGIN = rb'web1 login: '
+PROMPT = rb'# '             # busybox' shell goes on with ESC [ 6 n, asking where the cursor is
+LOG = '/var/log/xen/console/guest-web1.log'
+DETACH = b'\x1d'            # Ctrl-], xl console's
+
+
+def log_size(dom0):
+    return int(dom0.run(f'stat -c %s {LOG} 2>/dev/null || echo 0').stdout)
+
+
+def log(dom0, begin=0):
+    return dom0.run(f'tail -c +{begin + 1} {LOG}', text=False).stdout
+
+
+def admin(dom0, call):
+    done = dom0.run("curl --silent --output /dev/null --write-out '%{http_code}' --request POST "
+                    f"--unix-socket /run/xenterm/admin.sock 'http://localhost/{call}'")
+    assert done.stdout == '204'
+
+
+def worker_pid(dom0):
+    return int(dom0.run('pgrep -x xenterm-fcgi').stdout)
+
+
+@pytest.fixture(scope='module')
+def log_begin(dom0):
+    """Where in xenconsoled's record the story's guest begins: others of that name may have been before."""
+    begin = log_size(dom0)
+    dom0.run('xl create -q /etc/xen/web1.cfg')
+    yield begin
+    dom0.run('xl destroy web1')
+
+
+@pytest.fixture(scope='module')
+def story():
+    """What one chapter leaves to the next."""
+    return {}
+
+
+@pytest.fixture
+def viewer(story):
+    if 'viewer' not in story:
+        pytest.fail('an earlier chapter has failed', pytrace=False)
+    return story['viewer']
+
+
+def test_worker_has_no_privileges(dom0):
+    status = dict(line.split(':\t', 1) for line in
+                  dom0.run(f'cat /proc/{worker_pid(dom0)}/status').stdout.splitlines())
+    xenterm = dom0.run('id -u xenterm; id -g xenterm').stdout.split()
+    assert status['Uid'].split() == [xenterm[0]] * 4
+    assert status['Gid'].split() == [xenterm[1]] * 4
+    assert status['Groups'].split() == []
+    for capabilities in 'CapInh', 'CapPrm', 'CapEff', 'CapAmb':
+        assert int(status[capabilities], 16) == 0, capabilities
+    assert status['NoNewPrivs'] == '1'
+
+
+def test_sockets_are_for_whom_they_should_be(dom0):
+    seen = dom0.run("stat -c '%n %U:%G %a' /run/xenterm/*").stdout.splitlines()
+    assert seen == ['/run/xenterm/admin.sock root:root 600',
+                    '/run/xenterm/broker.sock root:xenterm 660',
+                    '/run/xenterm/fcgi.sock xenterm:www-data 660']
+
+
+def test_libraries_are_all_there(dom0):
+    wanted = dom0.run('for program in /usr/sbin/xenterm-*; do LD_TRACE_LOADED_OBJECTS=1 $program; done').stdout
+    assert 'libc.so.6' in wanted
+    assert 'not found' not in wanted
+
+
+def test_boot_is_kept_though_nobody_looked(dom0, web, log_begin, story):
+    dom0.wait_for('the login prompt', f"tail -c +{log_begin + 1} {LOG} | grep -q 'web1 login: '")
+    console, = web.consoles('web1')
+    domid = int(dom0.run('xl domid web1').stdout)
+    assert console | {'id': None} == {
+        'id': None, 'name': 'web1', 'domid': domid, 'kind': 'pv', 'state': 'up', 'viewers': 0,
+        'rights': ['list', 'watch', 'type']}
+    uuid = dom0.run(f'xl vm-list | awk \'$2 == {domid} {{ print $1 }}\'').stdout.strip()
+    assert console['id'] == f'{uuid}/pv0'
+
+    viewer = web.open('web1')
+    assert viewer.poll()
+    assert viewer.states[-1] == {'type': 'state', 'state': 'up', 'domid': domid, 'name': 'web1'}
+    assert re.match(FIRST_LINE, viewer.output)
+    assert viewer.output.endswith(LOGIN)
+    story.update(viewer=viewer, id=console['id'], domid=domid)
+
+
+def test_login_and_a_command(viewer):
+    viewer.type('root\n')
+    viewer.wait_for(PROMPT, len(viewer.output))
+    begin = viewer.ask('uname -a', rb'GNU/Linux\r\n')
+    assert re.search(rb'uname -a\r\nLinux web1 6\.[^\r\n]* x86_64 GNU/Linux\r\n', viewer.output[begin:])
+
+
+def test_every_byte_as_xenconsoled_has_it(dom0, viewer, log_begin):
+    viewer.ask('seq 1 4000; echo do""ne', rb'\r\n4000\r\ndone\r\n')
+    viewer.drain()
+    assert viewer.output == log(dom0, log_begin)
+
+
+def test_reboot_is_followed(dom0, web, viewer, story):
+    states, begin = len(viewer.states), len(viewer.output)
+    viewer.type('reboot\n')
+    viewer.wait_for_state('waiting', states)
+    up = viewer.wait_for_state('up', states)
+    assert up['domid'] > story['domid']
+    assert up['domid'] == int(dom0.run('xl domid web1').stdout)
+    boot = viewer.wait_for(FIRST_LINE, begin)
+    viewer.wait_for(LOGIN, boot)
+    viewer.drain()
+    # What the old guest printed last may be lost with its tty, but nothing of the new one
+    start = list(re.finditer(FIRST_LINE, viewer.output))[-1].start()
+    recorded = log(dom0)
+    assert viewer.output[start:] == recorded[list(re.finditer(FIRST_LINE, recorded))[-1].start():]
+    console, = web.consoles('web1')
+    assert console['id'] == story['id']
+
+    viewer.type('root\n')
+    viewer.wait_for(PROMPT, len(viewer.output))
+    viewer.ask('uname -n', rb'uname -n\r\nweb1\r\n')
+
+
+class XlConsole:
+    """`xl console web1` in dom0. -tt: it types only what comes from a terminal."""
+
+    def __init__(self, dom0):
+        self.process = subprocess.Popen(dom0.ssh_command() + ['-tt', 'exec timeout --foreground 60 xl console web1'],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def type_and_read_until(self, text, pattern):
+        """The 60 s of the command end this read, too."""
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+        seen = b''
+        while not re.search(pattern, seen):
+            piece = self.process.stdout.read1(4096)
+            assert piece, f'xl console has ended after {seen!r}'
+            seen += piece
+
+    def end(self):
+        self.process.stdin.write(DETACH)
+        self.process.stdin.flush()
+        status = self.process.wait(30)
+        self.process.stdin.close()
+        self.process.stdout.close()
+        return status
+
+
+def test_xl_console_is_locked_out(dom0):
+    refused = dom0.run('xl console web1 < /dev/null', check=False)
+    assert refused.returncode == 11
+    assert 'Could not lock' in refused.stderr
+
+
+def test_released_to_xl_console_and_held_again(dom0, viewer):
+    states = len(viewer.states)
+    admin(dom0, 'release?console=web1')
+    viewer.wait_for_state('released', states)
+    answer = viewer.call('POST', f'api/v1/input?seq={viewer.seq + 1}', 'x', Content_Type='application/octet-stream')
+    assert (answer.status, answer.json['code']) == (409, 'not-up')
+
+    xl = XlConsole(dom0)
+    xl.type_and_read_until(b'echo by-$((6 * 7))\n', rb'by-42\r\n')
+    assert xl.end() == 0
+    assert viewer.states[-1]['state'] == 'released'
+    assert not viewer.poll(wait=2)                      # not taken back by itself
+    admin(dom0, 'hold?console=web1')
+    viewer.wait_for_state('up', states + 1)
+    viewer.ask('echo again-$((6 * 7))', rb'again-42\r\n')
+
+
+def test_held_again_as_soon_as_xl_console_ends(dom0, viewer):
+    states = len(viewer.states)
+    admin(dom0, 'release?console=web1')
+    viewer.wait_for_state('released', states)
+    xl = XlConsole(dom0)
+    xl.type_and_read_until(b'echo by-$((6 * 7))\n', rb'by-42\r\n')
+    admin(dom0, 'hold?console=web1')
+    busy = viewer.wait_for_state('busy', states)
+    assert re.fullmatch(r'xenconsole \(pid \d+\)', busy['holder'])
+    assert xl.end() == 0
+    viewer.wait_for_state('up', states + 1)
+    viewer.ask('echo again-$((6 * 7))', rb'again-42\r\n')
+
+
+def test_worker_killed_in_full_flow(dom0, web, viewer, story):
+    viewer.drain()
+    begin, recorded = len(viewer.output), log_size(dom0)
+    viewer.type('i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo "line $i"; done; echo fin""ished\n')
+    viewer.wait_for(rb'line 50\r\n', begin)
+    pid = worker_pid(dom0)
+    dom0.run(f'kill -9 {pid}')
+    killed = time.monotonic()
+    viewer_again = story['viewer'] = dom0.wait_for('the worker', lambda: open_again(web), timeout=20)
+    print(f'a session again after {time.monotonic() - killed:.1f} s')
+    assert worker_pid(dom0) != pid
+
+    # The history is the same one: from where the last viewer was, the next goes on
+    viewer_again.output, viewer_again.next = viewer.output, viewer.next
+    viewer_again.wait_for(rb'line 3000\r\nfinished\r\n', begin, seconds=60)
+    viewer_again.drain()
+    assert viewer_again.output[begin:] == log(dom0, recorded)
+
+    # and who comes now sees what was printed before
+    fresh = web.call('GET', 'api/v1/output?wait=0', Xenterm_Token=viewer_again.token)
+    assert viewer_again.output[-20000:] in fresh.body
+
+
+def open_again(web):
+    console = web.consoles('web1')
+    return web.open('web1') if console and console[0]['state'] == 'up' else None
+
+
+def test_nothing_amiss_in_the_logs(dom0):
+    for program in 'broker', 'worker':
+        said = dom0.run(f'cat /var/log/xenterm/{program}.log').stdout
+        print(said)
+        assert not re.search(r'refused|fatal|assert|Sanitizer', said)
