@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -24,8 +25,11 @@
 #define ACCEPT_REST_SECONDS 1
 
 /* FastCGI 1.0, section 3.3 and 8. */
-#define RECORD_HEADER 8
-#define RECORD_STDIN  5
+#define RECORD_HEADER  8
+#define RECORD_VERSION 1
+#define RECORD_BEGIN   1
+#define RECORD_PARAMS  4
+#define RECORD_STDIN   5
 
 /* A writing thread gives a peer that does not read so much time. */
 #define SEND_SECONDS 10
@@ -48,6 +52,7 @@ struct conn {
 	struct server *server;
 	struct conn *prev, *next;
 	struct event *event;
+	time_t begun; /* monotonic seconds, while it is not complete */
 	FCGX_Request request;
 	uint8_t *body;
 	size_t body_len;
@@ -76,9 +81,30 @@ conn_free(struct conn *conn)
 	free(conn);
 }
 
-/* bytes holds a whole request: its stdin has been ended. */
+enum progress {
+	REQUEST_PART,
+	REQUEST_WHOLE, /* its stdin has been ended */
+	REQUEST_BROKEN,
+};
+
+/* A record of the one request: of its number, which is not 0, and of a kind
+ * that a web server sends in its place. */
 static bool
-is_complete(const uint8_t *bytes, size_t len)
+is_expected(const uint8_t *record, const uint8_t *first)
+{
+	uint8_t kind = record[1];
+
+	return record[0] == RECORD_VERSION && (first[2] || first[3]) &&
+	       memcmp(record + 2, first + 2, 2) == 0 &&
+	       (record == first
+		       ? kind == RECORD_BEGIN
+		       : kind == RECORD_PARAMS || kind == RECORD_STDIN);
+}
+
+/* How far a request has come.  libfcgi is not asked what to do with records
+ * that are out of place: it leaks memory with those it does not know. */
+static enum progress
+look_through(const uint8_t *bytes, size_t len)
 {
 	size_t at = 0;
 
@@ -86,11 +112,13 @@ is_complete(const uint8_t *bytes, size_t len)
 		const uint8_t *h = bytes + at;
 		size_t content = (size_t)h[4] << 8 | h[5];
 
+		if (!is_expected(h, bytes))
+			return REQUEST_BROKEN;
 		if (h[1] == RECORD_STDIN && content == 0)
-			return true;
+			return REQUEST_WHOLE;
 		at += RECORD_HEADER + content + h[6];
 	}
-	return false;
+	return REQUEST_PART;
 }
 
 /*
@@ -147,37 +175,56 @@ static bool
 conn_look(struct conn *conn)
 {
 	struct server *server = conn->server;
+	enum progress progress = REQUEST_PART;
 	ssize_t n = recv(conn->request.ipcFd, server->peek, sizeof server->peek,
 	    MSG_PEEK | MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
-	if (n > 0 && is_complete(server->peek, (size_t)n)) {
+	if (n > 0)
+		progress = look_through(server->peek, (size_t)n);
+	if (progress == REQUEST_WHOLE) {
 		conn_begin(conn);
 		return false;
 	}
-	if (n > 0 && (size_t)n < sizeof server->peek)
+	if (n > 0 && progress == REQUEST_PART &&
+	    (size_t)n < sizeof server->peek)
 		return true;
 	if (n > 0)
-		log_warn(
-		    "server: a request of more than %d bytes", LIMIT_REQUEST);
+		log_warn("server: %s", progress == REQUEST_BROKEN
+					   ? "a broken request"
+					   : "a request that is too large");
 	conn_free(conn);
 	return false;
 }
 
+static time_t
+monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* The event's timeout is for a peer that is silent; one that drips does not
+ * get more time. */
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *conn = arg;
 
 	(void)fd;
-	if (what & EV_TIMEOUT) {
+	if ((what & EV_TIMEOUT) ||
+	    monotonic() - conn->begun > LIMIT_REQUEST_SECONDS) {
 		log_warn("server: a request was not complete after %d s",
 		    LIMIT_REQUEST_SECONDS);
 		conn_free(conn);
 		return;
 	}
-	conn_look(conn);
+	/* Has left, and what it has sent is not a whole request. */
+	if (conn_look(conn) && (what & EV_CLOSED))
+		conn_free(conn);
 }
 
 /* Takes ownership of fd. */
@@ -199,8 +246,9 @@ conn_create(struct server *server, int fd)
 	if (!conn_look(conn))
 		return;
 	/* Edge-triggered: what has been looked at stays in the socket. */
-	conn->event = event_new(
-	    server->base, fd, EV_READ | EV_PERSIST | EV_ET, on_readable, conn);
+	conn->begun = monotonic();
+	conn->event = event_new(server->base, fd,
+	    EV_READ | EV_CLOSED | EV_PERSIST | EV_ET, on_readable, conn);
 	if (!conn->event || event_add(conn->event, server->deadline) < 0)
 		conn_free(conn);
 }

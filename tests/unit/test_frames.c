@@ -427,11 +427,11 @@ test_snapshot_line(void **state)
 	attach();
 	print_bytes(1000);
 	print_text("\nLINE ONE\nLINE TWO");
-	print_bytes(LIMIT_SNAPSHOT - 20);
+	print_bytes(LIMIT_SNAPSHOT - 12);
 	ask(&pos);
 	/* The cut lies within "LINE ONE": it begins behind that. */
 	assert_memory_equal(got.bytes, "LINE TWO", 8);
-	assert_int_equal(got.len, LIMIT_SNAPSHOT - 20 + 8);
+	assert_int_equal(got.len, LIMIT_SNAPSHOT - 12 + 8);
 	check_at_end(&pos);
 }
 

@@ -24,10 +24,18 @@ def log(dom0, begin=0):
     return dom0.run(f'tail -c +{begin + 1} {LOG}', text=False).stdout
 
 
-def admin(dom0, call):
+def admin(dom0, verb, story):
     done = dom0.run("curl --silent --output /dev/null --write-out '%{http_code}' --request POST "
-                    f"--unix-socket /run/xenterm/admin.sock 'http://localhost/{call}'")
+                    f'--unix-socket /run/xenterm/admin.sock "http://localhost/{verb}?console={story["id"]}"')
     assert done.stdout == '204'
+
+
+def domid_of_web1(dom0):
+    return int(dom0.run('xl domid web1').stdout)
+
+
+def uuid_of_web1(dom0):
+    return dom0.run('xenstore-read /local/domain/$(xl domid web1)/vm').stdout.strip().removeprefix('/vm/')
 
 
 def worker_pid(dom0):
@@ -40,7 +48,7 @@ def log_begin(dom0):
     begin = log_size(dom0)
     dom0.run('xl create -q /etc/xen/web1.cfg')
     yield begin
-    dom0.run('xl destroy web1')
+    dom0.run('xl destroy web1', check=False)
 
 
 @pytest.fixture(scope='module')
@@ -83,15 +91,13 @@ def test_libraries_are_all_there(dom0):
 
 def test_boot_is_kept_though_nobody_looked(dom0, web, log_begin, story):
     dom0.wait_for('the login prompt', f"tail -c +{log_begin + 1} {LOG} | grep -q 'web1 login: '")
-    console, = web.consoles('web1')
-    domid = int(dom0.run('xl domid web1').stdout)
-    assert console | {'id': None} == {
-        'id': None, 'name': 'web1', 'domid': domid, 'kind': 'pv', 'state': 'up', 'viewers': 0,
+    domid = domid_of_web1(dom0)
+    console = web.console(domid)
+    assert console == {
+        'id': f'{uuid_of_web1(dom0)}/pv0', 'name': 'web1', 'domid': domid, 'kind': 'pv', 'state': 'up', 'viewers': 0,
         'rights': ['list', 'watch', 'type']}
-    uuid = dom0.run(f'xl vm-list | awk \'$2 == {domid} {{ print $1 }}\'').stdout.strip()
-    assert console['id'] == f'{uuid}/pv0'
 
-    viewer = web.open('web1')
+    viewer = web.open(console['id'])
     assert viewer.poll()
     assert viewer.states[-1] == {'type': 'state', 'state': 'up', 'domid': domid, 'name': 'web1'}
     assert re.match(FIRST_LINE, viewer.output)
@@ -118,7 +124,7 @@ def test_reboot_is_followed(dom0, web, viewer, story):
     viewer.wait_for_state('waiting', states)
     up = viewer.wait_for_state('up', states)
     assert up['domid'] > story['domid']
-    assert up['domid'] == int(dom0.run('xl domid web1').stdout)
+    assert up['domid'] == domid_of_web1(dom0)
     boot = viewer.wait_for(FIRST_LINE, begin)
     viewer.wait_for(LOGIN, boot)
     viewer.drain()
@@ -126,8 +132,8 @@ def test_reboot_is_followed(dom0, web, viewer, story):
     start = list(re.finditer(FIRST_LINE, viewer.output))[-1].start()
     recorded = log(dom0)
     assert viewer.output[start:] == recorded[list(re.finditer(FIRST_LINE, recorded))[-1].start():]
-    console, = web.consoles('web1')
-    assert console['id'] == story['id']
+    assert web.console(up['domid'])['id'] == story['id']
+    story['domid'] = up['domid']
 
     viewer.type('root\n')
     viewer.wait_for(PROMPT, len(viewer.output))
@@ -166,9 +172,9 @@ def test_xl_console_is_locked_out(dom0):
     assert 'Could not lock' in refused.stderr
 
 
-def test_released_to_xl_console_and_held_again(dom0, viewer):
+def test_released_to_xl_console_and_held_again(dom0, viewer, story):
     states = len(viewer.states)
-    admin(dom0, 'release?console=web1')
+    admin(dom0, 'release', story)
     viewer.wait_for_state('released', states)
     answer = viewer.call('POST', f'api/v1/input?seq={viewer.seq + 1}', 'x', Content_Type='application/octet-stream')
     assert (answer.status, answer.json['code']) == (409, 'not-up')
@@ -178,18 +184,18 @@ def test_released_to_xl_console_and_held_again(dom0, viewer):
     assert xl.end() == 0
     assert viewer.states[-1]['state'] == 'released'
     assert not viewer.poll(wait=2)                      # not taken back by itself
-    admin(dom0, 'hold?console=web1')
+    admin(dom0, 'hold', story)
     viewer.wait_for_state('up', states + 1)
     viewer.ask('echo again-$((6 * 7))', rb'again-42\r\n')
 
 
-def test_held_again_as_soon_as_xl_console_ends(dom0, viewer):
+def test_held_again_as_soon_as_xl_console_ends(dom0, viewer, story):
     states = len(viewer.states)
-    admin(dom0, 'release?console=web1')
+    admin(dom0, 'release', story)
     viewer.wait_for_state('released', states)
     xl = XlConsole(dom0)
     xl.type_and_read_until(b'echo by-$((6 * 7))\n', rb'by-42\r\n')
-    admin(dom0, 'hold?console=web1')
+    admin(dom0, 'hold', story)
     busy = viewer.wait_for_state('busy', states)
     assert re.fullmatch(r'xenconsole \(pid \d+\)', busy['holder'])
     assert xl.end() == 0
@@ -205,7 +211,7 @@ def test_worker_killed_in_full_flow(dom0, web, viewer, story):
     pid = worker_pid(dom0)
     dom0.run(f'kill -9 {pid}')
     killed = time.monotonic()
-    viewer_again = story['viewer'] = dom0.wait_for('the worker', lambda: open_again(web), timeout=20)
+    viewer_again = story['viewer'] = dom0.wait_for('the worker', lambda: open_again(web, story), timeout=20)
     print(f'a session again after {time.monotonic() - killed:.1f} s')
     assert worker_pid(dom0) != pid
 
@@ -220,9 +226,24 @@ def test_worker_killed_in_full_flow(dom0, web, viewer, story):
     assert viewer_again.output[-20000:] in fresh.body
 
 
-def open_again(web):
-    console = web.consoles('web1')
-    return web.open('web1') if console and console[0]['state'] == 'up' else None
+def open_again(web, story):
+    console = web.console(story['domid'])
+    return web.open(console['id']) if console and console['state'] == 'up' else None
+
+
+def test_name_means_the_guest_that_has_it_now(dom0, web, viewer):
+    """Without uuid= in its file, a guest that is made anew is another one, though the old one has just been there."""
+    old = uuid_of_web1(dom0)
+    dom0.run('xl destroy web1')
+    dom0.run('xl create -q /etc/xen/web1.cfg')
+    new = uuid_of_web1(dom0)
+    assert new != old
+    domid = domid_of_web1(dom0)
+    dom0.wait_for('the new one', lambda: (c := web.console(domid)) and c['state'] == 'up')
+    session = web.open('web1')
+    assert session.console == f'{new}/pv0'
+    session.wait_for(LOGIN)
+    assert re.match(FIRST_LINE, session.output)
 
 
 def test_nothing_amiss_in_the_logs(dom0):

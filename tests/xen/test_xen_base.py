@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-RELEASE = ("curl --silent --fail --request POST --unix-socket /run/xenterm/admin.sock "
-           "'http://localhost/release?console=web1'")
+RELEASE = ('curl --silent --fail --request POST --unix-socket /run/xenterm/admin.sock '
+           '"http://localhost/release?console=$(xenstore-read /local/domain/$(xl domid web1)/vm | cut -c5-)/pv0"')
 
 
 def chat(dom0, guest, *words):

@@ -34,12 +34,11 @@ class Web:
         finally:
             connection.close()
 
-    def consoles(self, name):
-        """Those of the guests of this name that have not gone. An empty list: the worker is not there."""
+    def console(self, domid):
+        """The entry of this domain's console; None: it is not listed, or the worker is not there."""
         answer = self.call('GET', 'api/v1/consoles')
-        if answer.status != 200:
-            return []
-        return [c for c in answer.json['consoles'] if c['name'] == name and c['state'] != 'gone']
+        entries = answer.json['consoles'] if answer.status == 200 else []
+        return next((c for c in entries if c['domid'] == domid), None)
 
     def open(self, console, mode='type'):
         answer = self.call('POST', 'api/v1/sessions', json.dumps({'console': console, 'mode': mode}),
@@ -52,7 +51,7 @@ class Session:
     """A viewer that keeps all it was told: `output` from offset 0 on, and `states`, one for each event."""
 
     def __init__(self, web, made):
-        self.web, self.token, self.first = web, made['token'], made['from']
+        self.web, self.token, self.console = web, made['token'], made['console']
         self.next, self.seq = None, 0
         self.output, self.states = b'', []
 
