@@ -47,7 +47,7 @@ escape(char *out, size_t size, const char *in)
 	out[n] = '\0';
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 log_line(int level, const char *word, const char *fmt, va_list ap)
 {
 	char raw[LINE_MAX_BYTES], line[LINE_MAX_BYTES * 2];
