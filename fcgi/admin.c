@@ -67,8 +67,10 @@ on_healthz(struct evhttp_request *req, void *ctx)
 	    json_object_new_uint64(consoles_count(w->consoles)));
 	json_object_object_add(body, "sessions",
 	    json_object_new_uint64(sessions_count(w->sessions)));
-	json_object_object_add(
-	    body, "requests", json_object_new_uint64(server_count(w->server)));
+	json_object_object_add(body, "requests",
+	    json_object_new_uint64(server_requests(w->server)));
+	json_object_object_add(body, "connections",
+	    json_object_new_uint64(server_connections(w->server)));
 	answer(req, synced ? 200 : 503, body);
 }
 

@@ -96,10 +96,19 @@ consoles_find(const struct consoles *all, const struct console_key *key)
 }
 
 /*
- * A guest's name may hold a slash and look like an id, so the names go
- * first.  Two guests have one name only while one of them is gone: the
- * living one is meant.
+ * Of two that have had one name.  A guest that was destroyed is not gone at
+ * once, so its state does not say which of them has the name now.
  */
+static bool
+is_later(const struct console *a, const struct console *b)
+{
+	bool a_gone = console_state(a) == STATE_GONE;
+	bool b_gone = console_state(b) == STATE_GONE;
+
+	return a_gone != b_gone ? b_gone : console_domid(a) > console_domid(b);
+}
+
+/* A guest's name may hold a slash and look like an id: names go first. */
 struct console *
 consoles_lookup(const struct consoles *all, const char *text)
 {
@@ -119,7 +128,7 @@ consoles_lookup(const struct consoles *all, const char *text)
 					!console_kind_parse(kind + 1, &k, &n) ||
 					k != e->key.kind || n != e->key.number)
 			continue;
-		if (!found || console_state(found) == STATE_GONE)
+		if (!found || is_later(c, found))
 			found = c;
 	}
 	if (!found && console_key_parse(text, &key))

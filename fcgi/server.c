@@ -42,17 +42,26 @@ struct server {
 	void *ctx;
 	struct pool *pool;
 	struct conn *conns;
-	size_t nconns;
+	size_t nconns, nrequests;
 	const struct timeval *deadline; /* a common timeout of libevent */
 	uint8_t peek[LIMIT_REQUEST];
+};
+
+enum conn_state {
+	CONN_READING,  /* a request, or nothing yet */
+	CONN_HANDLING, /* the handler has it, or the pool */
+	CONN_PARKED,
 };
 
 struct conn {
 	struct pool_job job; /* first: the pool hands it back */
 	struct server *server;
 	struct conn *prev, *next;
-	struct event *event;
-	time_t begun; /* monotonic seconds, while it is not complete */
+	struct event *event; /* edge-triggered, for as long as it lives */
+	enum conn_state state;
+	time_t begun; /* monotonic seconds; 0: nothing of a request is there */
+	bool keep;    /* the peer will send another request */
+	bool left;    /* the peer has gone */
 	FCGX_Request request;
 	uint8_t *body;
 	size_t body_len;
@@ -75,6 +84,8 @@ conn_free(struct conn *conn)
 	FCGX_Free(&conn->request, 0);
 	if (conn->reply)
 		evbuffer_free(conn->reply);
+	if (conn->state != CONN_READING)
+		server->nrequests--;
 	DL_DELETE(server->conns, conn);
 	server->nconns--;
 	free(conn->body);
@@ -157,20 +168,36 @@ conn_begin(struct conn *conn)
 	struct server *server = conn->server;
 
 	if (conn->event)
-		event_free(conn->event);
-	conn->event = NULL;
+		event_remove_timer(conn->event);
+	conn->begun = 0;
 	conn->request.keepConnection = 1;
 	if (FCGX_Accept_r(&conn->request) < 0) {
 		log_debug("server: a broken request");
 		conn_free(conn);
 		return;
 	}
+	conn->keep = conn->request.keepConnection;
+	conn->state = CONN_HANDLING;
+	server->nrequests++;
 	read_body(conn);
+	/* Its buffer is half of what a waiting request would hold. */
+	FCGX_FreeStream(&conn->request.in);
 	server->handler(server->ctx, conn);
 }
 
-/* Goes on if the request has arrived.  Returns whether it is to be waited
- * for; otherwise conn may be no more. */
+static time_t
+monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/*
+ * Goes on if a request has arrived.  True: conn is as before, and waits for
+ * (more of) one.  Otherwise conn may be no more.
+ */
 static bool
 conn_look(struct conn *conn)
 {
@@ -198,33 +225,62 @@ conn_look(struct conn *conn)
 	return false;
 }
 
-static time_t
-monotonic(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 /* The event's timeout is for a peer that is silent; one that drips does not
  * get more time. */
-static void
-on_readable(evutil_socket_t fd, short what, void *arg)
+static bool
+is_late(const struct conn *conn, short what)
 {
-	struct conn *conn = arg;
+	return (what & EV_TIMEOUT) ||
+	       (conn->begun &&
+		   monotonic() - conn->begun > LIMIT_REQUEST_SECONDS);
+}
 
-	(void)fd;
-	if ((what & EV_TIMEOUT) ||
-	    monotonic() - conn->begun > LIMIT_REQUEST_SECONDS) {
+static void
+conn_read(struct conn *conn, short what)
+{
+	if (is_late(conn, what)) {
 		log_warn("server: a request was not complete after %d s",
 		    LIMIT_REQUEST_SECONDS);
 		conn_free(conn);
 		return;
 	}
+	if (!conn_look(conn))
+		return;
 	/* Has left, and what it has sent is not a whole request. */
-	if (conn_look(conn) && (what & EV_CLOSED))
+	if (conn->left) {
 		conn_free(conn);
+	} else if (!conn->begun) {
+		conn->begun = monotonic();
+		event_add(conn->event, conn->server->deadline);
+	}
+}
+
+static void
+on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *conn = arg;
+
+	(void)fd;
+	if (what & EV_CLOSED)
+		conn->left = true;
+	if (conn->state == CONN_READING) {
+		conn_read(conn, what);
+	} else if (conn->state == CONN_PARKED && conn->left) {
+		conn->gone(conn->gone_ctx);
+		conn_free(conn);
+	}
+	/* What comes while a request is handled is looked at afterwards. */
+}
+
+/* Edge-triggered: what has been looked at stays in the socket. */
+static bool
+conn_watch(struct conn *conn)
+{
+	if (conn->event)
+		return true;
+	conn->event = event_new(conn->server->base, conn->request.ipcFd,
+	    EV_READ | EV_CLOSED | EV_PERSIST | EV_ET, on_event, conn);
+	return conn->event && event_add(conn->event, NULL) == 0;
 }
 
 /* Takes ownership of fd. */
@@ -242,14 +298,11 @@ conn_create(struct server *server, int fd)
 	conn->server = server;
 	DL_APPEND(server->conns, conn);
 	server->nconns++;
-	/* nginx writes right after it has connected: mostly it is there. */
+	/* nginx writes right after it has connected: it may be there. */
 	if (!conn_look(conn))
 		return;
-	/* Edge-triggered: what has been looked at stays in the socket. */
 	conn->begun = monotonic();
-	conn->event = event_new(server->base, fd,
-	    EV_READ | EV_CLOSED | EV_PERSIST | EV_ET, on_readable, conn);
-	if (!conn->event || event_add(conn->event, server->deadline) < 0)
+	if (!conn_watch(conn) || event_add(conn->event, server->deadline) < 0)
 		conn_free(conn);
 }
 
@@ -355,9 +408,15 @@ server_destroy(struct server *server)
 }
 
 size_t
-server_count(const struct server *server)
+server_connections(const struct server *server)
 {
 	return server->nconns;
+}
+
+size_t
+server_requests(const struct server *server)
+{
+	return server->nrequests;
 }
 
 const char *
@@ -376,50 +435,58 @@ conn_body(const struct conn *conn, size_t *len, bool *too_large)
 	return conn->body;
 }
 
-static void
-on_gone(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn *conn = arg;
-
-	(void)fd;
-	(void)what;
-	conn->gone(conn->gone_ctx);
-	conn_free(conn);
-}
-
 void
 conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
 {
+	conn->state = CONN_PARKED;
 	conn->gone = gone;
 	conn->gone_ctx = ctx;
 	free(conn->body);
 	conn->body = NULL;
 	conn->body_len = 0;
-	conn->event = event_new(
-	    conn->server->base, conn->request.ipcFd, EV_CLOSED, on_gone, conn);
 	/* Without memory for it the peer's leaving is noticed at the answer. */
-	if (conn->event)
-		event_add(conn->event, NULL);
+	if (conn_watch(conn) && conn->left)
+		event_active(conn->event, EV_CLOSED, 0);
 }
 
-/*
- * Writes the reply and ends the request.  keepConnection keeps libfcgi from
- * closing the socket, which it would do with a wait for the peer.
- */
-static void
+/* Writes the reply and ends the request, but leaves the connection open.
+ * (FCGX_Finish_r() would close it, with a wait for the peer, or, the input
+ * stream being gone, not write the end.)  False: the peer does not take it. */
+static bool
 send_reply(struct conn *conn, struct evbuffer *reply)
 {
+	struct FCGX_Stream *out = conn->request.out;
 	struct evbuffer_iovec piece;
+	bool ok = true;
 
-	while (evbuffer_peek(reply, -1, NULL, &piece, 1) > 0 &&
+	while (ok && evbuffer_peek(reply, -1, NULL, &piece, 1) > 0 &&
 	       piece.iov_len > 0) {
-		if (FCGX_PutStr(piece.iov_base, (int)piece.iov_len,
-			conn->request.out) < 0)
-			break;
+		ok = FCGX_PutStr(piece.iov_base, (int)piece.iov_len, out) >= 0;
 		evbuffer_drain(reply, piece.iov_len);
 	}
-	conn->request.keepConnection = 1;
-	FCGX_Finish_r(&conn->request);
+	ok = FCGX_FClose(conn->request.err) == 0 && ok;
+	ok = FCGX_FClose(out) == 0 && ok;
+	FCGX_Free(&conn->request, 0);
+	return ok;
+}
+
+/* A request has been answered; there may be a next one. */
+static void
+conn_next(struct conn *conn)
+{
+	if (!conn->keep || conn->left || !conn_watch(conn)) {
+		conn_free(conn);
+		return;
+	}
+	conn->state = CONN_READING;
+	conn->server->nrequests--;
+	free(conn->body);
+	conn->body = NULL;
+	conn->body_len = 0;
+	conn->body_too_large = false;
+	/* For what came while this one was handled: not from here, or who
+	 * sends one request upon the other would have us call ourselves. */
+	event_active(conn->event, EV_READ, 0);
 }
 
 static void
@@ -431,13 +498,19 @@ send_in_pool(struct pool_job *job)
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-	send_reply(conn, conn->reply);
+	if (!send_reply(conn, conn->reply))
+		conn->keep = false;
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
 static void
 sent_in_pool(struct pool_job *job)
 {
-	conn_free((struct conn *)job);
+	struct conn *conn = (struct conn *)job;
+
+	evbuffer_free(conn->reply);
+	conn->reply = NULL;
+	conn_next(conn);
 }
 
 /*
@@ -462,12 +535,11 @@ conn_finish(struct conn *conn, struct evbuffer *reply)
 	struct server *server = conn->server;
 	size_t len = evbuffer_get_length(reply);
 
-	if (conn->event)
-		event_free(conn->event);
-	conn->event = NULL;
+	conn->state = CONN_HANDLING;
 	if (len <= LIMIT_INLINE_REPLY || fits(conn->request.ipcFd, len)) {
-		send_reply(conn, reply);
-		conn_free(conn);
+		if (!send_reply(conn, reply))
+			conn->keep = false;
+		conn_next(conn);
 		return;
 	}
 	conn->reply = evbuffer_new();

@@ -1,5 +1,5 @@
 /*
- * The FastCGI side: connections from nginx, one request each.
+ * The FastCGI side: connections from nginx, one request at a time each.
  *
  * The only user of libfcgi, and what keeps its blocking calls away from the
  * reactor:
@@ -36,8 +36,9 @@ struct server *server_create(struct event_base *base, int fd, unsigned threads,
 void server_destroy(struct server *server);
 /* Accepts no more; those parked or being answered go on. */
 void server_close_listener(struct server *server);
-/* Connections there are at present. */
-size_t server_count(const struct server *server);
+/* Connections there are, and those of them that have a request. */
+size_t server_connections(const struct server *server);
+size_t server_requests(const struct server *server);
 
 /* A FastCGI parameter; "" when nginx did not send it. */
 const char *conn_param(const struct conn *conn, const char *name);
@@ -50,8 +51,8 @@ const uint8_t *conn_body(const struct conn *conn, size_t *len, bool *too_large);
  * gone(ctx) is called, and conn is no more. */
 void conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx);
 
-/* Sends the reply, CGI headers and body, and frees conn.  Drains reply,
- * which stays the caller's. */
+/* Sends the reply, CGI headers and body; conn is not the caller's any more.
+ * Drains reply, which stays the caller's. */
 void conn_finish(struct conn *conn, struct evbuffer *reply);
 
 #endif

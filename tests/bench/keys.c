@@ -1,13 +1,14 @@
 /*
  * Types keys, one after the other, and measures from each to its echo.
  *
- *   keys COUNT pty          a pty pair, a process echoing on its master
- *   keys COUNT tty PATH     a guest's tty, without xenterm
- *   keys COUNT floor PORT   POST /floor through nginx
- *   keys COUNT echo PORT    POST input?echo=, a poll waiting beside it
- *   keys COUNT poll PORT    POST input, the echo comes with the waiting poll
+ *   keys pty          a pty pair, a process echoing on its master
+ *   keys tty PATH     a guest's tty, without xenterm
+ *   keys floor PORT   POST /floor through nginx
+ *   keys echo PORT    POST input?echo=, a poll waiting beside it
+ *   keys poll PORT    POST input, the echo comes with the waiting poll
  *
- * From the standard input: a line "USER PASSWORD TOKEN" for the last three.
+ * From the standard input: "USER PASSWORD TOKEN" for the last three; then how
+ * many keys to type, again and again, so that several of us can take turns.
  * To the standard output: a line for each key, in nanoseconds.
  */
 #define _GNU_SOURCE
@@ -28,8 +29,10 @@
 
 #define API "/xenterm/api/v1/"
 
-/* Typed before the measuring begins: caches, and what a new session stirs. */
-#define WARM_UP 30
+/* Typed before the first turn, for what a new session stirs, and before each,
+ * for the caches; not measured. */
+#define WARM_UP_FIRST 30
+#define WARM_UP	      3
 
 /* From an echo to the next key. */
 #define PAUSE_MIN_US 5000
@@ -42,6 +45,7 @@
 
 struct typist {
 	const struct row *row;
+	unsigned typed;
 	int tty;
 	struct http *input, *poll;
 	bool polling, answered; /* the poll is parked; the input is answered */
@@ -302,7 +306,7 @@ find_row(const char *name)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		if (strcmp(rows[i].name, name) == 0)
 			return &rows[i];
-	errx(2, "usage: keys COUNT pty|tty|floor|echo|poll [PATH|PORT]");
+	errx(2, "usage: keys pty|tty|floor|echo|poll [PATH|PORT]");
 }
 
 static int64_t
@@ -322,24 +326,34 @@ rest(void)
 	nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
 }
 
+/* Nanoseconds from a key to its echo. */
+static int64_t
+type_key(struct typist *t)
+{
+	char c = (char)('a' + t->typed++ % 26);
+	int64_t begin = now(), end;
+
+	t->row->key(t, c);
+	end = now();
+	t->row->settle(t);
+	rest();
+	return end - begin;
+}
+
 int
 main(int argc, char **argv)
 {
-	int count = argc > 2 ? atoi(argv[1]) : 0;
-	const struct row *row = find_row(argc > 2 ? argv[2] : "");
-	struct typist t = {0};
+	struct typist t = {.row = find_row(argc > 1 ? argv[1] : "")};
+	int count, warm_up = WARM_UP_FIRST;
 
-	row->start(&t, argc > 3 ? argv[3] : "");
-	for (int i = -WARM_UP; i < count; i++) {
-		char c = (char)('a' + (i + WARM_UP) % 26);
-		int64_t begin = now(), end;
-
-		row->key(&t, c);
-		end = now();
-		row->settle(&t);
-		if (i >= 0)
-			printf("%" PRId64 "\n", end - begin);
-		rest();
+	t.row->start(&t, argc > 2 ? argv[2] : "");
+	while (scanf("%d", &count) == 1) {
+		while (warm_up-- > 0)
+			type_key(&t);
+		while (count-- > 0)
+			printf("%" PRId64 "\n", type_key(&t));
+		fflush(stdout);
+		warm_up = WARM_UP;
 	}
 	return 0;
 }

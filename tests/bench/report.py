@@ -9,7 +9,7 @@ import shutil
 import statistics
 import subprocess
 
-# Key to echo at the client; A and B are added where a key passes both.
+# Key to echo at the client, p50, in units of A + B (A: the pty pair).
 GOAL = 1.5
 
 ROWS = {
@@ -118,9 +118,10 @@ def latency_lines(table, rounds, keys):
         yield (f"  {ROWS[row]:30} {shown(table[row]['p50_to_a_b'], 2):20} "
                f"{shown(table[row]['p50_to_axen_b'], 2):20} "
                f"{shown(table[row]['p99_to_b'], 2)}")
-    best = min(table[row]["p50_to_a_b"]["median"] for row in ("echo", "poll"))
-    yield (f"  goal p50 <= {GOAL} x (A + B): "
-           f"{'reached' if best <= GOAL else 'missed'}, {best:.2f}")
+    for row in ("echo", "poll"):
+        ratio = table[row]["p50_to_a_b"]["median"]
+        yield (f"  goal p50 <= {GOAL} x (A + B), {ROWS[row]}: "
+               f"{'reached' if ratio <= GOAL else 'missed'}, {ratio:.2f}")
 
 
 def memory_lines(memory):
@@ -154,9 +155,8 @@ def text(result):
         f"OpenSSL {facts['openssl']}, libfcgi {facts['libfcgi']}, "
         f"Xen {facts['xen']}",
         ""]
-    if result["rounds"]:
-        lines += latency_lines(result["latency"], len(result["rounds"]),
-                               result["keys"])
-        lines.append("")
+    lines += latency_lines(result["latency"], len(result["rounds"]),
+                           result["keys"])
+    lines.append("")
     lines += memory_lines(result["memory"])
     return "\n".join(lines)

@@ -1,8 +1,9 @@
 """All of xenterm on loopback, as `demo` brings it up, for the benches: a
 stand-in host (tests/standin), nginx with TLS and the shipped snippet, broker,
-worker, and the FastCGI program of floor B behind the same nginx.
+worker, and floor B's FastCGI program behind the same nginx.
 """
 
+import base64
 import contextlib
 import http.client
 import json
@@ -14,11 +15,9 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TOP / "tests" / "integration"))
-sys.dont_write_bytecode = True
 import standin  # noqa: E402
 
 USER = "bench"
@@ -34,42 +33,17 @@ access "bench" {{
 }}
 """
 
-# {{PLAIN}}: nginx looks the password up at each request, and a costly hash
-# would be most of what is measured. Sites that care use auth_request or OIDC.
+# In plain text: nginx checks the password at each request, and the hash of a
+# real site (some tenths of a millisecond at least) would be much of what is
+# measured.
 PASSWORDS = "{user}:{{PLAIN}}{password}\n"
 
-NGINX = """
-user www-data;
-worker_processes auto;
-worker_rlimit_nofile 65536;
-pid {dir}/nginx/nginx.pid;
-error_log {dir}/log/nginx-error.log;
-events {{ worker_connections 16384; }}
-http {{
-	access_log {dir}/log/access.log;
-	client_body_temp_path {dir}/nginx/body;
-	fastcgi_temp_path {dir}/nginx/fastcgi;
-	proxy_temp_path {dir}/nginx/proxy;
-	scgi_temp_path {dir}/nginx/scgi;
-	uwsgi_temp_path {dir}/nginx/uwsgi;
-	include {dir}/nginx/xenterm-http.conf;
-	server {{
-		listen 127.0.0.1:{port} ssl;
-		ssl_certificate {dir}/nginx/cert.pem;
-		ssl_certificate_key {dir}/nginx/key.pem;
-		keepalive_timeout 300s;
-		keepalive_requests 1000000;
-		auth_basic "bench";
-		auth_basic_user_file /run/htpasswd;
-		set $xenterm_user $remote_user;
-		include {dir}/nginx/xenterm.conf;
-		location = /floor {{
+# Beside the shipped snippet, with nginx' own list of parameters.
+FLOOR = """location = /floor {
 			include /etc/nginx/fastcgi_params;
 			fastcgi_pass unix:/run/floor.sock;
-		}}
-	}}
-}}
-"""
+		}
+		"""
 
 
 @contextlib.contextmanager
@@ -131,23 +105,16 @@ class Stack:
         standin.wait_for(self._answers, what=f"the worker (logs: {self.dir})")
 
     def _configure(self):
-        nginx = self.dir / "nginx"
-        nginx.mkdir()
         (self.dir / "xenterm.conf").write_text(CONF)
+        subprocess.run(
+            [TOP / "tests" / "standin" / "site-config", self.dir,
+             str(self.port)],
+            input=f"{USER}:{self.password}\n", text=True, check=True)
         (self.dir / "run" / "htpasswd").write_text(
             PASSWORDS.format(user=USER, password=self.password))
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-             "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-             "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
-             "-keyout", nginx / "key.pem", "-out", nginx / "cert.pem"],
-            check=True, stderr=subprocess.DEVNULL)
-        for name in ("xenterm.conf", "xenterm-http.conf"):
-            text = (TOP / "conf" / "nginx" / name).read_text()
-            (nginx / name).write_text(
-                text.replace("/var/log/nginx/", f"{self.dir}/log/"))
-        (nginx / "nginx.conf").write_text(
-            NGINX.format(dir=self.dir, port=self.port))
+        nginx = self.dir / "nginx" / "nginx.conf"
+        shipped = f"include {self.dir}/nginx/xenterm.conf;"
+        nginx.write_text(nginx.read_text().replace(shipped, FLOOR + shipped))
 
     def _start(self, name, *command):
         with open(self.dir / "log" / f"{name}.log", "ab") as log:
@@ -175,7 +142,6 @@ class Stack:
 
     def request(self, method, path, body=None, token=None, connection=None):
         """(status, body) of one request."""
-        import base64
         login = base64.b64encode(f"{USER}:{self.password}".encode()).decode()
         headers = {"Authorization": f"Basic {login}",
                    "Content-Type": "application/json"}
@@ -214,10 +180,6 @@ class Stack:
                     raise RuntimeError(f"session at {name}: {body.decode()}")
                 tokens.append(json.loads(body)["token"])
         return tokens
-
-    def close_session(self, token):
-        self.request("DELETE", "/xenterm/api/v1/sessions/current",
-                     token=token)
 
     def login(self, tokens=()):
         """What the measuring programs read from their standard input."""

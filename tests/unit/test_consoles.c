@@ -44,6 +44,18 @@ log_error(const char *fmt, ...)
 	errors++;
 }
 
+void
+log_warn(const char *fmt, ...)
+{
+	(void)fmt;
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	(void)fmt;
+}
+
 static void
 on_hangup(void *ctx, struct console *c, uint32_t serial)
 {

@@ -73,7 +73,7 @@ test_hostile(void **state)
 	    "1.2.c", "18446744073709551616.2.3", "1.18446744073709551616.3",
 	    "1.2.18446744073709551616",
 	    /* stands for none, so nobody may say it */
-	    "1.2." MOST};
+	    ("1.2." MOST)};
 	struct position got;
 
 	(void)state;

@@ -53,6 +53,18 @@ log_error(const char *fmt, ...)
 	fail_msg("%s", fmt);
 }
 
+void
+log_warn(const char *fmt, ...)
+{
+	(void)fmt;
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	(void)fmt;
+}
+
 static void
 on_hangup(void *ctx, struct console *c, uint32_t serial)
 {

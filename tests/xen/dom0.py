@@ -69,6 +69,7 @@ def run_script(*command):
             said = script.communicate()[0]
         except BaseException:
             os.killpg(script.pid, signal.SIGTERM)
+            script.wait()       # it clears away what it has begun
             raise
     return script.returncode, said
 
