@@ -28,7 +28,8 @@ _Static_assert(sizeof(struct console_key) == 24, "sent and hashed as bytes");
 void console_key_format(
     const struct console_key *key, char out[CONSOLE_KEY_TEXT]);
 
-/* False unless all of text is an id as console_key_format() writes it. */
+/* False unless all of text is an id as console_key_format() writes it, in
+ * small or capital letters. */
 bool console_key_parse(const char *text, struct console_key *out);
 
 /* "pv0", "serial1": all of text. */

@@ -135,11 +135,11 @@ console_destroy(struct console *c)
 
 /*
  * Reads what is there into the ring, in turns, so that a flooding guest
- * leaves time for the others.  False: the tty has ended (a hangup shows as
- * end of file or as EIO, contract section 9).
+ * leaves time for the others; whole: until nothing is left.  False: the tty has
+ * ended (a hangup shows as end of file or as EIO, contract section 9).
  */
 static bool
-drain(struct console *c)
+drain(struct console *c, bool whole)
 {
 	for (int turn = 0; turn < LIMIT_READS_PER_TURN; turn++) {
 		size_t space;
@@ -152,7 +152,7 @@ drain(struct console *c)
 		if (n <= 0)
 			return false;
 		ring_commit(c->ring, (size_t)n);
-		if (n < SHORT_READ)
+		if (n < SHORT_READ && !whole)
 			return true;
 	}
 	return true;
@@ -165,7 +165,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (drain(c)) {
+	if (drain(c, false)) {
 		waiters_settle(c->waiters);
 		return;
 	}
@@ -229,7 +229,7 @@ console_attach(struct console *c, int ring_fd, int pty, uint32_t serial)
 
 	/* What the old tty still holds comes before the new one's bytes. */
 	if (c->fd >= 0)
-		drain(c);
+		drain(c, true);
 	close_pty(c);
 	error = take_ring(c, ring_fd);
 	readable =

@@ -136,14 +136,31 @@ add_events(struct builder *b, const struct console *c, uint64_t known)
 }
 
 /*
- * Replays the end of the ring.  It begins behind a line's end, where a guest
- * is rarely in the middle of a character or an escape sequence.
+ * The first offset from which the end of the ring, LIMIT_SNAPSHOT at most, is
+ * replayed: behind a line's end, where a guest is rarely in the middle of a
+ * character or an escape sequence.
  */
+static uint64_t
+snapshot_begin(const struct ring *ring)
+{
+	uint64_t begin = ring_begin(ring), end = ring_end(ring);
+	const uint8_t *bytes, *newline;
+
+	if (end - begin > LIMIT_SNAPSHOT)
+		begin = end - LIMIT_SNAPSHOT;
+	if (begin == 0)
+		return 0;
+	bytes = ring_at(ring, begin);
+	newline = memchr(bytes, '\n', end - begin);
+	if (!newline || newline + 1 == bytes + (end - begin))
+		return begin;
+	return begin + (uint64_t)(newline + 1 - bytes);
+}
+
 static void
 add_snapshot(struct builder *b, const struct console *c, struct position *pos)
 {
 	const struct ring *ring = console_ring(c);
-	const uint8_t *bytes, *newline;
 	uint64_t begin;
 
 	pos->run = ring ? ring_run(ring) : 0;
@@ -152,15 +169,7 @@ add_snapshot(struct builder *b, const struct console *c, struct position *pos)
 		add_bytes(b, 's', 0, (const uint8_t *)"", 0);
 		return;
 	}
-	begin = ring_begin(ring);
-	if (pos->offset - begin > LIMIT_SNAPSHOT)
-		begin = pos->offset - LIMIT_SNAPSHOT;
-	bytes = ring_at(ring, begin);
-	if (begin > 0) {
-		newline = memchr(bytes, '\n', pos->offset - begin);
-		if (newline)
-			begin += (uint64_t)(newline + 1 - bytes);
-	}
+	begin = snapshot_begin(ring);
 	add_bytes(
 	    b, 's', pos->offset, ring_at(ring, begin), pos->offset - begin);
 }

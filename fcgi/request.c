@@ -104,11 +104,12 @@ request_number(struct request *r, const char *name, bool required, uint64_t min,
 }
 
 /*
- * json-c keeps the last of several members with one name.  All values here
- * are scalars, so outside of strings there is one colon for each member.
+ * What json-c does not mind even in strict mode: several members with one
+ * name, of which it keeps the last, and names in single quotes.  All values
+ * here are plain, so outside of strings there is one colon for each member.
  */
-static size_t
-count_colons(const uint8_t *text, size_t len)
+static bool
+is_exact(const uint8_t *text, size_t len, size_t members)
 {
 	bool in_string = false;
 	size_t colons = 0;
@@ -120,8 +121,10 @@ count_colons(const uint8_t *text, size_t len)
 			in_string = !in_string;
 		else if (text[i] == ':' && !in_string)
 			colons++;
+		else if (text[i] == '\'' && !in_string)
+			return false;
 	}
-	return colons;
+	return colons == members;
 }
 
 static struct json_object *
@@ -170,10 +173,11 @@ request_parse_json(struct request *r, const char *const *allowed)
 			return false;
 		}
 	}
-	if (count_colons(r->body, r->body_len) !=
-	    (size_t)json_object_object_length(r->members)) {
+	if (!is_exact(r->body, r->body_len,
+		(size_t)json_object_object_length(r->members))) {
 		reply_problem(r->conn, 400, "bad-body",
-		    "A member of the JSON object is given twice.");
+		    "A member of the JSON object is given twice, or not in "
+		    "double quotes.");
 		return false;
 	}
 	return true;

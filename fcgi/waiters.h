@@ -26,7 +26,7 @@ enum wake {
 struct waiter_class {
 	/* Is there something to answer? */
 	bool (*ready)(struct waiter *w);
-	/* Finishes w->conn and frees w. */
+	/* Finishes w->conn and frees w.  Must not settle or close a list. */
 	void (*answer)(struct waiter *w, enum wake why);
 	/* The browser has left, w->conn is no more: frees w. */
 	void (*gone)(struct waiter *w);
