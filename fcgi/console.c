@@ -136,7 +136,7 @@ console_destroy(struct console *c)
 /*
  * Reads what is there into the ring, in turns, so that a flooding guest
  * leaves time for the others; whole: until nothing is left.  False: the tty has
- * ended (a hangup shows as end of file or as EIO, contract section 9).
+ * ended (a hangup shows as end of file or as EIO, docs/xen-notes.md).
  */
 static bool
 drain(struct console *c, bool whole)

@@ -1,4 +1,4 @@
-"""The stand-in host keeps the contract that the product's tests rely on: what
+"""The stand-in host does what the product's tests rely on: what
 xenstore shows, what the ptys do, what happens at each end of a guest's life."""
 
 import os
