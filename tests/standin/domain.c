@@ -19,7 +19,7 @@
 #include "state.h"
 
 #define STORE_PORT 1
-#define PATH_SIZE 256
+#define PATH_SIZE  256
 /* libxl_create.c: LIBXL_INIT_TIMEOUT bounds the wait for the console. */
 #define TTY_WAIT_MS 10000
 
@@ -141,20 +141,18 @@ struct writer {
 
 /* Who owns a node, and who else may do what; libxl's names for the three. */
 enum access {
-	DOM0_ONLY,	/* noperm */
-	GUEST_READS,	/* roperm */
-	GUEST_OWNS,	/* rwperm */
+	DOM0_ONLY,   /* noperm */
+	GUEST_READS, /* roperm */
+	GUEST_OWNS,  /* rwperm */
 };
 
 static void
-set_access(struct writer *w, const char *path, uint32_t domid,
-    enum access access)
+set_access(
+    struct writer *w, const char *path, uint32_t domid, enum access access)
 {
 	struct xs_permissions perms[2] = {
-		{ .id = access == GUEST_OWNS ? domid : 0,
-		  .perms = XS_PERM_NONE },
-		{ .id = access == GUEST_READS ? domid : 0,
-		  .perms = XS_PERM_READ },
+	    {.id = access == GUEST_OWNS ? domid : 0, .perms = XS_PERM_NONE},
+	    {.id = access == GUEST_READS ? domid : 0, .perms = XS_PERM_READ},
 	};
 	/* A guest's own frontend is readable by the backend, dom0. */
 	unsigned int n = access == DOM0_ONLY ? 1 : 2;
@@ -163,10 +161,9 @@ set_access(struct writer *w, const char *path, uint32_t domid,
 		w->ok = false;
 }
 
-static void
-put(struct writer *w, uint32_t domid, enum access access, const char *value,
-    const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+static void put(struct writer *w, uint32_t domid, enum access access,
+    const char *value, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /* Writes one node; a NULL value makes an empty directory in place of it. */
 static void
@@ -185,8 +182,9 @@ put(struct writer *w, uint32_t domid, enum access access, const char *value,
 		w->ok = xs_write(w->xs, w->transaction, path, value,
 		    (unsigned int)strlen(value));
 	else
-		w->ok = (xs_rm(w->xs, w->transaction, path) || errno == ENOENT)
-		    && xs_mkdir(w->xs, w->transaction, path);
+		w->ok =
+		    (xs_rm(w->xs, w->transaction, path) || errno == ENOENT) &&
+		    xs_mkdir(w->xs, w->transaction, path);
 	set_access(w, path, domid, access);
 }
 
@@ -197,7 +195,7 @@ in_transaction(struct xs_handle *xs, uint32_t domid,
     const void *arg)
 {
 	for (;;) {
-		struct writer w = { .xs = xs, .ok = true };
+		struct writer w = {.xs = xs, .ok = true};
 
 		w.transaction = xs_transaction_start(xs);
 		if (w.transaction == XBT_NULL)
@@ -225,13 +223,23 @@ write_domain(struct writer *w, uint32_t domid, const void *arg)
 {
 	const struct domain_config *config = arg;
 	static const char *const directories[] = {
-		"cpu", "memory", "device", "control",
+	    "cpu",
+	    "memory",
+	    "device",
+	    "control",
 	};
 	static const char *const guest_nodes[] = {
-		"control/shutdown", "control/feature-poweroff",
-		"control/feature-reboot", "control/feature-suspend",
-		"control/sysrq", "device/suspend/event-channel", "data",
-		"drivers", "feature", "attr", "error",
+	    "control/shutdown",
+	    "control/feature-poweroff",
+	    "control/feature-reboot",
+	    "control/feature-suspend",
+	    "control/sysrq",
+	    "device/suspend/event-channel",
+	    "data",
+	    "drivers",
+	    "feature",
+	    "attr",
+	    "error",
 	};
 	char vm[PATH_SIZE];
 	size_t i;
@@ -265,8 +273,8 @@ write_built(struct writer *w, uint32_t domid, const void *arg)
 	snprintf(text, sizeof text, "%u", domid);
 	put(w, domid, GUEST_READS, "262144",
 	    "/local/domain/%u/memory/static-max", domid);
-	put(w, domid, GUEST_READS, "262144",
-	    "/local/domain/%u/memory/target", domid);
+	put(w, domid, GUEST_READS, "262144", "/local/domain/%u/memory/target",
+	    domid);
 	put(w, domid, GUEST_READS, text, "/local/domain/%u/domid", domid);
 	snprintf(text, sizeof text, "%d", STORE_PORT);
 	put(w, domid, GUEST_READS, text, "/local/domain/%u/store/port", domid);
@@ -282,17 +290,17 @@ write_built(struct writer *w, uint32_t domid, const void *arg)
 }
 
 bool
-domain_build(struct xs_handle *xs, uint32_t domid,
-    const struct domain_config *config)
+domain_build(
+    struct xs_handle *xs, uint32_t domid, const struct domain_config *config)
 {
 	/* Before the nodes: xenstored refuses owners it does not know. */
-	if (state_domain_write(domid, config->hvm_serial ? STATE_HVM : 0)
-	    == -1) {
+	if (state_domain_write(domid, config->hvm_serial ? STATE_HVM : 0) ==
+	    -1) {
 		warn("domain %u", domid);
 		return false;
 	}
-	if (!in_transaction(xs, domid, write_domain, config)
-	    || !in_transaction(xs, domid, write_built, config))
+	if (!in_transaction(xs, domid, write_domain, config) ||
+	    !in_transaction(xs, domid, write_built, config))
 		return false;
 	if (!xs_introduce_domain(xs, domid, STATE_GRANT_XENSTORE, STORE_PORT)) {
 		warn("domain %u: introduce", domid);
@@ -310,10 +318,15 @@ static void
 write_console(struct writer *w, uint32_t domid, const void *arg)
 {
 	char backend[PATH_SIZE], frontend[PATH_SIZE], port[16], ring[32];
-	const struct { const char *leaf, *value; } leaves[] = {
-		{ "limit", "1048576" }, { "type", "xenconsoled" },
-		{ "output", "pty" }, { "tty", "" },
-		{ "port", port }, { "ring-ref", ring },
+	const struct {
+		const char *leaf, *value;
+	} leaves[] = {
+	    {"limit", "1048576"},
+	    {"type", "xenconsoled"},
+	    {"output", "pty"},
+	    {"tty", ""},
+	    {"port", port},
+	    {"ring-ref", ring},
 	};
 	size_t i;
 
@@ -327,8 +340,8 @@ write_console(struct writer *w, uint32_t domid, const void *arg)
 	put(w, domid, DOM0_ONLY, NULL, "/libxl/%u/device/console/0", domid);
 	put(w, domid, DOM0_ONLY, frontend,
 	    "/libxl/%u/device/console/0/frontend", domid);
-	put(w, domid, DOM0_ONLY, backend,
-	    "/libxl/%u/device/console/0/backend", domid);
+	put(w, domid, DOM0_ONLY, backend, "/libxl/%u/device/console/0/backend",
+	    domid);
 	put(w, domid, GUEST_READS, NULL, "%s", frontend);
 	put(w, domid, GUEST_READS, backend, "%s/backend", frontend);
 	put(w, domid, GUEST_OWNS, "0", "%s/backend-id", frontend);
@@ -371,10 +384,10 @@ write_serial(struct writer *w, uint32_t domid, const void *arg)
 }
 
 bool
-domain_add_serial(struct xs_handle *xs, uint32_t domid, const char *tty,
-    pid_t device_model)
+domain_add_serial(
+    struct xs_handle *xs, uint32_t domid, const char *tty, pid_t device_model)
 {
-	struct serial serial = { tty, device_model };
+	struct serial serial = {tty, device_model};
 
 	return in_transaction(xs, domid, write_serial, &serial);
 }
@@ -411,7 +424,7 @@ now_ms(void)
 bool
 domain_wait_tty(struct xs_handle *xs, uint32_t domid)
 {
-	struct pollfd wait = { .fd = xs_fileno(xs), .events = POLLIN };
+	struct pollfd wait = {.fd = xs_fileno(xs), .events = POLLIN};
 	long deadline = now_ms() + TTY_WAIT_MS;
 	char path[PATH_SIZE], **event;
 
@@ -478,8 +491,8 @@ remove_nodes(struct xs_handle *xs, uint32_t domid)
 {
 	char path[PATH_SIZE], *vm = domain_read(xs, domid, "vm");
 
-	snprintf(path, sizeof path, "/local/domain/0/backend/console/%u",
-	    domid);
+	snprintf(
+	    path, sizeof path, "/local/domain/0/backend/console/%u", domid);
 	xs_rm(xs, XBT_NULL, path);
 	if (vm != NULL)
 		xs_rm(xs, XBT_NULL, vm);
@@ -496,15 +509,19 @@ remove_state(uint32_t domid)
 	static const struct {
 		const char *folder, *rest;
 	} files[] = {
-		{ "gnt", ".0" }, { "gnt", ".1" }, { "evtchn", ".1.0" },
-		{ "evtchn", ".2" }, { "evtchn", ".2.0" }, { "domains", "" },
+	    {"gnt", ".0"},
+	    {"gnt", ".1"},
+	    {"evtchn", ".1.0"},
+	    {"evtchn", ".2"},
+	    {"evtchn", ".2.0"},
+	    {"domains", ""},
 	};
 	char path[STATE_PATH_MAX];
 	size_t i;
 
 	for (i = 0; i < sizeof files / sizeof *files; i++) {
-		state_path(path, "%s/%u%s", files[i].folder, domid,
-		    files[i].rest);
+		state_path(
+		    path, "%s/%u%s", files[i].folder, domid, files[i].rest);
 		unlink(path);
 	}
 }

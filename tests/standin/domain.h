@@ -19,7 +19,7 @@ struct xs_handle;
 struct domain_config {
 	char name[DOMAIN_NAME_MAX + 1];
 	char uuid[DOMAIN_UUID_LEN + 1];
-	bool hvm_serial;	/* hvm, with serial="pty" */
+	bool hvm_serial; /* hvm, with serial="pty" */
 };
 
 /* The port of the console's event channel, in every domain. */
@@ -34,15 +34,15 @@ void domains_unlock(void);
 /* A free domid, used for the first time on this host. */
 uint32_t domain_allocate(void);
 /* Nodes up to @introduceDomain. False, with a message, on failure. */
-bool domain_build(struct xs_handle *xs, uint32_t domid,
-    const struct domain_config *config);
+bool domain_build(
+    struct xs_handle *xs, uint32_t domid, const struct domain_config *config);
 /* console/0, which xenconsoled then serves. */
 bool domain_add_console(struct xs_handle *xs, uint32_t domid);
 /* Waits for xenconsoled, bounded; without the lock. */
 bool domain_wait_tty(struct xs_handle *xs, uint32_t domid);
 /* The serial port and the device model serving it. */
-bool domain_add_serial(struct xs_handle *xs, uint32_t domid, const char *tty,
-    pid_t device_model);
+bool domain_add_serial(
+    struct xs_handle *xs, uint32_t domid, const char *tty, pid_t device_model);
 /* xs may be NULL (xenstored is dead): then no nodes are removed. */
 void domain_destroy(struct xs_handle *xs, uint32_t domid);
 bool domain_rename(struct xs_handle *xs, uint32_t domid, const char *name);

@@ -19,7 +19,13 @@
 #include <unistd.h>
 
 static const int passed_on[] = {
-	SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
+    SIGHUP,
+    SIGINT,
+    SIGQUIT,
+    SIGTERM,
+    SIGUSR1,
+    SIGUSR2,
+    SIGWINCH,
 };
 
 static int
@@ -67,7 +73,7 @@ run(char **command, const sigset_t *old)
 static void
 end_as(int status)
 {
-	struct rlimit none = { 0, 0 };
+	struct rlimit none = {0, 0};
 	sigset_t all;
 
 	if (WIFEXITED(status))

@@ -33,8 +33,8 @@
 /* Turns without looking at signals; a ring's worth of work, bounded. */
 #define TURNS_MAX 16
 
-#define KEY_SYSRQ 0x0f		/* Ctrl-O */
-#define KEY_INTERRUPT 0x03	/* Ctrl-C */
+#define KEY_SYSRQ     0x0f /* Ctrl-O */
+#define KEY_INTERRUPT 0x03 /* Ctrl-C */
 
 struct bytes {
 	char data[4096];
@@ -47,7 +47,7 @@ struct guest {
 	bool (*turn)(struct guest *guest);
 	struct bytes out;	/* on its way to the line */
 	struct bytes in;	/* on its way to the program */
-	struct program program;	/* pid 0: none */
+	struct program program; /* pid 0: none */
 	bool sysrq;		/* Ctrl-O was typed, its key follows */
 	int file;		/* --file: not yet all read; else -1 */
 	bool flooding;
@@ -91,8 +91,8 @@ flush_out(struct guest *guest)
 	struct bytes *out = &guest->out;
 
 	while (!is_empty(out)) {
-		size_t n = line_write(guest->line, out->data + out->at,
-		    out->end - out->at);
+		size_t n = line_write(
+		    guest->line, out->data + out->at, out->end - out->at);
 
 		if (n == 0)
 			return false;
@@ -124,7 +124,7 @@ end_saying(struct guest *guest, int status)
 		break;
 	case GUEST_CRASH:
 		say(guest, "\r\nKernel panic - not syncing: "
-		    "sysrq triggered crash (stand-in guest)\r\n");
+			   "sysrq triggered crash (stand-in guest)\r\n");
 		break;
 	default:
 		say(guest, "\r\nreboot: Power down\r\n");
@@ -199,14 +199,14 @@ turn_program(struct guest *guest)
 		flush_out(guest);
 	}
 	if (is_empty(in)) {
-		fill(in, (ssize_t)line_read(guest->line, in->data,
-		    sizeof in->data));
+		fill(in,
+		    (ssize_t)line_read(guest->line, in->data, sizeof in->data));
 		moved |= !is_empty(in);
 		take_sysrq(guest, in);
 	}
 	if (!is_empty(in)) {
-		n = write(guest->program.master, in->data + in->at,
-		    in->end - in->at);
+		n = write(
+		    guest->program.master, in->data + in->at, in->end - in->at);
 		if (n > 0)
 			in->at += (size_t)n;
 		moved |= n > 0;
@@ -221,8 +221,7 @@ turn_echo(struct guest *guest)
 
 	if (!flush_out(guest))
 		return false;
-	fill(out, (ssize_t)line_read(guest->line, out->data,
-	    sizeof out->data));
+	fill(out, (ssize_t)line_read(guest->line, out->data, sizeof out->data));
 	if (is_empty(out))
 		return false;
 	flush_out(guest);
@@ -280,7 +279,8 @@ turn_flood(struct guest *guest)
 		return false;
 	fill(out, 0);
 	while (out->end + 80 < sizeof out->data) {
-		n = snprintf(out->data + out->end, 80, "%012lu the quick brown "
+		n = snprintf(out->data + out->end, 80,
+		    "%012lu the quick brown "
 		    "fox jumps over the lazy dog 0123456789\r\n",
 		    guest->lines++);
 		out->end += (size_t)n;
@@ -295,8 +295,8 @@ program_status(const siginfo_t *how)
 {
 	if (how->si_code == CLD_EXITED && how->si_status == 0)
 		return GUEST_POWEROFF;
-	if (how->si_code == CLD_EXITED && (how->si_status == GUEST_POWEROFF
-	    || how->si_status == GUEST_REBOOT))
+	if (how->si_code == CLD_EXITED && (how->si_status == GUEST_POWEROFF ||
+					      how->si_status == GUEST_REBOOT))
 		return how->si_status;
 	return GUEST_CRASH;
 }
@@ -304,10 +304,11 @@ program_status(const siginfo_t *how)
 static void
 program_ended(struct guest *guest)
 {
-	siginfo_t how = { 0 };
+	siginfo_t how = {0};
 
-	if (waitid(P_PID, (id_t)guest->program.pid, &how, WEXITED | WNOHANG)
-	    == -1 || how.si_pid == 0)
+	if (waitid(P_PID, (id_t)guest->program.pid, &how, WEXITED | WNOHANG) ==
+		-1 ||
+	    how.si_pid == 0)
 		return;
 	guest->program.pid = 0;
 	end(guest, program_status(&how));
@@ -355,8 +356,8 @@ static void
 watch(int epoll, int fd)
 {
 	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLET,
-		.data.fd = fd,
+	    .events = EPOLLIN | EPOLLOUT | EPOLLET,
+	    .data.fd = fd,
 	};
 
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == -1)
@@ -371,8 +372,8 @@ time_left(const struct guest *guest)
 	long ms;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (guest->deadline.tv_sec - now.tv_sec) * 1000
-	    + (guest->deadline.tv_nsec - now.tv_nsec) / 1000000;
+	ms = (guest->deadline.tv_sec - now.tv_sec) * 1000 +
+	     (guest->deadline.tv_nsec - now.tv_nsec) / 1000000;
 	return ms > 0 ? (int)ms : 0;
 }
 
@@ -382,9 +383,9 @@ is_over(struct guest *guest)
 	if (!guest->ending)
 		return false;
 	if (guest->program.pid > 0)
-		return false;	/* SIGCHLD is on its way */
-	return time_left(guest) == 0
-	    || (is_empty(&guest->out) && line_drained(guest->line));
+		return false; /* SIGCHLD is on its way */
+	return time_left(guest) == 0 ||
+	       (is_empty(&guest->out) && line_drained(guest->line));
 }
 
 static int
@@ -450,8 +451,8 @@ default_init(void)
 	if (n < 0)
 		err(1, "/proc/self/exe");
 	self[n] = '\0';
-	if ((size_t)snprintf(path, sizeof path, "%s/guest-init", dirname(self))
-	    >= sizeof path)
+	if ((size_t)snprintf(path, sizeof path, "%s/guest-init",
+		dirname(self)) >= sizeof path)
 		errx(1, "path too long");
 	return path;
 }
@@ -460,9 +461,9 @@ static void
 usage(void)
 {
 	fputs("usage: guest --domid N [--port N] [--name NAME] [--serial] "
-	    "[--held]\n"
-	    "             [--echo | --deaf | --flood | --file FILE |\n"
-	    "              [--user USER] [--init SCRIPT] [PROGRAM ...]]\n",
+	      "[--held]\n"
+	      "             [--echo | --deaf | --flood | --file FILE |\n"
+	      "              [--user USER] [--init SCRIPT] [PROGRAM ...]]\n",
 	    stderr);
 	exit(2);
 }
@@ -473,22 +474,33 @@ struct options {
 	struct program_options program;
 };
 
-enum { DOMID = 1, PORT, NAME, SERIAL, HELD, ECHOES, DEAF, FLOOD, FROM, USER,
-    INIT };
+enum {
+	DOMID = 1,
+	PORT,
+	NAME,
+	SERIAL,
+	HELD,
+	ECHOES,
+	DEAF,
+	FLOOD,
+	FROM,
+	USER,
+	INIT
+};
 
 static const struct option names[] = {
-	{ "domid", required_argument, NULL, DOMID },
-	{ "port", required_argument, NULL, PORT },
-	{ "name", required_argument, NULL, NAME },
-	{ "serial", no_argument, NULL, SERIAL },
-	{ "held", no_argument, NULL, HELD },
-	{ "echo", no_argument, NULL, ECHOES },
-	{ "deaf", no_argument, NULL, DEAF },
-	{ "flood", no_argument, NULL, FLOOD },
-	{ "file", required_argument, NULL, FROM },
-	{ "user", required_argument, NULL, USER },
-	{ "init", required_argument, NULL, INIT },
-	{ NULL, 0, NULL, 0 },
+    {"domid", required_argument, NULL, DOMID},
+    {"port", required_argument, NULL, PORT},
+    {"name", required_argument, NULL, NAME},
+    {"serial", no_argument, NULL, SERIAL},
+    {"held", no_argument, NULL, HELD},
+    {"echo", no_argument, NULL, ECHOES},
+    {"deaf", no_argument, NULL, DEAF},
+    {"flood", no_argument, NULL, FLOOD},
+    {"file", required_argument, NULL, FROM},
+    {"user", required_argument, NULL, USER},
+    {"init", required_argument, NULL, INIT},
+    {NULL, 0, NULL, 0},
 };
 
 static void
@@ -578,10 +590,10 @@ open_line(const struct options *o, const char **serial)
 int
 main(int argc, char **argv)
 {
-	static struct guest guest = { .turn = turn_program, .file = -1 };
+	static struct guest guest = {.turn = turn_program, .file = -1};
 	struct options o = {
-		.port = 2,
-		.program = { .hostname = "guest", .user = "nobody" },
+	    .port = 2,
+	    .program = {.hostname = "guest", .user = "nobody"},
 	};
 	const char *serial = NULL;
 	int signals;
@@ -591,8 +603,8 @@ main(int argc, char **argv)
 	signals = open_signals();
 	if (o.held)
 		wait_for_go(serial);
-	if (guest.turn == turn_program
-	    && program_start(&guest.program, &o.program) == -1)
+	if (guest.turn == turn_program &&
+	    program_start(&guest.program, &o.program) == -1)
 		return GUEST_CRASH;
 	return live(&guest, signals);
 }

@@ -17,8 +17,8 @@ enum {
 
 /* What a real guest's kernel would read from D/control/shutdown. */
 #define GUEST_SIGNAL_POWEROFF SIGTERM
-#define GUEST_SIGNAL_REBOOT SIGUSR1
-#define GUEST_SIGNAL_CRASH SIGUSR2
+#define GUEST_SIGNAL_REBOOT   SIGUSR1
+#define GUEST_SIGNAL_CRASH    SIGUSR2
 
 /*
  * With --held: the guest writes the path of its serial port and a newline

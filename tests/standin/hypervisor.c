@@ -75,8 +75,8 @@ xc_interface_close(xc_interface *xch)
 }
 
 int
-xc_domain_getinfo(xc_interface *xch, uint32_t first, unsigned int max,
-    xc_dominfo_t *info)
+xc_domain_getinfo(
+    xc_interface *xch, uint32_t first, unsigned int max, xc_dominfo_t *info)
 {
 	unsigned int flags, n;
 	uint32_t domid;
@@ -101,8 +101,8 @@ xc_domain_getinfo(xc_interface *xch, uint32_t first, unsigned int max,
 
 /* The same for oxenstored (xenctrl_stubs.c: stub_xc_domain_getinfo). */
 int
-xc_domain_getinfolist(xc_interface *xch, uint32_t first, unsigned int max,
-    xc_domaininfo_t *info)
+xc_domain_getinfolist(
+    xc_interface *xch, uint32_t first, unsigned int max, xc_domaininfo_t *info)
 {
 	unsigned int flags, n;
 	uint32_t domid;
@@ -117,7 +117,7 @@ xc_domain_getinfolist(xc_interface *xch, uint32_t first, unsigned int max,
 			info[n].flags |= XEN_DOMINF_shutdown;
 		if (flags & STATE_CRASHED)
 			info[n].flags |= SHUTDOWN_crash
-			    << XEN_DOMINF_shutdownshift;
+					 << XEN_DOMINF_shutdownshift;
 		if (flags & STATE_HVM)
 			info[n].flags |= XEN_DOMINF_hvm_guest;
 		if (flags & STATE_PAUSED)
@@ -160,8 +160,8 @@ xengnttab_set_max_grants(xengnttab_handle *xgt, uint32_t count)
 }
 
 void *
-xengnttab_map_grant_ref(xengnttab_handle *xgt, uint32_t domid, uint32_t ref,
-    int protection)
+xengnttab_map_grant_ref(
+    xengnttab_handle *xgt, uint32_t domid, uint32_t ref, int protection)
 {
 	(void)xgt;
 	return state_page_map(domid, ref, protection);
@@ -201,8 +201,7 @@ xenforeignmemory_map(xenforeignmemory_handle *fmem, uint32_t domid,
 }
 
 int
-xenforeignmemory_unmap(xenforeignmemory_handle *fmem, void *start,
-    size_t pages)
+xenforeignmemory_unmap(xenforeignmemory_handle *fmem, void *start, size_t pages)
 {
 	(void)fmem;
 	return munmap(start, pages * STATE_PAGE_SIZE);
@@ -232,7 +231,7 @@ struct port {
 	evtchn_port_t number;
 	int fd;
 	char self[STATE_PATH_MAX];
-	char peer[STATE_PATH_MAX];	/* empty for a virtual interrupt */
+	char peer[STATE_PATH_MAX]; /* empty for a virtual interrupt */
 };
 
 struct xenevtchn_handle {
@@ -286,8 +285,8 @@ static int
 arm(struct xenevtchn_handle *xce, struct port *port, int operation)
 {
 	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLONESHOT,
-		.data.ptr = port,
+	    .events = EPOLLIN | EPOLLONESHOT,
+	    .data.ptr = port,
 	};
 
 	return epoll_ctl(xce->epoll, operation, port->fd, &event);
@@ -318,8 +317,8 @@ bind_port(struct xenevtchn_handle *xce, struct port *port)
  * dead xenconsoled left full is drained by the next one.
  */
 xenevtchn_port_or_error_t
-xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint32_t domid,
-    evtchn_port_t remote)
+xenevtchn_bind_interdomain(
+    xenevtchn_handle *xce, uint32_t domid, evtchn_port_t remote)
 {
 	struct port *port = calloc(1, sizeof *port);
 	xenevtchn_port_or_error_t number;

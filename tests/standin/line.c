@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
-#include <stdint.h>	/* xen/io/console.h does not */
+#include <stdint.h> /* xen/io/console.h does not */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,7 +25,7 @@
  * then notifies: also after reading, or xenconsoled never sees the room.
  */
 struct line {
-	struct xencons_interface *ring;		/* NULL: a serial port */
+	struct xencons_interface *ring; /* NULL: a serial port */
 	bool moved;
 	int fd;
 	char peer[STATE_PATH_MAX];
@@ -42,8 +42,8 @@ line_open_ring(uint32_t domid, uint32_t port)
 		return NULL;
 	state_path(self, "evtchn/%u.%u", domid, port);
 	state_path(line->peer, "evtchn/%u.%u.0", domid, port);
-	line->ring = state_page_map(domid, STATE_GRANT_CONSOLE,
-	    PROT_READ | PROT_WRITE);
+	line->ring =
+	    state_page_map(domid, STATE_GRANT_CONSOLE, PROT_READ | PROT_WRITE);
 	line->fd = state_port_open(self);
 	if (line->ring == NULL || line->fd == -1) {
 		free(line);
@@ -165,7 +165,7 @@ line_read(struct line *line, char *bytes, size_t size)
 static bool
 serial_connected(const struct line *line)
 {
-	struct pollfd poll_master = { .fd = line->fd };
+	struct pollfd poll_master = {.fd = line->fd};
 
 	poll(&poll_master, 1, 0);
 	return (poll_master.revents & POLLHUP) == 0;
@@ -199,6 +199,6 @@ line_drained(const struct line *line)
 
 	if (ring == NULL)
 		return true;
-	return __atomic_load_n(&ring->out_cons, __ATOMIC_ACQUIRE)
-	    == ring->out_prod;
+	return __atomic_load_n(&ring->out_cons, __ATOMIC_ACQUIRE) ==
+	       ring->out_prod;
 }

@@ -24,19 +24,22 @@
 
 #include "program.h"
 
-#define GUEST_DIR "/run/guest"
-#define GUEST_INIT GUEST_DIR "/init"
-#define GUEST_BIN GUEST_DIR "/bin"
-#define PROCESSES_MAX 1024	/* counted per user, over all guests */
+#define GUEST_DIR     "/run/guest"
+#define GUEST_INIT    GUEST_DIR "/init"
+#define GUEST_BIN     GUEST_DIR "/bin"
+#define PROCESSES_MAX 1024 /* counted per user, over all guests */
 
 static const char *const init_names[] = {
-	"reboot", "poweroff", "halt", "shutdown",
+    "reboot",
+    "poweroff",
+    "halt",
+    "shutdown",
 };
 
 /* What follows up to start_program() runs in the child, and may just die. */
 static void
-mount_or_die(const char *type, const char *target, unsigned long flags,
-    const char *data)
+mount_or_die(
+    const char *type, const char *target, unsigned long flags, const char *data)
 {
 	if (mount(type, target, type, flags, data) == -1)
 		err(1, "mount %s on %s", type, target);
@@ -56,8 +59,8 @@ install_init(int from)
 	if (mkdir(GUEST_DIR, 0755) == -1 || mkdir(GUEST_BIN, 0755) == -1)
 		err(1, "%s", GUEST_DIR);
 	to = open(GUEST_INIT, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-	if (to == -1 || fstat(from, &st) == -1 || fchmod(to, 0755) == -1
-	    || sendfile(to, from, NULL, (size_t)st.st_size) != st.st_size)
+	if (to == -1 || fstat(from, &st) == -1 || fchmod(to, 0755) == -1 ||
+	    sendfile(to, from, NULL, (size_t)st.st_size) != st.st_size)
 		err(1, "%s", GUEST_INIT);
 	close(to);
 	for (i = 0; i < sizeof init_names / sizeof *init_names; i++) {
@@ -77,16 +80,16 @@ make_system(const char *hostname, int init)
 		err(1, "private mounts");
 	mount_or_die("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755,size=1m");
 	mount_or_die("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "size=16m");
-	mount_or_die("tmpfs", "/home", MS_NOSUID | MS_NODEV,
-	    "mode=1777,size=16m");
+	mount_or_die(
+	    "tmpfs", "/home", MS_NOSUID | MS_NODEV, "mode=1777,size=16m");
 	mount_or_die("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "size=1m");
 	mount_or_die("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC,
 	    "newinstance,gid=5,mode=620,ptmxmode=666");
 	mount_or_die("proc", "/proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL);
 	if (init != -1)
 		install_init(init);
-	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL)
-	    == -1)
+	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) ==
+	    -1)
 		err(1, "read-only root");
 	if (sethostname(hostname, strlen(hostname)) == -1)
 		err(1, "sethostname");
@@ -100,7 +103,7 @@ take_tty(unsigned int number, const struct passwd *user)
 
 	snprintf(path, sizeof path, "/dev/pts/%u", number);
 	setsid();
-	fd = open(path, O_RDWR);	/* no O_NOCTTY: it becomes ours */
+	fd = open(path, O_RDWR); /* no O_NOCTTY: it becomes ours */
 	if (fd == -1 || fchown(fd, user->pw_uid, (gid_t)-1) == -1)
 		err(1, "%s", path);
 	dup2(fd, 0);
@@ -112,15 +115,15 @@ take_tty(unsigned int number, const struct passwd *user)
 static void
 drop_privileges(const struct passwd *user)
 {
-	struct rlimit processes = { PROCESSES_MAX, PROCESSES_MAX };
-	struct rlimit none = { 0, 0 };
+	struct rlimit processes = {PROCESSES_MAX, PROCESSES_MAX};
+	struct rlimit none = {0, 0};
 
 	setrlimit(RLIMIT_NPROC, &processes);
 	setrlimit(RLIMIT_CORE, &none);
-	if (setgroups(0, NULL) == -1
-	    || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) == -1
-	    || setresuid(user->pw_uid, user->pw_uid, user->pw_uid) == -1
-	    || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+	if (setgroups(0, NULL) == -1 ||
+	    setresgid(user->pw_gid, user->pw_gid, user->pw_gid) == -1 ||
+	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) == -1 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		err(1, "drop privileges");
 	if (user->pw_uid != 0 && setuid(0) != -1)
 		errx(1, "root came back");
@@ -132,14 +135,17 @@ drop_privileges(const struct passwd *user)
 static void
 run(const struct program_options *options)
 {
-	static char *const init_argv[] = { GUEST_INIT, NULL };
+	static char *const init_argv[] = {GUEST_INIT, NULL};
 	static char *const environment[] = {
-		"PATH=" GUEST_BIN ":/usr/local/bin:/usr/bin:/bin",
-		"TERM=vt220", "LANG=C.UTF-8", "HOME=/home", "SHELL=/bin/sh",
-		NULL,
+	    "PATH=" GUEST_BIN ":/usr/local/bin:/usr/bin:/bin",
+	    "TERM=vt220",
+	    "LANG=C.UTF-8",
+	    "HOME=/home",
+	    "SHELL=/bin/sh",
+	    NULL,
 	};
-	char *const *argv = options->argv[0] != NULL ? options->argv
-	    : init_argv;
+	char *const *argv =
+	    options->argv[0] != NULL ? options->argv : init_argv;
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -158,8 +164,8 @@ child(const struct program_options *options, const struct passwd *user,
 
 	make_system(options->hostname, init);
 	/* The parent opens the pty in our new /dev/pts, and says which. */
-	if (write(parent, "", 1) != 1
-	    || read(parent, &number, sizeof number) != sizeof number)
+	if (write(parent, "", 1) != 1 ||
+	    read(parent, &number, sizeof number) != sizeof number)
 		_exit(1);
 	take_tty(number, user);
 	drop_privileges(user);
@@ -170,21 +176,21 @@ child(const struct program_options *options, const struct passwd *user,
 static int
 open_pty(struct program *program, unsigned int *number)
 {
-	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	struct winsize size = {.ws_row = 24, .ws_col = 80};
 	struct termios cooked;
 	char path[64];
 	int unlocked = 0;
 
-	snprintf(path, sizeof path, "/proc/%d/root/dev/pts/ptmx",
-	    (int)program->pid);
-	program->master = open(path,
-	    O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	if (program->master == -1
-	    || ioctl(program->master, TIOCSPTLCK, &unlocked) == -1
-	    || ioctl(program->master, TIOCGPTN, number) == -1)
+	snprintf(
+	    path, sizeof path, "/proc/%d/root/dev/pts/ptmx", (int)program->pid);
+	program->master =
+	    open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (program->master == -1 ||
+	    ioctl(program->master, TIOCSPTLCK, &unlocked) == -1 ||
+	    ioctl(program->master, TIOCGPTN, number) == -1)
 		return -1;
-	program->slave = ioctl(program->master, TIOCGPTPEER,
-	    O_RDWR | O_NOCTTY | O_CLOEXEC);
+	program->slave =
+	    ioctl(program->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (program->slave == -1 || tcgetattr(program->slave, &cooked) == -1)
 		return -1;
 	/* As hvc0 is: canonical, echoing, and UTF-8 aware for erasing. */
@@ -210,8 +216,10 @@ open_init(const struct program_options *options)
 static pid_t
 fork_apart(void)
 {
-	return (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID | CLONE_NEWNS
-	    | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET, 0, 0, 0, 0);
+	return (pid_t)syscall(SYS_clone,
+	    SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC |
+		CLONE_NEWNET,
+	    0, 0, 0, 0);
 }
 
 int
@@ -235,9 +243,9 @@ program_start(struct program *program, const struct program_options *options)
 		child(options, user, init, talk[1]);
 	close(talk[1]);
 	close(init);
-	if (program->pid == -1 || read(talk[0], &ready, 1) != 1
-	    || open_pty(program, &number) == -1
-	    || write(talk[0], &number, sizeof number) != sizeof number) {
+	if (program->pid == -1 || read(talk[0], &ready, 1) != 1 ||
+	    open_pty(program, &number) == -1 ||
+	    write(talk[0], &number, sizeof number) != sizeof number) {
 		warn("cannot start the program");
 		if (program->pid > 0)
 			kill(program->pid, SIGKILL);

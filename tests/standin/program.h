@@ -11,19 +11,19 @@
 
 struct program {
 	pid_t pid;
-	int master;		/* the pty: non-blocking */
-	int slave;		/* held open, so that the master never says EIO */
+	int master; /* the pty: non-blocking */
+	int slave;  /* held open, so that the master never says EIO */
 };
 
 struct program_options {
 	const char *hostname;
 	const char *user;
-	const char *init;	/* script to run when argv is empty */
+	const char *init; /* script to run when argv is empty */
 	char **argv;
 };
 
 /* 0, or -1 with a message on stderr. */
-int program_start(struct program *program,
-    const struct program_options *options);
+int program_start(
+    struct program *program, const struct program_options *options);
 
 #endif

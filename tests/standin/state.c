@@ -32,8 +32,8 @@ state_path(char path[STATE_PATH_MAX], const char *format, ...)
 	if (used < 0 || (size_t)used >= STATE_PATH_MAX)
 		abort();
 	va_start(ap, format);
-	more = vsnprintf(path + used, STATE_PATH_MAX - (size_t)used, format,
-	    ap);
+	more =
+	    vsnprintf(path + used, STATE_PATH_MAX - (size_t)used, format, ap);
 	va_end(ap);
 	if (more < 0 || (size_t)(used + more) >= STATE_PATH_MAX)
 		abort();
@@ -124,7 +124,7 @@ state_page_map(uint32_t domid, unsigned long ref, int protection)
 int
 state_port_open(const char path[STATE_PATH_MAX])
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd;
 
 	strcpy(address.sun_path, path);
@@ -146,7 +146,7 @@ state_port_open(const char path[STATE_PATH_MAX])
 void
 state_port_signal(int from, const char path[STATE_PATH_MAX])
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	strcpy(address.sun_path, path);
 	sendto(from, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL,

@@ -21,11 +21,11 @@
 #include <sys/un.h>
 
 /* What an AF_UNIX address can hold; paths in the state folder fit into it. */
-#define STATE_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
+#define STATE_PATH_MAX	sizeof(((struct sockaddr_un *)0)->sun_path)
 #define STATE_PAGE_SIZE 4096
 
 /* The references libxl reserves; grant_table.h: GNTTAB_RESERVED_*. */
-#define STATE_GRANT_CONSOLE 0
+#define STATE_GRANT_CONSOLE  0
 #define STATE_GRANT_XENSTORE 1
 
 /* xen.h: VIRQ_DOM_EXC, "a domain shut down, crashed or is gone". */
@@ -33,11 +33,11 @@
 
 /* The flags of a domain, in the file as the letters below. */
 enum state_flag {
-	STATE_DYING = 1,	/* d */
-	STATE_SHUTDOWN = 2,	/* s */
-	STATE_CRASHED = 4,	/* c */
-	STATE_HVM = 8,		/* h */
-	STATE_PAUSED = 16,	/* p */
+	STATE_DYING = 1,    /* d */
+	STATE_SHUTDOWN = 2, /* s */
+	STATE_CRASHED = 4,  /* c */
+	STATE_HVM = 8,	    /* h */
+	STATE_PAUSED = 16,  /* p */
 };
 
 /* Domids end here; xen.h: DOMID_FIRST_RESERVED. */
@@ -45,7 +45,7 @@ enum state_flag {
 
 /* Makes the path of something in the state folder; aborts if it is too long. */
 void state_path(char path[STATE_PATH_MAX], const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 
 /* Is there such a domain? Then *flags tells of it. */
 bool state_domain_read(uint32_t domid, unsigned int *flags);

@@ -29,7 +29,7 @@
  * libxl takes about this long from a shutdown to the hangup of the console
  * (seen on real Xen); a prompt reader has the last words by then.
  */
-#define TEARDOWN_MS 100
+#define TEARDOWN_MS    100
 #define GUEST_ARGS_MAX 64
 
 static struct xs_handle *
@@ -55,8 +55,8 @@ need_store(void)
 
 struct guest {
 	pid_t pid;
-	int talk;		/* see guest_exit.h */
-	char serial[64];	/* its serial port's tty, or empty */
+	int talk;	 /* see guest_exit.h */
+	char serial[64]; /* its serial port's tty, or empty */
 };
 
 static const char *
@@ -70,7 +70,7 @@ beside_me(const char *program)
 		err(1, "/proc/self/exe");
 	self[n] = '\0';
 	if ((size_t)snprintf(path, sizeof path, "%s/%s", dirname(self),
-	    program) >= sizeof path)
+		program) >= sizeof path)
 		errx(1, "path too long");
 	return path;
 }
@@ -87,9 +87,9 @@ leave_terminal(void)
 	int fd = -1;
 
 	if (dir != NULL && (size_t)snprintf(path, sizeof path,
-	    "%s/toolstack.log", dir) < sizeof path)
-		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-		    0600);
+			       "%s/toolstack.log", dir) < sizeof path)
+		fd =
+		    open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd == -1)
 		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	dup2(fd, 1);
@@ -101,8 +101,8 @@ leave_terminal(void)
 }
 
 static void
-exec_guest(uint32_t domid, const struct domain_config *config, char **extra,
-    int talk)
+exec_guest(
+    uint32_t domid, const struct domain_config *config, char **extra, int talk)
 {
 	char number[16], port[16], *argv[GUEST_ARGS_MAX];
 	int n = 0;
@@ -179,8 +179,8 @@ build_locked(struct xs_handle *xs, uint32_t domid, struct guest *guest,
 		return false;
 	}
 	domain_set_pid(domid, guest->pid);
-	if (guest->serial[0] != '\0'
-	    && !domain_add_serial(xs, domid, guest->serial, guest->pid))
+	if (guest->serial[0] != '\0' &&
+	    !domain_add_serial(xs, domid, guest->serial, guest->pid))
 		return false;
 	return domain_add_console(xs, domid);
 }
@@ -239,8 +239,8 @@ wait_for_end(pid_t pid)
 	while (waitid(P_PID, (id_t)pid, &how, WEXITED | WNOWAIT) == -1)
 		if (errno != EINTR)
 			err(1, "waitid");
-	if (how.si_code == CLD_EXITED && (how.si_status == GUEST_POWEROFF
-	    || how.si_status == GUEST_REBOOT))
+	if (how.si_code == CLD_EXITED &&
+	    (how.si_status == GUEST_POWEROFF || how.si_status == GUEST_REBOOT))
 		return how.si_status;
 	return GUEST_CRASH;
 }
@@ -259,7 +259,7 @@ learn_name(struct xs_handle *xs, uint32_t domid, struct domain_config *config)
 static void
 pause_ms(long ms)
 {
-	struct timespec pause = { ms / 1000, ms % 1000 * 1000000 };
+	struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
 
 	nanosleep(&pause, NULL);
 }
@@ -367,8 +367,8 @@ random_uuid(char uuid[DOMAIN_UUID_LEN + 1])
 static void
 check_uuid(const char *uuid)
 {
-	if (strlen(uuid) != DOMAIN_UUID_LEN
-	    || strspn(uuid, "0123456789abcdef-") != DOMAIN_UUID_LEN)
+	if (strlen(uuid) != DOMAIN_UUID_LEN ||
+	    strspn(uuid, "0123456789abcdef-") != DOMAIN_UUID_LEN)
 		errx(2, "%s: not a (lower-case) uuid", uuid);
 }
 
@@ -441,7 +441,7 @@ need_domain(struct xs_handle *xs, const char *name)
 static int
 destroy(char **argv)
 {
-	struct xs_handle *xs = open_store();	/* may be dead: by domid then */
+	struct xs_handle *xs = open_store(); /* may be dead: by domid then */
 
 	domains_lock();
 	domain_destroy(xs, need_domain(xs, argv[0]));
@@ -543,8 +543,8 @@ unpause_domain(char **argv)
 static void
 list_one(struct xs_handle *xs, uint32_t domid, unsigned int flags)
 {
-	bool running = (flags & (STATE_PAUSED | STATE_SHUTDOWN | STATE_DYING))
-	    == 0;
+	bool running =
+	    (flags & (STATE_PAUSED | STATE_SHUTDOWN | STATE_DYING)) == 0;
 	char *name = domain_read(xs, domid, "name");
 	char *vm = domain_read(xs, domid, "vm");
 
@@ -606,18 +606,17 @@ static const struct command {
 	int at_least;
 	int (*run)(char **argv);
 } commands[] = {
-	{ "create", "NAME [--uuid U] [--hvm-serial] [-- guest args]", 1,
-	  create },
-	{ "destroy", "NAME|ID", 1, destroy },
-	{ "reboot", "NAME|ID", 1, reboot_domain },
-	{ "shutdown", "NAME|ID", 1, shut_down },
-	{ "crash", "NAME|ID", 1, crash },
-	{ "rename", "OLD|ID NEW", 2, rename_domain },
-	{ "pause", "NAME|ID", 1, pause_domain },
-	{ "unpause", "NAME|ID", 1, unpause_domain },
-	{ "list", "", 0, list },
-	{ "domid", "NAME", 1, print_domid },
-	{ "tty", "NAME|ID", 1, print_tty },
+    {"create", "NAME [--uuid U] [--hvm-serial] [-- guest args]", 1, create},
+    {"destroy", "NAME|ID", 1, destroy},
+    {"reboot", "NAME|ID", 1, reboot_domain},
+    {"shutdown", "NAME|ID", 1, shut_down},
+    {"crash", "NAME|ID", 1, crash},
+    {"rename", "OLD|ID NEW", 2, rename_domain},
+    {"pause", "NAME|ID", 1, pause_domain},
+    {"unpause", "NAME|ID", 1, unpause_domain},
+    {"list", "", 0, list},
+    {"domid", "NAME", 1, print_domid},
+    {"tty", "NAME|ID", 1, print_tty},
 };
 
 static void
@@ -626,8 +625,9 @@ usage(void)
 	size_t i;
 
 	for (i = 0; i < sizeof commands / sizeof *commands; i++)
-		fprintf(stderr, "%s toolstack %s %s\n", i == 0 ? "usage:"
-		    : "      ", commands[i].name, commands[i].arguments);
+		fprintf(stderr, "%s toolstack %s %s\n",
+		    i == 0 ? "usage:" : "      ", commands[i].name,
+		    commands[i].arguments);
 	exit(2);
 }
 
