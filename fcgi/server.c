@@ -59,7 +59,8 @@ struct conn {
 	struct conn *prev, *next;
 	struct event *event; /* edge-triggered, for as long as it lives */
 	enum conn_state state;
-	time_t begun; /* monotonic seconds; 0: nothing of a request is there */
+	time_t begun; /* monotonic seconds; 0: no request is being waited for */
+	bool part;    /* some of a request is there */
 	bool keep;    /* the peer will send another request */
 	bool left;    /* the peer has gone */
 	FCGX_Request request;
@@ -206,6 +207,7 @@ conn_look(struct conn *conn)
 	ssize_t n = recv(conn->request.ipcFd, server->peek, sizeof server->peek,
 	    MSG_PEEK | MSG_DONTWAIT);
 
+	conn->part = n > 0;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	if (n > 0)
@@ -249,7 +251,8 @@ conn_read(struct conn *conn, short what)
 	/* Has left, and what it has sent is not a whole request. */
 	if (conn->left) {
 		conn_free(conn);
-	} else if (!conn->begun) {
+	} else if (conn->part && !conn->begun) {
+		/* A kept connection has time until the next one begins. */
 		conn->begun = monotonic();
 		event_add(conn->event, conn->server->deadline);
 	}

@@ -7,6 +7,7 @@ import struct
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR = range(1, 8)
 GET_VALUES = 9
 RESPONDER = 1
+KEEP = 1
 
 
 def record(kind, content=b"", request=1, padding=0, length=None):
@@ -34,15 +35,18 @@ def stream(kind, data):
                     for i in range(0, len(data), step)) + record(kind)
 
 
-def request(method, path, query="", user="", token="", body=b"", **params):
-    """The bytes of one request, with the parameters of conf/nginx."""
+def request(method, path, query="", user="", token="", body=b"", keep=False,
+            **params):
+    """The bytes of one request, with the parameters of conf/nginx. keep:
+    another one is to come on this connection."""
     given = {"REQUEST_METHOD": method, "PATH_INFO": path,
              "QUERY_STRING": query, "REMOTE_USER": user,
              "HTTP_XENTERM_TOKEN": token,
              "CONTENT_LENGTH": str(len(body)) if body else "", **params}
     pairs = b"".join(pair(name.encode(), value.encode("latin-1"))
                      for name, value in given.items())
-    return begin() + stream(PARAMS, pairs) + stream(STDIN, body)
+    return begin(flags=KEEP if keep else 0) + stream(PARAMS, pairs) \
+        + stream(STDIN, body)
 
 
 def connect(path, timeout=20):
@@ -71,6 +75,21 @@ def read_to_end(peer):
         if not piece:
             return data
         data += piece
+
+
+def read_answer(peer):
+    """One answer, of a connection that is kept; less when it is closed."""
+    data, at = b"", 0
+    while True:
+        piece = peer.recv(65536)
+        if not piece:
+            return data
+        data += piece
+        while at + 8 <= len(data):
+            _, kind, _, size, padding = struct.unpack_from("!BBHHB", data, at)
+            at += 8 + size + padding
+            if kind == END and at <= len(data):
+                return data
 
 
 def stdout_of(data):

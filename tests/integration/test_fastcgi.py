@@ -18,6 +18,8 @@ LIMIT_SECONDS = 10      # LIMIT_REQUEST_SECONDS
 LIMIT_BYTES = 96 * 1024     # LIMIT_REQUEST
 
 GOOD = fastcgi.request("GET", "/api/v1/consoles", user="admin")
+ASK_AND_KEEP = fastcgi.request("GET", "/api/v1/consoles", user="admin",
+                               keep=True)
 PARAMS = stream(fastcgi.PARAMS, pair(b"REQUEST_METHOD", b"GET")
                 + pair(b"PATH_INFO", b"/api/v1/consoles")
                 + pair(b"REMOTE_USER", b"admin"))
@@ -57,9 +59,17 @@ def closes(peer, seconds):
 
 @pytest.fixture(autouse=True)
 def worker_stays_as_it_was(site):
-    before = site.healthz()["requests"]
+    before = site.healthz()
     yield
-    site.wait_requests(before)
+    wait_for(lambda: is_as_it_was(site, before), 2 * LIMIT_SECONDS,
+             f"{before} again")
+
+
+def is_as_it_was(site, before):
+    """nginx may have opened some more connections, which it keeps."""
+    now = site.healthz()
+    return now["requests"] == before["requests"] \
+        and now["connections"] <= before["connections"] + 8
 
 
 def test_a_good_request(site):
@@ -252,11 +262,13 @@ def test_two_hundred_silent_peers(site):
     kinds = (b"", GOOD[:4], GOOD[:8], GOOD[:20], GOOD[:-8], GOOD[:-1],
              body[:-100],
              begin() + record(fastcgi.PARAMS, length=65535))
-    before = site.healthz()["requests"]
-    with peers(site, 200) as found:
+    before = site.healthz()["connections"]
+    with peers(site, 201) as (kept, *found):
+        kept.sendall(ASK_AND_KEEP)
+        assert fastcgi.status_of(fastcgi.read_answer(kept)) == 200
         for n, peer in enumerate(found):
             peer.sendall(kinds[n % len(kinds)])
-        site.wait_requests(before + len(found))
+        wait_for(lambda: site.healthz()["connections"] >= before + 201)
         start = time.monotonic()
         assert is_served(site)
         assert session.type(b"k", echo=1000).output() == b"k"
@@ -265,7 +277,10 @@ def test_two_hundred_silent_peers(site):
         for peer in found:
             assert closes(peer, LIMIT_SECONDS + 5) == b""
         assert LIMIT_SECONDS - 2 < time.monotonic() - start
-        site.wait_requests(before)
+        # One that has asked before may be silent as long as it likes.
+        assert is_open(kept)
+        kept.sendall(ASK_AND_KEEP)
+        assert fastcgi.status_of(fastcgi.read_answer(kept)) == 200
     assert is_served(site)
 
 
@@ -297,3 +312,108 @@ def test_half_closed(site):
         half.sendall(GOOD[:-4])
         half.shutdown(socket.SHUT_WR)
         assert closes(half, LIMIT_SECONDS + 5) == b""
+
+
+# --- Connections that are kept --------------------------------------------------
+
+def test_many_requests_on_one_connection(site):
+    session = site.session("web1")
+    said = b"ask me again" * 100
+    with peers(site, 1) as (peer,):
+        for n in range(1, 51):
+            peer.sendall(ASK_AND_KEEP)
+            assert fastcgi.status_of(fastcgi.read_answer(peer)) == 200
+            peer.sendall(fastcgi.request(
+                "POST", "/api/v1/input", f"seq={n}", "admin", session.token,
+                said, keep=True, CONTENT_TYPE="application/octet-stream"))
+            while b"queue-full" in (answer := fastcgi.read_answer(peer)):
+                peer.sendall(fastcgi.request(
+                    "POST", "/api/v1/input", f"seq={n}", "admin",
+                    session.token, said, keep=True,
+                    CONTENT_TYPE="application/octet-stream"))
+            assert b'"typed":true' in answer
+        # What one request brought is not there for the next.
+        peer.sendall(fastcgi.request("GET", "/api/v1/consoles", keep=True))
+        answer = fastcgi.read_answer(peer)
+        assert fastcgi.status_of(answer) == 401 and b"no-identity" in answer
+        peer.sendall(fastcgi.request("GET", "/api/v1/output", user="admin",
+                                     keep=True))
+        assert b"no-token" in fastcgi.read_answer(peer)
+        # The last one says that it is the last.
+        peer.sendall(GOOD)
+        assert fastcgi.status_of(fastcgi.read_to_end(peer)) == 200
+
+
+def test_errors_do_not_end_a_connection(site):
+    with peers(site, 1) as (peer,):
+        for method, path, body, status in (
+                ("GET", "/nothing", b"", 404), ("PUT", "/api/v1/size", b"", 405),
+                ("GET", "/api/v1/consoles", b"x", 400),
+                ("GET", "/api/v1/consoles", b"x" * 16385, 413),
+                ("GET", "/api/v1/consoles", b"x" * 80000, 413),
+                ("GET", "/api/v1/consoles", b"", 200)):
+            peer.sendall(fastcgi.request(method, path, "", "admin", "", body,
+                                         keep=True))
+            assert fastcgi.status_of(fastcgi.read_answer(peer)) == status
+
+
+def test_a_poll_on_a_kept_connection(site, guest):
+    """Answered, asked again, and left."""
+    session = site.session(guest("--echo"))
+    session.wait(lambda: session.last("viewers"), "settled")
+    before = site.healthz()["requests"]
+
+    def poll(peer):
+        peer.sendall(fastcgi.request(
+            "GET", "/api/v1/output", f"from={session.at}&wait=60", "admin",
+            session.token, keep=True))
+        site.wait_requests(before + 1)
+
+    with peers(site, 1) as (peer,):
+        for key in (b"a", b"b", b"c"):
+            poll(peer)
+            session.type(key)
+            assert fastcgi.stdout_of(fastcgi.read_answer(peer)).endswith(key)
+            session.read_until(key)
+        poll(peer)
+    site.wait_requests(before)
+
+
+def test_leaving_with_half_a_second_request(site):
+    for cut in range(1, len(GOOD), 5):
+        with peers(site, 1) as (peer,):
+            peer.sendall(ASK_AND_KEEP)
+            fastcgi.read_answer(peer)
+            peer.sendall(GOOD[:cut])
+    assert is_served(site)
+
+
+def test_a_second_request_that_does_not_go_on(site):
+    with peers(site, 2) as found:
+        for peer in found:
+            peer.sendall(ASK_AND_KEEP)
+            fastcgi.read_answer(peer)
+            peer.sendall(GOOD[:30])
+        assert is_served(site)
+        for peer in found:
+            assert closes(peer, LIMIT_SECONDS + 5) == b""
+
+
+def test_a_second_request_too_early(site):
+    """No web server does so: the first one is answered, and then whatever
+    happens, happens to this peer only."""
+    with peers(site, 20) as found:
+        for peer in found:
+            peer.sendall(ASK_AND_KEEP * 5)
+        for peer in found:
+            assert fastcgi.status_of(fastcgi.read_answer(peer)) == 200
+        assert is_served(site)
+
+
+def test_a_second_request_that_is_garbage(site):
+    for _, data in rejected():
+        with peers(site, 1) as (peer,):
+            peer.sendall(ASK_AND_KEEP)
+            assert fastcgi.status_of(fastcgi.read_answer(peer)) == 200
+            peer.sendall(data)
+    assert is_served(site)

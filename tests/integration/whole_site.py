@@ -266,7 +266,9 @@ class Session:
         self.seq = 0
         self.output = bytearray()       # without gaps since `begin`
         self.begin = int(self.at.split(".")[1])
-        self.events = []
+        self.events = [{"type": "state", **{
+            key: self.made[key] for key in ("state", "domid", "holder", "name")
+            if key in self.made}}]
         self.snapshots = self.repeated = 0
 
     @property

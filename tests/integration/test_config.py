@@ -1,0 +1,180 @@
+"""xenterm.conf, read by both programs: what is wrong is said with file, line
+and reason, and nothing is started."""
+
+import re
+import subprocess
+
+import pytest
+import whole_site
+
+PROGRAMS = {"broker": whole_site.BROKER, "worker": whole_site.WORKER}
+
+pytestmark = pytest.mark.skipif(
+    not all(program.exists() for program in PROGRAMS.values()),
+    reason="the programs are not built")
+
+# 12 lines.
+GOOD = """\
+socket_group = "daemon"
+user = "daemon"
+verify_owner = true
+ring_size = 131072
+session_idle = 60
+hold "web*" { mode = always }
+hold "db*" { mode = on-demand }
+access "admins" {
+    users = {"alice", "@ops"}
+    consoles = {"*"}
+    rights = {"list", "watch", "type"}
+}
+"""
+
+# (what follows the good lines, the line that is named, what is said)
+BROKEN = (
+    ("colour = red", 13, "colour"),
+    ("colour {", 13, "colour"),
+    ("ring_size = 1", 13, "65536"),
+    ("ring_size = -1", 13, "65536"),
+    ("ring_size = 1e6", 13, ""),
+    ("ring_size = many", 13, ""),
+    ("ring_size = 99999999999999999999999", 13, ""),
+    ("session_idle = 0", 13, "from 5 to 86400"),
+    ("\n\nsession_max = 4", 15, "from 5"),
+    ("gone_after = 0", 13, "from 1"),
+    ("forget_after = x", 13, ""),
+    ("rescan = 3601", 13, "3600"),
+    ('run_dir = "run"', 13, "absolute"),
+    ('run_dir = ""', 13, "absolute"),
+    ('lock_dir = "../lock"', 13, "absolute"),
+    ('xenstore = "socket"', 13, "absolute"),
+    ("verify_owner = maybe", 13, ""),
+    ('hold "x" { mode = sometimes }', 13, "always or on-demand"),
+    ('hold "x" {\n mode = "sometimes"\n}', 14, "always or on-demand"),
+    ('hold "x" { colour = red }', 13, "colour"),
+    ("hold { mode = always }", 13, ""),
+    ('hold "web*" { mode = always }', 13, ""),
+    ('access "b" { rights = {"list", "root"} }', 13, '"root"'),
+    ('access "b" {\n\n rights = {""}\n}', 15, ""),
+    ('access "b" { users = {"a",, }', 13, ""),
+    ('access "b" { users = "a', 13, ""),
+    ("user =", 13, ""),
+    ("'", 13, ""),
+    ("= 1", 13, ""),
+    ("}", 13, ""),
+    ("\x01\x02", 13, ""),
+)
+
+
+def run(program, *args):
+    return subprocess.run([PROGRAMS[program], *map(str, args)], timeout=10,
+                          stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True)
+
+
+@pytest.fixture(params=PROGRAMS)
+def program(request):
+    return request.param
+
+
+@pytest.fixture
+def conf(tmp_path):
+    def write(text):
+        path = tmp_path / "xenterm.conf"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_good_file(program, conf):
+    done = run(program, "-t", "-c", conf(GOOD))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_shipped_file(program):
+    done = run(program, "-t", "-c", whole_site.TOP / "conf/xenterm.conf")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_all_that_the_shipped_file_shows(program, conf):
+    """Each line that is commented out there is good, and the default."""
+    text = (whole_site.TOP / "conf/xenterm.conf").read_text()
+    shown = re.sub(r"(?m)^# (?=\w+ = |hold |access |    |\})", "", text)
+    assert "\nuser = " in shown and "\naccess " in shown
+    done = run(program, "-t", "-c", conf(shown))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_empty_file(program, conf):
+    assert run(program, "-t", "-c", conf("")).returncode == 0
+
+
+@pytest.mark.parametrize(("lines", "number", "reason"), BROKEN)
+@pytest.mark.parametrize("how", ["-t", "-f"])
+def test_a_broken_line(program, conf, lines, number, reason, how):
+    path = conf(GOOD + lines + "\n")
+    said, first = complaint(program, path, how)
+    # What is not ended is noticed at the end.
+    assert said in (number, number + 1), first
+    assert reason in first and len(first) > 5
+
+
+def complaint(program, path, how="-t"):
+    """It must say FILE:LINE: REASON; line and reason."""
+    done = run(program, how, "-c", path)
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    first = done.stderr.splitlines()[0]
+    assert first.startswith(f"{path}:"), first
+    line, reason = first.removeprefix(f"{path}:").split(":", 1)
+    return int(line), reason
+
+
+@pytest.mark.xfail(strict=True, reason="libconfuse 3.3 adds two lines for "
+                   "each comment to those it counts")
+@pytest.mark.parametrize("comment", ["# one", "// one", "/* one */",
+                                     "/* two\n   lines */", "# a\n\n# b"])
+def test_a_broken_line_after_a_comment(program, conf, comment):
+    text = f"{comment}\n{GOOD}"
+    path = conf(text + "colour = red\n")
+    assert complaint(program, path)[0] == text.count("\n") + 1
+
+
+@pytest.mark.xfail(strict=True, reason="libconfuse takes the end of the file "
+                   "for the end of a section and of a string")
+@pytest.mark.parametrize("lines", [
+    'access "b" { users = {"a"}', 'access "b" {\n users = {"a" }',
+    'hold "x" { mode = always', '"'])
+def test_a_file_that_ends_too_early(program, conf, lines):
+    complaint(program, conf(GOOD + lines + "\n"))
+
+
+def test_too_many_rules(program, conf):
+    rules = "".join(f'hold "g{n}" {{ mode = always }}\n' for n in range(1025))
+    done = run(program, "-t", "-c", conf(rules))
+    assert done.returncode == 2 and "1024" in done.stderr
+
+
+def test_a_file_that_cannot_be_read(program, tmp_path):
+    for path in (tmp_path / "none", tmp_path, tmp_path / "a/b"):
+        done = run(program, "-t", "-c", path)
+        assert done.returncode == 2
+        assert str(path) in done.stderr and len(done.stderr) > len(str(path))
+
+
+def test_a_user_that_is_not_there(program, conf):
+    done = run(program, "-f", "-c", conf(
+        'user = "no-such-user"\nrun_dir = "/nonexistent/xenterm"\n'))
+    assert done.returncode == 1
+    assert "no-such-user" in done.stderr or "/nonexistent" in done.stderr
+
+
+def test_usage(program):
+    for wrong in (("-x",), ("-c",), ("extra",), ("-t", "extra")):
+        done = run(program, *wrong)
+        assert done.returncode == 2 and "usage:" in done.stderr
+    done = run(program, "-h")
+    assert done.returncode == 0 and "usage:" in done.stdout
+    done = run(program, "-V")
+    assert done.returncode == 0
+    assert re.fullmatch(r"xenterm\S* \d+\.\d+\.\d+\n", done.stdout)

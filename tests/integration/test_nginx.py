@@ -1,0 +1,178 @@
+"""What nginx adds, as conf/nginx is shipped: TLS, headers, pages, a log
+without secrets."""
+
+import socket
+import ssl
+
+import pytest
+import whole_site
+
+STATIC = whole_site.TOP / "static"
+PAGES = ("", "index.html", "console.html")
+TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+         ".mjs": "text/javascript; charset=utf-8",
+         ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+SECRET = b"correct horse battery staple"
+
+
+def test_nothing_without_tls(site):
+    with socket.create_connection(("127.0.0.1", site.port), 5) as plain:
+        plain.sendall(b"GET /xenterm/ HTTP/1.1\r\nHost: x\r\n"
+                      b"Connection: close\r\n\r\n")
+        answer = b""
+        while data := plain.recv(4096):
+            answer += data
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"xenterm" not in answer.lower()
+
+
+def test_http_2_is_offered(site):
+    tls = ssl.create_default_context(cafile=site.dir / "nginx/cert.pem")
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    with socket.create_connection(("127.0.0.1", site.port), 5) as plain:
+        with tls.wrap_socket(plain, server_hostname="localhost") as conn:
+            assert conn.selected_alpn_protocol() == "h2"
+
+
+def test_the_log_has_no_arguments_and_no_secrets(own_site):
+    site = own_site()
+    session = site.session(site.guest("--echo"))
+    session.type(SECRET, echo=1000)
+    session.read_until(SECRET)
+    session.resize(rows=33, cols=99)
+    site.request("GET", f"api/v1/sessions/current?token={session.token}")
+    site.request("GET", "api/v1/output?from=" + SECRET.decode()
+                 .replace(" ", "%20"), user=None)
+    log = site.log("xenterm")
+    lines = log.splitlines()
+    assert any('"POST /xenterm/api/v1/input HTTP/1.1" 200' in line
+               for line in lines)
+    assert any('"GET /xenterm/api/v1/output HTTP/1.1" 200' in line
+               for line in lines)
+    assert "?" not in log and "seq=" not in log and "from=" not in log
+    texts = [path.read_bytes() for path in (site.dir / "log").rglob("*")
+             if path.is_file()]
+    # nginx puts the whole line of a failed login into its error log.
+    texts = [text for text in texts if b"no user/password" not in text]
+    assert texts
+    for text in texts:
+        assert session.token.encode() not in text
+        assert SECRET not in text and SECRET.replace(b" ", b"%20") not in text
+        assert whole_site.PASSWORD.encode() not in text
+
+
+def test_a_typed_secret_is_in_no_file(own_site):
+    """Nor below /run, except in the memory that is the console's history."""
+    site = own_site()
+    session = site.session(site.guest("--deaf"))
+    for _ in range(3):
+        session.type(SECRET * 500)
+    for path in site.dir.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            assert SECRET not in path.read_bytes(), path
+
+
+def headers_once(answer, wanted):
+    for name, value in wanted.items():
+        assert answer.headers.get_all(name) == [value], (name, answer)
+
+
+API_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+               "Referrer-Policy": "no-referrer",
+               "Cross-Origin-Resource-Policy": "same-origin"}
+
+
+def test_the_headers_of_the_interface(site):
+    session = site.session("web1")
+    token = {"Xenterm-Token": session.token}
+    for method, path, status in (
+            ("GET", "api/v1/consoles", 200),
+            ("GET", "api/v1/sessions/current", 200),
+            ("GET", "api/v1/output?wait=0", 200),
+            ("GET", f"api/v1/output?wait=0&from={session.at}", None),
+            ("GET", "api/v1/nothing", 404), ("PUT", "api/v1/size", 405),
+            ("GET", "api/v1/output?x=1", 400)):
+        answer = site.request(method, path, headers=token)
+        assert status in (None, answer.status)
+        headers_once(answer, API_HEADERS)
+        assert "Set-Cookie" not in answer.headers
+        assert "Content-Encoding" not in answer.headers
+
+
+def test_what_nginx_says_itself_reads_the_same(site):
+    for answer, status in (
+            (site.request("GET", "api/v1/consoles", user=None), 401),
+            (site.request("POST", "api/v1/size", b"x" * 70000), 413)):
+        answer.problem(status)
+        assert answer.headers.get_all("Cache-Control") == ["no-store"]
+        assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+
+
+def test_the_pages(site):
+    for page in PAGES:
+        answer = site.request("GET", page)
+        assert answer.status == 200, page
+        assert answer.type == "text/html; charset=utf-8"
+        policy = answer.headers.get_all("Content-Security-Policy")
+        assert len(policy) == 1
+        rules = dict(rule.split(" ", 1) for rule in policy[0].split("; "))
+        assert rules["default-src"] == "'none'"
+        assert rules["script-src"] == rules["connect-src"] == "'self'"
+        assert rules["frame-ancestors"] == rules["base-uri"] == "'none'"
+        headers_once(answer, {"X-Content-Type-Options": "nosniff",
+                              "Referrer-Policy": "no-referrer",
+                              "Cache-Control": "no-cache"})
+
+
+def test_every_file_has_its_type(site):
+    files = [path for path in STATIC.rglob("*")
+             if path.suffix in TYPES and "node_modules" not in path.parts]
+    assert len(files) > 5
+    for path in files:
+        answer = site.request("GET", str(path.relative_to(STATIC)))
+        assert answer.status == 200
+        assert answer.type == TYPES[path.suffix]
+        assert answer.body == path.read_bytes()
+
+
+def test_pages_need_a_login_too(site):
+    for path in ("", "console.html", "client.js"):
+        answer = site.request("GET", path, user=None)
+        assert answer.status == 401
+        assert "Basic" in answer.headers["WWW-Authenticate"]
+
+
+def test_without_the_slash(site):
+    """A relative redirect: behind a proxy only the browser knows the rest."""
+    answer = site.request("GET", "/xenterm")
+    assert answer.status == 301 and answer.headers["Location"] == "/xenterm/"
+
+
+@pytest.mark.parametrize("path", [
+    "/xenterm../", "/xenterm/../etc/passwd", "/xenterm/..%2f..%2fetc/passwd",
+    "/xenterm/%2e%2e/%2e%2e/etc/passwd", "/xenterm//etc/passwd",
+    "/xenterm/....//etc/passwd", "/xenterm/htpasswd", "/xenterm/../htpasswd",
+    "/xenterm../htpasswd", "/xenterm/vendor/", "/run/xenterm/fcgi.sock",
+    "/xenterm/.git/config", "/xenterm/api/../../htpasswd", "/api/v1/consoles",
+    "/xentermx/", "/xenterm/package.json/x"])
+def test_no_other_files(site, path):
+    answer = site.request("GET", path)
+    assert answer.status in (400, 403, 404), answer
+    assert b"root:" not in answer.body and b"admin:" not in answer.body
+
+
+def test_pages_take_no_other_method(site):
+    for method in ("POST", "PUT", "DELETE"):
+        assert site.request(method, "index.html").status == 405
+
+
+def test_a_path_is_what_it_seems(site):
+    """The worker gets the path without the prefix, once decoded."""
+    for path, status in (("api/v1/consoles", 200), ("api/v1//consoles", 200),
+                         ("api/v1/./consoles", 200),
+                         ("api/v1/x/../consoles", 200),
+                         ("api/v1/%63onsoles", 200),
+                         ("api/v1/%2563onsoles", 404),
+                         ("api/v1/consoles/", 404), ("api/", 404),
+                         ("api/v1", 404), ("API/v1/consoles", 404)):
+        assert site.request("GET", path).status == status, path
