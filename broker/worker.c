@@ -5,12 +5,9 @@
 #include <event2/event.h>
 #include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "broker/console.h"
@@ -309,52 +306,4 @@ void
 worker_set_consoles(struct worker *worker, struct consoles *consoles)
 {
 	worker->consoles = consoles;
-}
-
-static bool
-somebody_answers(const struct sockaddr_un *address)
-{
-	int fd =
-	    socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool connected;
-
-	if (fd < 0)
-		return false;
-	connected = connect(fd, (const struct sockaddr *)address,
-			sizeof *address) == 0 ||
-		    errno == EAGAIN; /* its backlog is full */
-	close(fd);
-	return connected;
-}
-
-int
-worker_listen(const char *path, gid_t gid)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const struct sockaddr *name = (const struct sockaddr *)&address;
-	char *fresh = address.sun_path;
-	const size_t size = sizeof address.sun_path;
-	int fd, error = 0;
-
-	if ((size_t)snprintf(fresh, size, "%s", path) >= size)
-		return -ENAMETOOLONG;
-	if (somebody_answers(&address))
-		return -EADDRINUSE;
-	if ((size_t)snprintf(fresh, size, "%s.new", path) >= size)
-		return -ENAMETOOLONG;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	/* Nobody finds it before it is the group's and answers. */
-	unlink(fresh);
-	if (bind(fd, name, sizeof address) < 0 || chown(fresh, 0, gid) < 0 ||
-	    chmod(fresh, 0660) < 0 || listen(fd, SOMAXCONN) < 0 ||
-	    rename(fresh, path) < 0)
-		error = errno;
-	if (error) {
-		unlink(fresh);
-		close(fd);
-		return -error;
-	}
-	return fd;
 }

@@ -13,11 +13,6 @@ struct consoles;
 struct event_base;
 struct worker;
 
-/* Listens on path, for members of gid, in place of a socket that was left
- * over.  A descriptor, or a negative errno; -EADDRINUSE: somebody answers
- * there. */
-int worker_listen(const char *path, gid_t gid);
-
 /* Takes connections from processes of uid, and of root, on `listener`, which
  * stays the caller's.  NULL when out of memory. */
 struct worker *worker_create(struct event_base *base, int listener, uid_t uid);

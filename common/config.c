@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
+#include "common/config_text.h"
 #include "common/limits.h"
 
 struct right_name {
@@ -209,20 +209,43 @@ take(cfg_t *cfg)
 	return config;
 }
 
+/* Not cfg_parse_buf(), which would name "[buf]" in its messages. */
+static int
+parse_text(cfg_t *cfg, const char *path, char *text)
+{
+	/* fmemopen() takes no empty buffer. */
+	FILE *file = *text ? fmemopen(text, strlen(text), "r") : NULL;
+	int status;
+
+	if (!file)
+		return *text ? CFG_FILE_ERROR : CFG_SUCCESS;
+	free(cfg->filename);
+	cfg->filename = copy(path);
+	status = cfg_parse_fp(cfg, file);
+	fclose(file);
+	return status;
+}
+
 /* Reads the file into cfg; what is wrong has been reported when it fails. */
 static bool
 parse(cfg_t *cfg, const char *path)
 {
-	struct stat st;
-	int status = CFG_FILE_ERROR;
+	char *text = config_text_read(path);
+	const char *unclosed;
+	unsigned line;
+	int status = CFG_PARSE_ERROR;
 
-	/* libconfuse's scanner would end the program at a directory. */
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		errno = EISDIR;
-	else
-		status = cfg_parse(cfg, path);
-	if (status == CFG_FILE_ERROR)
+	if (!text) {
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		return false;
+	}
+	unclosed = config_text_blank(text, &line);
+	if (unclosed)
+		fprintf(stderr, "%s:%u: this %s is not closed\n", path, line,
+		    unclosed);
+	if (!unclosed)
+		status = parse_text(cfg, path, text);
+	free(text);
 	if (status != CFG_SUCCESS)
 		return false;
 	if (cfg_size(cfg, "hold") > LIMIT_RULES ||

@@ -2,6 +2,7 @@
 #include "fcgi/broker_link.h"
 
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/msg.h"
 #include "fcgi/console.h"
@@ -28,10 +30,20 @@ struct broker_link {
 	struct sessions *sessions;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int fd;
-	struct event *readable, *retry;
+	struct event *readable, *writable, *retry;
+	struct evbuffer *unsent; /* messages of struct unsent */
 	unsigned retry_ms;
 	bool synced, complained;
 };
+
+/* A message that did not fit into the socket. */
+struct unsent {
+	uint32_t size;
+	union msg msg;
+};
+
+/* What a console can have to say at a time; more, and the broker is stuck. */
+#define UNSENT_MAX (2 * LIMIT_CONSOLES * sizeof(struct unsent))
 
 static void link_connect(struct broker_link *link);
 
@@ -52,7 +64,10 @@ link_close(struct broker_link *link)
 {
 	if (link->readable)
 		event_free(link->readable);
-	link->readable = NULL;
+	if (link->writable)
+		event_free(link->writable);
+	link->readable = link->writable = NULL;
+	evbuffer_drain(link->unsent, evbuffer_get_length(link->unsent));
 	if (link->fd >= 0)
 		close(link->fd);
 	link->fd = -1;
@@ -70,22 +85,57 @@ lost(struct broker_link *link, const char *why)
 	call_again(link);
 }
 
-/*
- * The broker always reads, so a full socket means that it is stuck; a new
- * connection then tells it everything anew.
- */
+/* Keeps a message until the socket takes it: hundreds of consoles are asked
+ * for at once when a broker comes back. */
+static int
+keep_unsent(struct broker_link *link, const void *msg, size_t size)
+{
+	struct unsent unsent = {.size = (uint32_t)size};
+
+	if (evbuffer_get_length(link->unsent) >= UNSENT_MAX)
+		return -ENOBUFS;
+	memcpy(&unsent.msg, msg, size);
+	if (evbuffer_add(link->unsent, &unsent, sizeof unsent) < 0 ||
+	    event_add(link->writable, NULL) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
 static bool
 send_msg(struct broker_link *link, const void *msg, size_t size)
 {
-	int error;
+	int error = -EAGAIN;
 
 	if (link->fd < 0)
 		return false;
-	error = msg_send(link->fd, msg, size, NULL, 0);
+	if (evbuffer_get_length(link->unsent) == 0)
+		error = msg_send(link->fd, msg, size, NULL, 0);
+	if (error == -EAGAIN)
+		error = keep_unsent(link, msg, size);
 	if (error == 0)
 		return true;
 	lost(link, strerror(-error));
 	return false;
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct broker_link *link = arg;
+	struct unsent unsent;
+	int error = 0;
+
+	(void)what;
+	while (error == 0 &&
+	       evbuffer_copyout(link->unsent, &unsent, sizeof unsent) > 0) {
+		error = msg_send(fd, &unsent.msg, unsent.size, NULL, 0);
+		if (error == 0)
+			evbuffer_drain(link->unsent, sizeof unsent);
+	}
+	if (error == -EAGAIN)
+		event_add(link->writable, NULL);
+	else if (error)
+		lost(link, strerror(-error));
 }
 
 static bool
@@ -226,7 +276,10 @@ link_connect(struct broker_link *link)
 	}
 	link->readable = event_new(
 	    link->base, link->fd, EV_READ | EV_PERSIST, on_readable, link);
-	if (!link->readable || event_add(link->readable, NULL) < 0) {
+	link->writable =
+	    event_new(link->base, link->fd, EV_WRITE, on_writable, link);
+	if (!link->readable || !link->writable ||
+	    event_add(link->readable, NULL) < 0) {
 		lost(link, strerror(ENOMEM));
 		return;
 	}
@@ -256,8 +309,9 @@ broker_link_create(struct event_base *base, const char *path,
 	link->retry_ms = RETRY_FIRST_MS;
 	snprintf(link->path, sizeof link->path, "%s", path);
 	link->retry = evtimer_new(base, on_retry, link);
-	if (!link->retry) {
-		free(link);
+	link->unsent = evbuffer_new();
+	if (!link->retry || !link->unsent) {
+		broker_link_destroy(link);
 		return NULL;
 	}
 	link_connect(link);
@@ -269,8 +323,12 @@ broker_link_destroy(struct broker_link *link)
 {
 	if (!link)
 		return;
-	link_close(link);
-	event_free(link->retry);
+	if (link->unsent) {
+		link_close(link);
+		evbuffer_free(link->unsent);
+	}
+	if (link->retry)
+		event_free(link->retry);
 	free(link);
 }
 

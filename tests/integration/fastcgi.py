@@ -92,6 +92,45 @@ def read_answer(peer):
                 return data
 
 
+def read_request(peer):
+    """The other side: what a web server asks; parameters and body."""
+    data, at, values, body = b"", 0, b"", b""
+    while True:
+        while at + 8 <= len(data):
+            _, kind, _, size, padding = struct.unpack_from("!BBHHB", data, at)
+            if at + 8 + size + padding > len(data):
+                break
+            content = data[at + 8:at + 8 + size]
+            at += 8 + size + padding
+            if kind == PARAMS:
+                values += content
+            elif kind == STDIN and content:
+                body += content
+            elif kind == STDIN:
+                return dict(pairs(values)), body
+        piece = peer.recv(65536)
+        if not piece:
+            raise EOFError("the web server has left")
+        data += piece
+
+
+def pairs(values):
+    """What pair() made, apart again."""
+    at = 0
+
+    def length():
+        nonlocal at
+        size = 1 if values[at] < 128 else 4
+        at += size
+        return int.from_bytes(values[at - size:at], "big") & 0x7fffffff
+
+    while at < len(values):
+        name, value = length(), length()
+        at += name + value
+        yield (values[at - value - name:at - value].decode(),
+               values[at - value:at].decode("latin-1"))
+
+
 def stdout_of(data):
     """What the worker said to its standard output: headers and body."""
     at, out = 0, b""

@@ -1132,7 +1132,7 @@ def test_stalled_worker(start):
 def test_one_broker_at_a_time(start):
     host, broker = start()
     second = host.run(BROKER, "-f", "-c", "/run/xenterm.conf", check=False)
-    assert second.returncode == 1 and "already running" in second.stderr
+    assert second.returncode == 1 and "another xenterm-broker is running" in second.stderr
     assert broker.worker().synced
 
 

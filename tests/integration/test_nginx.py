@@ -1,9 +1,11 @@
 """What nginx adds, as conf/nginx is shipped: TLS, headers, pages, a log
 without secrets."""
 
+import os
 import socket
 import ssl
 
+import fastcgi
 import pytest
 import whole_site
 
@@ -176,3 +178,76 @@ def test_a_path_is_what_it_seems(site):
                          ("api/v1/consoles/", 404), ("api/", 404),
                          ("api/v1", 404), ("API/v1/consoles", 404)):
         assert site.request("GET", path).status == status, path
+
+
+# --- What goes to the worker ------------------------------------------------------
+
+PASSED_ON = {
+    "REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE",
+    "CONTENT_LENGTH", "REMOTE_USER", "XENTERM_GROUPS", "REMOTE_ADDR",
+    "SERVER_NAME", "REQUEST_SCHEME", "HTTPS", "HTTP_HOST", "HTTP_ORIGIN",
+    "HTTP_SEC_FETCH_SITE", "HTTP_ACCEPT", "HTTP_XENTERM_TOKEN"}
+
+
+@pytest.fixture
+def listener(own_site):
+    """A site, and a socket in the place of its worker."""
+    site = own_site()
+    site.end("worker")
+    path = site.dir / "run/xenterm/fcgi.sock"
+    path.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_PATH)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(f"/proc/self/fd/{folder}/{path.name}")
+        os.close(folder)
+        path.chmod(0o666)
+        sock.listen()
+        sock.settimeout(whole_site.PATIENCE)
+        yield site, sock
+
+
+def seen(site, listener, *request, **options):
+    """The parameters and the body that a worker gets for a request."""
+    client = site.client(options.pop("user", "admin"))
+    client.send(*request, **options)
+    with listener.accept()[0] as peer:
+        peer.settimeout(whole_site.PATIENCE)
+        params, body = fastcgi.read_request(peer)
+        peer.sendall(fastcgi.stream(
+            fastcgi.STDOUT, b"Status: 204 No Content\r\n\r\n")
+            + fastcgi.record(fastcgi.END, bytes(8)))
+        assert client.receive().status == 204
+    client.close()
+    return params, body
+
+
+def test_only_what_the_configuration_names_is_passed_on(listener):
+    """No header of the client becomes a parameter; no password gets there."""
+    site, sock = listener
+    params, body = seen(
+        site, sock, "POST", "api/v1/input?seq=1&x=%20", b"typed", {
+            "Cookie": "a=b", "X-Forwarded-For": "10.0.0.1",
+            "Remote-User": "root", "Xenterm-Groups": "ops",
+            "Remote_User": "root", "Proxy": "http://evil.example",
+            "Content-Type": "application/octet-stream",
+            "Origin": "https://other.example", "Xenterm-Token": "12ab",
+            "Sec-Fetch-Site": "same-origin", "Accept": "application/json"})
+    assert set(params) <= PASSED_ON
+    assert whole_site.PASSWORD not in str(params)
+    assert body == b"typed"
+    assert params == {**params, **{
+        "REQUEST_METHOD": "POST", "PATH_INFO": "/api/v1/input",
+        "QUERY_STRING": "seq=1&x=%20", "CONTENT_LENGTH": "5",
+        "CONTENT_TYPE": "application/octet-stream", "REMOTE_USER": "admin",
+        "XENTERM_GROUPS": "", "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_XENTERM_TOKEN": "12ab", "HTTP_ACCEPT": "application/json",
+        "HTTP_ORIGIN": "https://other.example",
+        "HTTP_HOST": f"127.0.0.1:{site.port}",
+        "HTTP_SEC_FETCH_SITE": "same-origin"}}
+
+
+def test_who_is_logged_in_is_passed_on(listener):
+    site, sock = listener
+    for user in ("viewer", "nobody"):
+        params, body = seen(site, sock, "GET", "api/v1/consoles", user=user)
+        assert params["REMOTE_USER"] == user and body == b""
