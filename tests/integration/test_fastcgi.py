@@ -314,7 +314,7 @@ def test_half_closed(site):
         assert closes(half, LIMIT_SECONDS + 5) == b""
 
 
-# --- Connections that are kept --------------------------------------------------
+# --- Connections that are kept -----------------------------------------------
 
 def test_many_requests_on_one_connection(site):
     session = site.session("web1")

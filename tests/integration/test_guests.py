@@ -44,7 +44,7 @@ def hear(terminal, wanted):
         said += os.read(terminal, 4096)
 
 
-# --- Lives -----------------------------------------------------------------------
+# --- Lives -------------------------------------------------------------------
 
 def test_a_guest_reboots(site, guest, tmp_path):
     """The same session sees the end, the wait and the new boot."""
@@ -229,7 +229,7 @@ def test_many_guests_come_and_go(own_site):
         assert sessions[name].type(b".", echo=1000).output() == b"."
 
 
-# --- Others want it ------------------------------------------------------------
+# --- Others want it ----------------------------------------------------------
 
 def test_somebody_else_has_the_console(site, guest):
     """Busy, with who it is; and it comes by itself when it is free."""
@@ -300,7 +300,7 @@ def test_the_admin_interface_asked_wrongly(site):
     assert site.consoles()["web1"]["state"] == "up"
 
 
-# --- Size ------------------------------------------------------------------------
+# --- Size --------------------------------------------------------------------
 
 def test_one_size_for_all_viewers(site, guest):
     name = guest("--echo")

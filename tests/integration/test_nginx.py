@@ -11,7 +11,8 @@ import whole_site
 
 STATIC = whole_site.TOP / "static"
 PAGES = ("", "index.html", "console.html")
-TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+TYPES = {".html": "text/html; charset=utf-8",
+         ".js": "text/javascript; charset=utf-8",
          ".mjs": "text/javascript; charset=utf-8",
          ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 SECRET = b"correct horse battery staple"
@@ -79,7 +80,8 @@ def headers_once(answer, wanted):
         assert answer.headers.get_all(name) == [value], (name, answer)
 
 
-API_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+API_HEADERS = {"Cache-Control": "no-store",
+               "X-Content-Type-Options": "nosniff",
                "Referrer-Policy": "no-referrer",
                "Cross-Origin-Resource-Policy": "same-origin"}
 
@@ -180,7 +182,7 @@ def test_a_path_is_what_it_seems(site):
         assert site.request("GET", path).status == status, path
 
 
-# --- What goes to the worker ------------------------------------------------------
+# --- What goes to the worker -------------------------------------------------
 
 PASSED_ON = {
     "REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "CONTENT_TYPE",

@@ -206,7 +206,7 @@ def test_an_answer_has_at_most_48_kib(site, guest, book):
     assert max(sizes) == 48 * KILO and len(sizes) == 5
 
 
-# --- Positions -----------------------------------------------------------------
+# --- Positions ---------------------------------------------------------------
 
 @pytest.fixture
 def talker(site, guest):

@@ -28,7 +28,7 @@ def grow(session, size):
     session.wait(lambda: session.end >= end, f"{size} bytes more")
 
 
-# --- Xen's daemons ---------------------------------------------------------------
+# --- Xen's daemons -----------------------------------------------------------
 
 def test_xenconsoled_is_restarted(own_site):
     """Same session, same history; what came before stays."""
@@ -82,7 +82,7 @@ def test_xenstored_dies_in_a_flood(own_site):
     assert flood.state == "up" and flood.snapshots == 0
 
 
-# --- The broker --------------------------------------------------------------------
+# --- The broker --------------------------------------------------------------
 
 def test_the_broker_is_killed(own_site):
     """Consoles that are open go on; a new broker takes them over."""
@@ -155,7 +155,7 @@ def worker_answers(site):
         return None
 
 
-# --- The worker --------------------------------------------------------------------
+# --- The worker --------------------------------------------------------------
 
 def test_the_worker_is_killed(own_site):
     """Its sessions are gone; what the guest had printed is not."""

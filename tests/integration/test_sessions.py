@@ -24,7 +24,7 @@ def current(site, token, user="admin", headers=()):
                         [(TOKEN, token), *headers], user)
 
 
-# --- Making one ----------------------------------------------------------------
+# --- Making one --------------------------------------------------------------
 
 def test_a_new_session(site):
     session = site.session("web1")
@@ -68,7 +68,7 @@ def test_a_console_that_is_not_there(site, name):
     assert site.healthz()["sessions"] == count
 
 
-# --- Who may -------------------------------------------------------------------
+# --- Who may -----------------------------------------------------------------
 
 def test_who_sees_what(site, guest):
     other = guest("--echo")
@@ -78,6 +78,7 @@ def test_who_sees_what(site, guest):
     assert site.consoles("nobody") == {}
     assert site.consoles("admin")[other]["rights"] == ["list", "watch", "type"]
     assert site.consoles("viewer")[other]["rights"] == ["list", "watch"]
+    assert site.consoles("lister")[other]["rights"] == ["list"]
     assert site.consoles("web1only")["web1"]["rights"] == \
         ["list", "watch", "type"]
 
@@ -103,6 +104,13 @@ def test_who_may_only_watch(site):
     watcher.type(b"x").problem(403, "read-only")
 
 
+def test_who_may_only_know_that_it_is_there(site):
+    count = site.healthz()["sessions"]
+    for mode in ("watch", "type"):
+        new(site, mode=mode, user="lister").problem(403, "not-allowed")
+    assert site.healthz()["sessions"] == count
+
+
 def test_who_may_type_at_one(site, guest):
     other = guest("--echo")
     typist = site.session("web1", "type", "web1only")
@@ -110,7 +118,7 @@ def test_who_may_type_at_one(site, guest):
     new(site, other, "type", "web1only").problem(404)
 
 
-# --- Tokens ----------------------------------------------------------------------
+# --- Tokens ------------------------------------------------------------------
 
 def test_no_token(site):
     count = site.healthz()["sessions"]
@@ -239,7 +247,7 @@ def test_a_session_has_a_latest_end(own_site):
     assert site.healthz()["sessions"] == 0
 
 
-# --- Where a call comes from --------------------------------------------------
+# --- Where a call comes from -------------------------------------------------
 
 def here(site):
     return f"https://127.0.0.1:{site.port}"
@@ -274,7 +282,7 @@ def test_pages_of_this_site_and_programs_make_sessions(site):
                      headers={TOKEN: answer.json()["token"]})
 
 
-# --- Who somebody is -----------------------------------------------------------
+# --- Who somebody is ---------------------------------------------------------
 
 FORGED = (
     ("Remote-User", "admin"), ("REMOTE_USER", "admin"),

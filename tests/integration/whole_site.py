@@ -38,7 +38,7 @@ SITE_CONFIG = standin.STANDIN / "site-config"
 PATIENCE = 20.0
 
 PASSWORD = "no secret"
-USERS = ("admin", "viewer", "web1only", "nobody")
+USERS = ("admin", "viewer", "lister", "web1only", "nobody")
 
 CONFIG = """\
 user = "daemon"
@@ -53,6 +53,11 @@ access "viewer" {{
     users = {{"viewer"}}
     consoles = {{"*"}}
     rights = {{"watch"}}
+}}
+access "lister" {{
+    users = {{"lister"}}
+    consoles = {{"*"}}
+    rights = {{"list"}}
 }}
 access "web1only" {{
     users = {{"web1only"}}
@@ -176,7 +181,7 @@ def from_json(event):
     return event["type"], None, event
 
 
-# --- Connections ---------------------------------------------------------------
+# --- Connections -------------------------------------------------------------
 
 class Client:
     """One user's persistent connection to nginx. user None: no password."""
@@ -390,7 +395,7 @@ class Session:
         return self.request("DELETE", "api/v1/sessions/current")
 
 
-# --- The site --------------------------------------------------------------------
+# --- The site ----------------------------------------------------------------
 
 class Site:
     """conf: more lines for xenterm.conf. users: names that can log in."""
