@@ -45,8 +45,33 @@ const QUERIES = [
 /* Operating system commands that set a colour, or ask for it with a `?`. */
 const COLOURS = [4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19];
 
+function joined(a, b) {
+	if (a.length === 0)
+		return b;
+	const all = new Uint8Array(a.length + b.length);
+	all.set(a);
+	all.set(b, a.length);
+	return all;
+}
+
+/*
+ * How many bytes at the end begin a UTF-8 character whose rest is to come. xterm.js 6.0.0 mistakes some characters
+ * that come in two writes for others.
+ */
+function cutLength(bytes) {
+	for (let back = 1; back <= 3 && back <= bytes.length; back++) {
+		const byte = bytes[bytes.length - back];
+		if ((byte & 0xc0) === 0x80)
+			continue;
+		const length = byte >= 0xf0 && byte < 0xf8 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+		return byte < 0xf8 && length > back ? back : 0;
+	}
+	return 0;
+}
+
 export class ConsoleTerminal {
 	#host; #term; #fit; #queued = 0;
+	#cut = new Uint8Array();
 	#grid = { rows: 24, cols: 80 };
 	#byUser = false;
 
@@ -61,6 +86,7 @@ export class ConsoleTerminal {
 		this.#fit = new FitAddon();
 		this.#term.loadAddon(this.#fit);
 		this.#swallowQueries();
+		this.#guardErase();
 		this.#followTheme();
 		this.#passInput(onInput);
 		this.#bindKeys(onLeave);
@@ -80,11 +106,14 @@ export class ConsoleTerminal {
 		return this.#term;
 	}
 
-	/* Calls done() when the bytes are on the screen. */
+	/* Calls done() when the bytes are on the screen; a character that is cut at their end waits for its rest. */
 	write(bytes, done) {
-		this.#queued += bytes.length;
-		this.#term.write(bytes, () => {
-			this.#queued -= bytes.length;
+		const all = joined(this.#cut, bytes);
+		const whole = all.subarray(0, all.length - cutLength(all));
+		this.#cut = all.slice(whole.length);
+		this.#queued += whole.length;
+		this.#term.write(whole, () => {
+			this.#queued -= whole.length;
 			done?.();
 		});
 	}
@@ -94,6 +123,7 @@ export class ConsoleTerminal {
 	 * drawn after it; CAN ends a sequence that the former bytes left open.
 	 */
 	redraw(bytes, done) {
+		this.#cut = new Uint8Array();
 		const reset = new Uint8Array([0x18, 0x1b, 0x63]);
 		this.write(reset);
 		this.write(bytes, done);
@@ -172,6 +202,27 @@ export class ConsoleTerminal {
 		parser.registerOscHandler(52, () => true);      /* the clipboard is not the guest's */
 		parser.registerOscHandler(8, () => true);       /* nor are links: the text says where it leads */
 		parser.registerEscHandler({ final: 'Z' }, () => true);                          /* DECID */
+	}
+
+	/*
+	 * xterm.js 6.0.0 faults at "erase above" with the cursor in the last column of the buffer's last line, and draws
+	 * nothing any more: a guest could stop the page. What is erased then is the whole screen, and there is a sequence
+	 * for that, too.
+	 */
+	#guardErase() {
+		const handler = this.#term._core?._inputHandler;
+		if (typeof handler?.eraseInDisplay !== 'function')
+			throw new Error('This version of xterm.js erases in another way.');
+		const guard = (respectProtect) => (params) => {
+			const buffer = this.#term.buffer.active;
+			const atEnd = buffer.cursorX + 1 >= this.#term.cols && buffer.baseY + buffer.cursorY + 1 >= buffer.length;
+			if (params[0] !== 1 || !atEnd)
+				return false;
+			handler.eraseInDisplay({ length: 1, params: [2] }, respectProtect);
+			return true;
+		};
+		this.#term.parser.registerCsiHandler({ final: 'J' }, guard(false));
+		this.#term.parser.registerCsiHandler({ prefix: '?', final: 'J' }, guard(true));
 	}
 
 	/* xterm.js says "this is the user's" just before the data; nothing else is marked so. */

@@ -27,6 +27,8 @@ afterEach(async () => {
 
 const openConsole = (query = 'console=web1') => page.goto(`${site.url}console.html?${query}`);
 
+const ESC = '\x1b';
+
 async function openLive(query) {
 	await openConsole(query);
 	await page.waitForFunction(() => window.xenterm?.connection === 'live');
@@ -150,7 +152,6 @@ test('keys become what a terminal sends', async () => {
 test('no question of a guest is answered', async () => {
 	await openLive();
 	await watchRaw();
-	const ESC = '\x1b';
 	const ST = `${ESC}\\`;
 	const queries = [];
 	for (const body of ['c', '0c', '>c', '>0c', '=c', '5n', '6n', '?6n', '?15n', '?25n', '?26n', '?53n', '?996n', '$p', '4$p', '?1$p',
@@ -370,12 +371,21 @@ test('a flood arrives whole', async () => {
 
 test('UTF-8 that is cut between two answers comes out whole', async () => {
 	await openLive();
-	const bytes = Buffer.from('grüße €');
+	const bytes = Buffer.from('grüße € 。か 😀.');
 	for (const byte of bytes) {
 		site.printBytes(Buffer.of(byte));
 		await new Promise((resolve) => setImmediate(resolve));
 	}
-	await waitForText(page, /grüße €/);
+	await waitForText(page, /grüße € 。か 😀\./);
+});
+
+test('a guest cannot stop the page by erasing above the last corner', async () => {
+	await openLive();
+	for (const screen of ['', `${ESC}[?1049h`])
+		for (const erase of ['[1J', '[?1J'])
+			site.print(`${screen}${ESC}[99;999HX${ESC}${erase}${ESC}[Hgone on ${erase}\r\n`);
+	await waitForText(page, /gone on \[\?1J/);
+	assert.doesNotMatch(await screenText(page), /X/);
 });
 
 test('the keyboard can leave the terminal, and a screen reader has its mode', async () => {

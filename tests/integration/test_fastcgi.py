@@ -347,7 +347,8 @@ def test_many_requests_on_one_connection(site):
 def test_errors_do_not_end_a_connection(site):
     with peers(site, 1) as (peer,):
         for method, path, body, status in (
-                ("GET", "/nothing", b"", 404), ("PUT", "/api/v1/size", b"", 405),
+                ("GET", "/nothing", b"", 404),
+                ("PUT", "/api/v1/size", b"", 405),
                 ("GET", "/api/v1/consoles", b"x", 400),
                 ("GET", "/api/v1/consoles", b"x" * 16385, 413),
                 ("GET", "/api/v1/consoles", b"x" * 80000, 413),
