@@ -59,9 +59,9 @@ export async function minimize(record, fails) {
 				});
 		}
 		record = { ...record, ops: tidy(record.ops) };
-		record = await smaller(record, fails);
+		record = await simpler(await smaller(record, fails), fails);
 	}
-	return await simpler(record, fails);
+	return record;
 }
 
 /* Smaller numbers: the screen's, the scrollback's, those of resizes. */
