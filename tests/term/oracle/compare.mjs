@@ -12,7 +12,7 @@ import { generate } from './generate.mjs';
 import { corpus } from './corpus.mjs';
 import { minimize } from './minimize.mjs';
 import { oracle } from './oracle.mjs';
-import { decodeAll, encode, parse, show } from './record.mjs';
+import { RENDER, RESIZE, SNAPSHOT, bytes, decodeAll, encode, escape, parse, render, show } from './record.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, '../../..');
@@ -169,6 +169,35 @@ export function judge(record, ourLine, theirLine) {
 	return { equal: false, found, cause: causeOf(found), ours, theirs };
 }
 
+/* What the page writes before a snapshot. */
+const RESET = Buffer.from('\x18\x1bc');
+
+/*
+ * A viewer who comes in the middle: for each snapshot of our driver an xterm.js that starts with it. The first that ends
+ * unlike the one that got everything is the verdict; replies are left out, since the early ones went to somebody else.
+ */
+function judgeClients(record, ourLine, theirLine) {
+	const { snapshots } = JSON.parse(ourLine);
+	if (!snapshots)
+		return { equal: true, used: [] };
+	const forgetful = (line) => line.replace(/,"replies":\[[^\]]*\]/, '');
+	let verdict = { equal: true, used: [] };
+	let taken = 0;
+	let size = { rows: record.rows, cols: record.cols };
+	for (const [i, op] of record.ops.entries()) {
+		if (op.kind === RESIZE)
+			size = { rows: op.rows, cols: op.cols };
+		if (op.kind !== RENDER)
+			continue;
+		const first = bytes(Buffer.concat([RESET, Buffer.from(snapshots[taken++], 'base64')]));
+		const late = { ...size, scrollback: record.scrollback, ops: [first, ...record.ops.slice(i + 1)] };
+		verdict = judge(record, forgetful(oracle(late)), forgetful(theirLine));
+		if (!verdict.equal)
+			return { ...verdict, cause: `client: ${verdict.cause}`, snapshot: Buffer.from(snapshots[taken - 1], 'base64') };
+	}
+	return verdict;
+}
+
 function textOf(row) {
 	if (!row)
 		return String(row);
@@ -218,6 +247,7 @@ const OPTIONS = {
 	show: { type: 'string', default: '12' },
 	'no-snapshots': { type: 'boolean', default: false },
 	'no-resizes': { type: 'boolean', default: false },
+	client: { type: 'boolean', default: false },
 	cut: { type: 'boolean', default: false },
 	write: { type: 'string' },
 	state: { type: 'boolean', default: false },
@@ -234,6 +264,7 @@ options
   -m, --minimize        shrink one record of each kind of difference and show that
       --show N          how many kinds of difference are shown (12)
       --no-snapshots --no-resizes   leave those operations out
+      --client          snapshots go to a fresh xterm.js, which is compared with the one that got all
       --cut             xterm.js too gets the bytes as they are cut
       --write FILE      write one (minimized, with -m) record line of each kind of difference to FILE
       --state           with -r: print both states
@@ -257,7 +288,7 @@ function* sources(options) {
 }
 
 function without(record, options) {
-	const ops = record.ops.filter(({ kind }) => !(kind === 2 && options['no-snapshots']) && !(kind === 1 && options['no-resizes']));
+	const ops = record.ops.map((op) => op.kind === SNAPSHOT && options.client ? render() : op).filter(({ kind }) => !(kind === SNAPSHOT && options['no-snapshots']) && !(kind === RESIZE && options['no-resizes']));
 	return { ...record, ops };
 }
 
@@ -286,10 +317,17 @@ async function main() {
 	let equal = 0;
 	let snapshots = 0;
 
+	const compareLines = (record, ourLine, theirLine) => {
+		const plain = ourLine.replace(/,"snapshots":\[[^\]]*\]/, '');
+		const verdict = judge(record, plain, theirLine);
+		return verdict.equal && options.client && plain !== ourLine && !theirLine.startsWith('{"error"')
+			? judgeClients(record, ourLine, theirLine) : verdict;
+	};
+
 	const settle = async ({ name, record }, theirLine, answer) => {
-		const verdict = judge(record, await answer, theirLine);
+		const verdict = compareLines(record, await answer, theirLine);
 		count++;
-		snapshots += record.ops.some(({ kind }) => kind === 2);
+		snapshots += record.ops.some(({ kind }) => kind === SNAPSHOT || kind === RENDER);
 		if (options.state)
 			console.log(`ours     ${await answer}\nxterm.js ${theirLine}`);
 		if (verdict.equal) {
@@ -327,7 +365,7 @@ async function main() {
 	for (const [cause, found] of ranked) {
 		if (options.minimize) {
 			const same = async (record) => {
-				const verdict = judge(record, await driver.ask(record), oracle(record, options));
+				const verdict = compareLines(record, await driver.ask(record), oracle(record, options));
 				return verdict.cause === cause ? verdict : null;
 			};
 			const small = await minimize(found.record, same);
@@ -337,6 +375,8 @@ async function main() {
 		if (options.minimize || found.size < 2000)
 			console.log(`  ${show(found.record)}`);
 		console.log(explain(found.verdict));
+		if (found.verdict.snapshot?.length < 2000)
+			console.log(`  the snapshot: "${escape(found.verdict.snapshot)}"`);
 		lines.push(`# ${found.count} × ${cause}\n${show(found.record)}\n`);
 	}
 	driver.close();

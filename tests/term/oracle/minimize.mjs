@@ -1,7 +1,7 @@
 /*
  * The smallest record that still fails in the same way: delta debugging over operations, then bytes, then sizes.
  */
-import { BYTES, RESIZE, SNAPSHOT } from './record.mjs';
+import { BYTES, RESIZE } from './record.mjs';
 
 const tidy = (ops) => ops.filter((op) => op.kind !== BYTES || op.data.length);
 
@@ -83,7 +83,7 @@ async function smaller(record, fails) {
 /* Characters that say nothing become an "a"; a snapshot that is not needed went with the operations. */
 async function simpler(record, fails) {
 	for (let i = 0; i < record.ops.length; i++) {
-		if (record.ops[i].kind === SNAPSHOT || record.ops[i].kind === RESIZE)
+		if (record.ops[i].kind !== BYTES)
 			continue;
 		for (let at = 0; at < record.ops[i].data.length; at++) {
 			const data = Buffer.from(record.ops[i].data);

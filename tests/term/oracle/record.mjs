@@ -5,6 +5,7 @@
 export const BYTES = 0;
 export const RESIZE = 1;
 export const SNAPSHOT = 2;
+export const RENDER = 3;
 
 const HEADER = 16;
 const OP_HEADER = 5;
@@ -50,7 +51,7 @@ export function decode(bytes, at = 0) {
 			record.ops.push({ kind, data: bytes.subarray(at, at + length) });
 		else if (kind === RESIZE && length === 8)
 			record.ops.push({ kind, rows: view.getUint32(at, true), cols: view.getUint32(at + 4, true) });
-		else if (kind === SNAPSHOT && length === 0)
+		else if ((kind === SNAPSHOT || kind === RENDER) && length === 0)
 			record.ops.push({ kind });
 		else
 			throw new Error(`operation of kind ${kind} with ${length} bytes`);
@@ -74,6 +75,7 @@ export function decodeAll(bytes) {
 export const bytes = (data) => ({ kind: BYTES, data: Buffer.from(data) });
 export const resize = (rows, cols) => ({ kind: RESIZE, rows, cols });
 export const snapshot = () => ({ kind: SNAPSHOT });
+export const render = () => ({ kind: RENDER });
 
 const NAMED = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 13: '\\r', 27: '\\e', 34: '\\"', 92: '\\\\' };
 
@@ -123,7 +125,7 @@ export function show(record) {
 	const words = [`${record.rows}x${record.cols}+${record.scrollback}`];
 	for (const op of record.ops)
 		words.push(op.kind === BYTES ? `"${escape(op.data)}"`
-			: op.kind === RESIZE ? `resize ${op.rows}x${op.cols}` : 'snapshot');
+			: op.kind === RESIZE ? `resize ${op.rows}x${op.cols}` : op.kind === SNAPSHOT ? 'snapshot' : 'render');
 	return words.join(' ');
 }
 
@@ -132,9 +134,10 @@ export function parse(line) {
 	if (!head)
 		throw new Error(`not a record: ${line}`);
 	const ops = [];
-	const word = /"((?:[^"\\]|\\.)*)"|resize (\d+)x(\d+)|snapshot/gsu;
+	const word = /"((?:[^"\\]|\\.)*)"|resize (\d+)x(\d+)|snapshot|render/gsu;
 	word.lastIndex = head[0].length;
-	for (const [, text, rows, cols] of line.matchAll(word))
-		ops.push(text !== undefined ? bytes(unescape(text)) : rows ? resize(Number(rows), Number(cols)) : snapshot());
+	for (const [all, text, rows, cols] of line.matchAll(word))
+		ops.push(text !== undefined ? bytes(unescape(text)) : rows ? resize(Number(rows), Number(cols))
+			: all === 'snapshot' ? snapshot() : render());
 	return { rows: Number(head[1]), cols: Number(head[2]), scrollback: Number(head[3] ?? 100), ops };
 }
