@@ -290,6 +290,15 @@ class Grammar {
 	}
 }
 
+/* What a record may begin with, so that the rest of it happens in an unusual state. */
+function setup(random, { rows }) {
+	const top = random.between(1, Math.max(1, rows - 1));
+	const all = [`${ESC}[${top};${random.between(Math.min(rows, top + 1), rows)}r`, `${ESC}[?6h`, `${ESC}[4h`, `${ESC}[?7l`, `${ESC}[?45h`, `${ESC}[20h`,
+		`${ESC}[?1049h`, `${ESC}(0`, `${ESC})0\x0e`, `${ESC}[44m`, `${ESC}[1"q`, 'scrolled\r\n'.repeat(rows + 2), `${ESC}[3g`];
+	const likely = [6, 3, 3, 2, 3, 1, 3, 1, 1, 3, 1, 4, 1];
+	return latin1(Array.from({ length: random.between(1, 4) }, () => random.weighted(all.map((text, i) => [likely[i], text]))).join(''));
+}
+
 /* Would xterm.js work for minutes? Looks through what a parser skips. */
 function endless(data) {
 	const plain = data.toString('latin1').replace(/\xc2\x9b/g, '\x1b[').replace(/[\0-\x17\x19\x1c-\x1f\x7f-\xff]/g, '');
@@ -299,7 +308,7 @@ function endless(data) {
 function content(random, size) {
 	const grammar = new Grammar(random, random.pick(PROFILES), size);
 	const length = random.weighted([[3, random.between(20, 60)], [5, random.between(40, 160)], [2, random.between(100, 400)]]);
-	const parts = [];
+	const parts = random.chance(0.5) ? [setup(random, size)] : [];
 	for (let total = 0; total < length;) {
 		const part = grammar.item();
 		parts.push(part);

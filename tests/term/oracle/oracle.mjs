@@ -105,8 +105,6 @@ function attributeText(fg, bg, extended) {
 }
 
 function row(line) {
-	if (!line)
-		return 'null';
 	const cells = [];
 	let used = 0;
 	for (let x = 0; x < line.length; x++) {
@@ -134,19 +132,15 @@ function bufferText(buffer, { rows, cols }, active, alternate) {
 	};
 	const above = [];
 	const lines = [];
-	let extra = '';
 	if (active || !alternate) {
 		for (let y = 0; y < buffer.ybase; y++)
 			above.push(row(buffer.lines.get(y)));
 		for (let y = 0; y < rows; y++)
-			lines.push(buffer.ybase + y < buffer.lines.length ? row(buffer.lines.get(buffer.ybase + y)) : 'null');
-		const beyond = buffer.lines.length - buffer.ybase - rows;
-		if (beyond > 0)
-			extra = `,"extra":${beyond}`;
+			lines.push(row(buffer.lines.get(buffer.ybase + y)));
 	}
 	const [x, y] = active || !alternate ? [buffer.x, buffer.y] : [0, 0];
 	return `{"x":${x},"y":${y},"top":${buffer.scrollTop},"bottom":${buffer.scrollBottom},"tabs":[${tabs}],`
-		+ `"saved":${JSON.stringify(saved)},"scrollback":[${above.join()}],"lines":[${lines.join()}]${extra}}`;
+		+ `"saved":${JSON.stringify(saved)},"scrollback":[${above.join()}],"lines":[${lines.join()}]}`;
 }
 
 function state(term, replies) {
@@ -206,6 +200,13 @@ function* writes(ops, cut) {
 		yield { kind: BYTES, data: Buffer.concat(waiting) };
 }
 
+/* Some reflows of a full buffer leave xterm.js with fewer lines than the screen has rows; what it does then means nothing. */
+function checkRows({ rows, _core: { buffers } }) {
+	for (const { lines, ybase } of [buffers.normal, buffers.active])
+		if (lines.length !== ybase + rows)
+			throw new Error(`${lines.length - ybase} lines in ${rows} rows`);
+}
+
 /* The line for one record, without the newline. writeSync is write() without waiting for its turn. */
 export function oracle(record, { cut = false } = {}) {
 	const term = open(record);
@@ -220,6 +221,7 @@ export function oracle(record, { cut = false } = {}) {
 				term._core.writeSync(op.data);
 			else
 				term.resize(op.cols, op.rows);
+			checkRows(term);
 		}
 		return state(term, replies);
 	} catch (error) {
