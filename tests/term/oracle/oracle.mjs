@@ -183,21 +183,31 @@ function state(term, replies) {
 		+ `"replies":${JSON.stringify(replies)}}`;
 }
 
-/* What is written at once: bytes up to the next resize. */
+/* Where an unfinished character at the end of the bytes begins; their length when there is none. */
+function unfinished(data) {
+	for (let at = data.length - 1; at >= 0 && at >= data.length - 3; at--)
+		if ((data[at] & 0xc0) !== 0x80) {
+			const needed = data[at] >= 0xf8 ? 1 : data[at] >= 0xf0 ? 4 : data[at] >= 0xe0 ? 3 : data[at] >= 0xc0 ? 2 : 1;
+			return needed > data.length - at ? at : data.length;
+		}
+	return data.length;
+}
+
+/* What is written at once: bytes up to the next resize, before which a character is not cut either. */
 function* writes(ops, cut) {
-	let waiting = [];
+	let waiting = Buffer.alloc(0);
 	for (const op of ops) {
 		if (op.kind === BYTES)
-			waiting.push(op.data);
-		if (waiting.length && (op.kind === RESIZE || cut)) {
-			yield { kind: BYTES, data: Buffer.concat(waiting) };
-			waiting = [];
-		}
+			waiting = Buffer.concat([waiting, op.data]);
+		const end = cut ? waiting.length : op.kind === RESIZE ? unfinished(waiting) : 0;
+		if (end > 0)
+			yield { kind: BYTES, data: waiting.subarray(0, end) };
+		waiting = waiting.subarray(end);
 		if (op.kind === RESIZE)
 			yield op;
 	}
 	if (waiting.length)
-		yield { kind: BYTES, data: Buffer.concat(waiting) };
+		yield { kind: BYTES, data: waiting };
 }
 
 /* Some reflows of a full buffer leave xterm.js with fewer lines than the screen has rows; what it does then means nothing. */
