@@ -4,6 +4,7 @@
  */
 import { pathToFileURL } from 'node:url';
 import headless from '@xterm/headless';
+import { corrections } from './deviations.mjs';
 import { BYTES, RESIZE, decodeAll } from './record.mjs';
 
 const MAX_TITLE = 256;  /* code points */
@@ -27,6 +28,58 @@ const REPLIES = [
 ];
 
 const CHARSET_NAMES = '0A4CRQKYEZH=';
+
+/* What corrections (deviations.mjs) work with. */
+class Core {
+	#terminal;
+	#resized = [];
+
+	constructor(terminal) {
+		this.#terminal = terminal;
+	}
+
+	get rows() {
+		return this.#terminal.rows;
+	}
+
+	get cols() {
+		return this.#terminal.cols;
+	}
+
+	get buffer() {
+		return this.#terminal._core.buffer;
+	}
+
+	get _inputHandler() {
+		return this.#terminal._core._inputHandler;
+	}
+
+	registerCsiHandler(id, handler) {
+		this.#terminal.parser.registerCsiHandler(id, handler);
+	}
+
+	/* RIS makes new buffers. */
+	afterReset(change) {
+		const { buffers } = this.#terminal._core;
+		change(buffers.normal);
+		buffers.onBufferActivate(({ activeBuffer }) => {
+			if (activeBuffer === buffers.normal && !Object.hasOwn(buffers.normal.lines, 'set'))
+				change(buffers.normal);
+		});
+	}
+
+	afterResize(change) {
+		this.#resized.push(change);
+	}
+
+	resize(rows, cols) {
+		this.#terminal.resize(cols, rows);
+		for (const buffer of [this.#terminal._core.buffers.normal, this.#terminal._core.buffers.alt])
+			for (const change of this.#resized)
+				if (buffer.lines.length)
+					change(buffer);
+	}
+}
 
 function open({ rows, cols, scrollback }) {
 	const term = new headless.Terminal({ rows, cols, scrollback, allowProposedApi: true, logLevel: 'off' });
@@ -218,8 +271,12 @@ function checkRows({ rows, _core: { buffers } }) {
 }
 
 /* The line for one record, without the newline. writeSync is write() without waiting for its turn. */
-export function oracle(record, { cut = false } = {}) {
+/* tell(name) is called for each correction that made a difference. */
+export function oracle(record, { cut = false, tell = () => {} } = {}) {
 	const term = open(record);
+	const core = new Core(term);
+	for (const { name, install } of corrections)
+		install(core, () => tell(name));
 	const replies = [];
 	term.onData((data) => {
 		if (REPLIES.some((allowed) => allowed.test(data)))
@@ -230,7 +287,7 @@ export function oracle(record, { cut = false } = {}) {
 			if (op.kind === BYTES)
 				term._core.writeSync(op.data);
 			else
-				term.resize(op.cols, op.rows);
+				core.resize(op.rows, op.cols);
 			checkRows(term);
 		}
 		return state(term, replies);
