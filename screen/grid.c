@@ -112,6 +112,7 @@ void
 grid_clear(struct emulator *e, struct buffer *b)
 {
 	b->start = b->length = b->ybase = 0;
+	b->far_start = 0;
 	b->max = b->rows;
 	if (b->has_scrollback)
 		b->max = min_of(b->rows + (int32_t)e->limits.scrollback,
@@ -189,6 +190,9 @@ grid_scroll(struct emulator *e, struct buffer *b, uint32_t attr, bool wrapped)
 	if (b->length == b->max) {
 		/* The oldest line's slot comes in at the other end. */
 		b->start = b->start + 1 == b->max ? 0 : b->start + 1;
+		b->far_start++;
+		if (bottom == b->length - 1)
+			b->far_start %= b->max;
 	} else {
 		b->length++;
 		b->ybase++;
@@ -213,6 +217,7 @@ grid_drop_scrollback(struct emulator *e, struct buffer *b)
 	if (n <= 0)
 		return;
 	b->start = (b->start + n) % b->max;
+	b->far_start += n;
 	b->length -= n;
 	b->ybase = max_of(b->ybase - n, 0);
 }

@@ -272,6 +272,7 @@ change_rows(struct buffer *b, struct resize *r, int32_t max)
 		if (r->length > max)
 			trim(r, r->length - max);
 		r->max = max;
+		r->far_start = 0;
 	}
 	b->x = min_of(b->x, r->cols - 1);
 	r->y = min_of(r->y, r->rows - 1) + added_to_y;
@@ -307,6 +308,7 @@ resize_buffer(struct emulator *e, struct buffer *buffer, struct resize *r)
 	r->ybase = b.ybase;
 	r->y = b.y;
 	r->saved_y = b.saved.y;
+	r->far_start = max > b.max ? 0 : b.far_start;
 	if (!take_apart(e, &b, r))
 		return false;
 	if (b.length > 0 && !change_rows(&b, r, max))
@@ -317,6 +319,7 @@ resize_buffer(struct emulator *e, struct buffer *buffer, struct resize *r)
 	b.rows = r->rows;
 	b.cols = r->cols;
 	b.max = r->max;
+	b.far_start = r->far_start;
 	b.ybase = r->ybase;
 	b.y = r->y;
 	b.saved.y = r->saved_y;

@@ -62,6 +62,9 @@ struct buffer {
 	size_t tabs;  /* uint8_t[cols of the limits + 2] */
 	uint32_t capacity, room, stride;
 	int32_t start, length, max;
+	/* start as xterm.js has it, which does not always bring it back below
+	 * max. It matters once: see reflow.c. */
+	int64_t far_start;
 	int32_t ybase;
 	int32_t x, y;
 	int32_t top, bottom; /* the scroll region, inclusive */
