@@ -112,7 +112,6 @@ void
 grid_clear(struct emulator *e, struct buffer *b)
 {
 	b->start = b->length = b->ybase = 0;
-	b->far_start = 0;
 	b->max = b->rows;
 	if (b->has_scrollback)
 		b->max = min_of(b->rows + (int32_t)e->limits.scrollback,
@@ -190,9 +189,6 @@ grid_scroll(struct emulator *e, struct buffer *b, uint32_t attr, bool wrapped)
 	if (b->length == b->max) {
 		/* The oldest line's slot comes in at the other end. */
 		b->start = b->start + 1 == b->max ? 0 : b->start + 1;
-		b->far_start++;
-		if (bottom == b->length - 1)
-			b->far_start %= b->max;
 	} else {
 		b->length++;
 		b->ybase++;
@@ -217,7 +213,6 @@ grid_drop_scrollback(struct emulator *e, struct buffer *b)
 	if (n <= 0)
 		return;
 	b->start = (b->start + n) % b->max;
-	b->far_start += n;
 	b->length -= n;
 	b->ybase = max_of(b->ybase - n, 0);
 }
@@ -238,6 +233,14 @@ grid_tabs_default(struct emulator *e, struct buffer *b)
 	memset(tabs, 0, tabs_size(e));
 	for (int32_t x = 0; x < b->cols; x += TAB_WIDTH)
 		tabs[x] = 1;
+}
+
+void
+grid_tabs_trim(struct emulator *e, struct buffer *b)
+{
+	uint8_t *tabs = state_at(e, b->tabs);
+
+	memset(tabs + b->cols, 0, tabs_size(e) - (size_t)b->cols);
 }
 
 void

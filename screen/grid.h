@@ -109,7 +109,9 @@ void grid_rotate_down(struct emulator *e, struct buffer *b, int32_t from,
 void grid_drop_scrollback(struct emulator *e, struct buffer *b);
 
 void grid_tabs_default(struct emulator *e, struct buffer *b);
-/* After a change of the width: goes on from the last stop. */
+/* Before a change of the width: stops beyond the edge are forgotten. */
+void grid_tabs_trim(struct emulator *e, struct buffer *b);
+/* After it: goes on from the last stop. */
 void grid_tabs_extend(struct emulator *e, struct buffer *b);
 int32_t grid_tab_before(
     const struct emulator *e, const struct buffer *b, int32_t x);

@@ -261,20 +261,6 @@ rewrap_group(struct narrower *nw, int32_t first, int32_t n)
 	return true;
 }
 
-/*
- * Puts a line into the new list.  xterm.js forgets to stop where the list
- * begins: what has no room any more may come out at the other end of its ring.
- */
-static void
-put(const struct resize *r, struct resize_line **list, int32_t to,
-    struct resize_line *line)
-{
-	if (to >= 0)
-		list[to] = line;
-	else if (r->far_start + to >= 0 || (r->far_start + to) % r->max == 0)
-		list[(to % r->max + r->max) % r->max] = line;
-}
-
 /* The new list, from its end: what has no room there is the oldest. */
 static bool
 insert_all(struct narrower *nw)
@@ -291,11 +277,11 @@ insert_all(struct narrower *nw)
 		const struct insertion *in = &nw->insertions[next];
 
 		if (next < nw->count && in->at > from) {
-			for (int32_t i = in->count - 1; i >= 0; i--)
-				put(r, list, to--, in->lines[i]);
+			for (int32_t i = in->count - 1; i >= 0 && to >= 0; i--)
+				list[to--] = in->lines[i];
 			next++;
 		} else {
-			put(r, list, to--, r->list[from--]);
+			list[to--] = r->list[from--];
 		}
 	}
 	r->list = list;

@@ -31,17 +31,19 @@ put_contrary_pen(struct ansi *a, const struct saved_cursor *s)
 	ansi_attr_around_line(a, s->fg, s->bg, s->flags);
 }
 
-/* Saves the cursor with what s has, on row y of the screen. */
+/* Saves the cursor with what s has, on row y of the screen, which is empty if
+ * it is the alternate one. */
 static void
 put_saved(struct ansi *a, const struct saved_cursor *s, int32_t y)
 {
+	bool alternate = s == &a->e->alternate.saved;
 	bool underline = s->flags & EMULATOR_UNDERLINE;
 	struct emulator_attr attr = {
 	    .fg = s->fg, .bg = s->bg, .flags = s->flags, .style = underline};
 
 	if (s->charset != CHARSET_ASCII)
 		ansi_printf(a, "\033(%c", charset_name(s->charset));
-	if (s->x >= a->e->cols && !a->e->alternate_active) {
+	if (s->x >= a->e->cols && !alternate) {
 		ansi_behind_end(a, y, false);
 	} else if (s->x >= a->e->cols) {
 		ansi_place(a, a->e->cols - 1, y);
@@ -55,7 +57,7 @@ put_saved(struct ansi *a, const struct saved_cursor *s, int32_t y)
 		put_contrary_pen(a, s);
 	ansi_printf(a, "\0337\033[0m\033(B");
 	a->attr = (struct emulator_attr){0};
-	if (s->x >= a->e->cols && a->e->alternate_active) {
+	if (s->x >= a->e->cols && alternate) {
 		ansi_place(a, a->e->cols - 1, y);
 		ansi_printf(a, "\033[X");
 	}
@@ -277,7 +279,7 @@ put_charsets(struct ansi *a)
 }
 
 static void
-put_pen(struct ansi *a, const struct plan *plan)
+put_restore(struct ansi *a, const struct plan *plan)
 {
 	const struct pen *pen = &a->e->pen;
 	struct emulator_attr attr = {.style = pen->style};
@@ -288,6 +290,14 @@ put_pen(struct ansi *a, const struct plan *plan)
 		ansi_printf(a, "\0338");
 	else if (plan->restore == RESTORE_OTHER)
 		ansi_printf(a, "\033[?47h\0338\033[?47l");
+}
+
+static void
+put_pen(struct ansi *a, const struct plan *plan)
+{
+	const struct pen *pen = &a->e->pen;
+	struct emulator_attr attr;
+
 	if (plan->reset_line)
 		ansi_printf(a, "\033[59m");
 	if (plan->contrary) {
@@ -320,14 +330,35 @@ put_place(struct ansi *a, const struct buffer *b, int32_t x, int32_t y)
 		ansi_printf(a, "\033[?47h\033[%d;%dH\033[?47l", y + 1, x + 1);
 }
 
-/*
- * The character that was printed last is printed again: only then does a
- * combining one join it, and REP repeat it.  False when that cannot be done.
- */
-static bool
-put_last_again(struct ansi *a, const struct buffer *b)
+/* The characters of a cell, so that they come out right in this charset. */
+static void
+put_chars(struct ansi *a, uint32_t content)
 {
-	const struct emulator *e = a->e;
+	uint32_t chars[1 + EMULATOR_MARKS_MAX];
+	uint8_t n = marks_chars(a->e, content, chars);
+
+	for (uint8_t i = 0; i < n; i++) {
+		uint32_t code = charset_unmap(a->e->charset, chars[i]);
+
+		if (code)
+			ansi_code(a, code);
+	}
+}
+
+/* Without wrapping, the last column has been written over the second half of
+ * a wide character, which only the same run of characters leaves there. */
+static bool
+is_clipped(const struct emulator *e, struct row r, int32_t x)
+{
+	return x == e->cols - 1 && row_width(r, x - 1) == 2 &&
+	       !e->modes.wraparound && !e->modes.insert;
+}
+
+/* Whether the character that was printed last can be printed again, so that a
+ * combining one joins it, and REP repeats it. */
+static bool
+can_put_last_again(const struct emulator *e, const struct buffer *b)
+{
 	uint8_t width = e->parser.join, n;
 	struct row r = grid_row(e, b, b->y);
 	int32_t x = b->x - width;
@@ -338,43 +369,62 @@ put_last_again(struct ansi *a, const struct buffer *b)
 		return false;
 	n = marks_chars(e, r.cells[x].content, chars);
 	attr = attr_unpack(e, r.cells[x].attr);
-	if (n == 0 || cell_width(&r.cells[x]) != width ||
-	    width_of(chars[0]) != width || !ansi_same_attr(&attr, &pen))
-		return false;
-	put_place(a, b, x, b->y);
-	if (e->modes.insert)
-		ansi_printf(a, "\033[%uP", width);
-	for (uint8_t i = 0; i < n; i++) {
-		uint32_t code = charset_unmap(e->charset, chars[i]);
+	return n > 0 && cell_width(&r.cells[x]) == width &&
+	       width_of(chars[0]) == width && ansi_same_attr(&attr, &pen) &&
+	       charset_unmap(e->charset, chars[0]);
+}
 
-		if (code)
-			ansi_code(a, code);
-	}
+static void
+put_last_again(struct ansi *a, const struct buffer *b)
+{
+	const struct emulator *e = a->e;
+	struct row r = grid_row(e, b, b->y);
+	int32_t x = b->x - e->parser.join;
+	int32_t first = is_clipped(e, r, x) ? x - 1 : x;
+
+	put_place(a, b, first, b->y);
+	if (e->modes.insert)
+		ansi_printf(a, "\033[%uP", e->parser.join);
+	if (first < x)
+		put_chars(a, r.cells[first].content);
+	put_chars(a, r.cells[x].content);
+}
+
+static bool
+is_even(struct row r)
+{
+	for (int32_t x = 0; x < r.line->len; x++)
+		if (r.cells[x].content != CELL_NULL ||
+		    r.cells[x].attr != r.cells[0].attr)
+			return false;
 	return true;
 }
 
-/* Behind the last column of the alternate screen, by what is there. */
+/*
+ * Behind the last column of the alternate screen: what is there is printed
+ * again, or a whole empty row erased again.
+ */
 static void
 put_behind_end(struct ansi *a, const struct buffer *b)
 {
 	struct row r = grid_row(a->e, b, b->y);
 	int32_t x = a->e->cols - 1;
-	uint32_t chars[1 + EMULATOR_MARKS_MAX];
 	struct emulator_attr attr;
-	uint8_t n;
 
-	if (!cell_has_content(&r.cells[x]) && x > 0)
+	if (!cell_has_content(&r.cells[x]) && cell_width(&r.cells[x]) == 0)
 		x--;
 	attr = attr_unpack(a->e, r.cells[x].attr);
-	n = marks_chars(a->e, r.cells[x].content, chars);
-	if (n == 0 || x + cell_width(&r.cells[x]) != a->e->cols) {
-		ansi_place(a, a->e->cols - 1, b->y);
+	if (x + row_width(r, x) != a->e->cols ||
+	    (!row_has_content(r, x) && !is_even(r))) {
+		put_place(a, b, a->e->cols - 1, b->y);
 		return;
 	}
 	ansi_attr_anew(a, &attr, attr.line);
-	ansi_place(a, x, b->y);
-	for (uint8_t i = 0; i < n; i++)
-		ansi_code(a, chars[i]);
+	put_place(a, b, x, b->y);
+	if (row_has_content(r, x))
+		put_chars(a, r.cells[x].content);
+	else
+		ansi_printf(a, "x\033[1K");
 }
 
 static void
@@ -382,8 +432,10 @@ put_cursor(struct ansi *a, const struct buffer *b)
 {
 	const struct emulator *e = a->e;
 
-	if (put_last_again(a, b))
+	if (can_put_last_again(e, b)) {
+		put_last_again(a, b);
 		return;
+	}
 	if (b->x >= e->cols && !e->alternate_active) {
 		ansi_behind_end(a, b->y, b->x > e->cols);
 		return;
@@ -442,6 +494,7 @@ render_ansi(const struct emulator *e, render_sink *sink, void *user)
 	    e->alternate_active ? &e->alternate : &e->normal;
 	struct plan plan = make_plan(e);
 	struct ansi a = {.e = e, .sink = sink, .user = user};
+	bool by_hand;
 
 	put_screens(&a);
 	put_tabs(&a, b);
@@ -449,12 +502,16 @@ render_ansi(const struct emulator *e, render_sink *sink, void *user)
 	ansi_printf(&a, "\033]2;");
 	ansi_put(&a, e->title, strlen(e->title));
 	ansi_printf(&a, "\007");
-	if (e->alternate_active && b->x >= e->cols && e->parser.join == 0)
-		put_behind_end(&a, b);
 	put_charsets(&a);
 	put_modes(&a, &e->modes);
+	put_restore(&a, &plan);
+	/* The pen is needed for it, and must come after it then. */
+	by_hand = e->alternate_active && b->x >= e->cols && !plan.contrary &&
+		  !can_put_last_again(e, b);
+	if (by_hand)
+		put_behind_end(&a, b);
 	put_pen(&a, &plan);
-	if (!(e->alternate_active && b->x >= e->cols && e->parser.join == 0))
+	if (!by_hand)
 		put_cursor(&a, b);
 	ansi_unfinished(&a);
 	ansi_flush(&a);

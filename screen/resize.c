@@ -272,7 +272,6 @@ change_rows(struct buffer *b, struct resize *r, int32_t max)
 		if (r->length > max)
 			trim(r, r->length - max);
 		r->max = max;
-		r->far_start = 0;
 	}
 	b->x = min_of(b->x, r->cols - 1);
 	r->y = min_of(r->y, r->rows - 1) + added_to_y;
@@ -282,15 +281,38 @@ change_rows(struct buffer *b, struct resize *r, int32_t max)
 }
 
 static bool
-rewrap(struct resize *r)
+rewrap(const struct buffer *b, struct resize *r)
 {
-	if (r->cols > r->old_cols)
-		return reflow_wider(r);
-	if (r->cols < r->old_cols) {
-		if (!reflow_narrower(r))
+	bool fine = true;
+
+	if (b->has_scrollback && r->cols > r->old_cols)
+		fine = reflow_wider(r);
+	else if (b->has_scrollback && r->cols < r->old_cols)
+		fine = reflow_narrower(r);
+	return fine;
+}
+
+/*
+ * What must hold afterwards, and what xterm.js does not see to: the screen has
+ * all its rows, and nothing lies beyond the right edge, where no snapshot
+ * could take it to another viewer.
+ */
+static bool
+tidy(struct resize *r)
+{
+	r->ybase = max_of(min_of(r->ybase, r->length - r->rows), 0);
+	while (r->length > 0 && r->length < r->rows) {
+		r->list[r->length] = resize_new_line(r, false);
+		if (!r->list[r->length])
 			return false;
-		for (int32_t i = 0; i < r->length; i++)
-			set_length(r->list[i], r->cols);
+		r->length++;
+	}
+	for (int32_t i = 0; i < r->length; i++) {
+		struct resize_line *line = r->list[i];
+
+		set_length(line, r->cols);
+		if (cell_width(&line->cells[r->cols - 1]) == 2)
+			fill(line, r->cols - 1, r->cols);
 	}
 	return true;
 }
@@ -308,18 +330,18 @@ resize_buffer(struct emulator *e, struct buffer *buffer, struct resize *r)
 	r->ybase = b.ybase;
 	r->y = b.y;
 	r->saved_y = b.saved.y;
-	r->far_start = max > b.max ? 0 : b.far_start;
 	if (!take_apart(e, &b, r))
 		return false;
 	if (b.length > 0 && !change_rows(&b, r, max))
 		return false;
-	if (b.has_scrollback && !rewrap(r))
+	if (b.length == 0)
+		r->max = max;
+	if (!rewrap(&b, r) || !tidy(r))
 		return false;
 	b.bottom = r->rows - 1;
 	b.rows = r->rows;
 	b.cols = r->cols;
 	b.max = r->max;
-	b.far_start = r->far_start;
 	b.ybase = r->ybase;
 	b.y = r->y;
 	b.saved.y = r->saved_y;
@@ -343,6 +365,8 @@ emulator_resize(struct emulator *e, uint32_t rows, uint32_t cols)
 	if ((int32_t)rows == e->rows && (int32_t)cols == e->cols)
 		return 0;
 	print_end(e);
+	grid_tabs_trim(e, &e->normal);
+	grid_tabs_trim(e, &e->alternate);
 	if (!resize_buffer(e, &e->normal, &normal))
 		goto out;
 	if (!resize_buffer(e, &e->alternate, &alternate)) {

@@ -21,7 +21,6 @@ struct resize {
 	int32_t length, max;
 	int32_t ybase, y;
 	int32_t saved_y;
-	int64_t far_start;
 	int32_t old_cols, cols, rows;
 	struct resize_memory *memory;
 };

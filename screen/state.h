@@ -45,7 +45,7 @@ struct saved_cursor {
 };
 
 struct line {
-	uint16_t len; /* cells; in the alternate buffer it may exceed cols */
+	uint16_t len; /* cells; 0 when it is free */
 	bool wrapped; /* continues the line above */
 };
 
@@ -62,9 +62,6 @@ struct buffer {
 	size_t tabs;  /* uint8_t[cols of the limits + 2] */
 	uint32_t capacity, room, stride;
 	int32_t start, length, max;
-	/* start as xterm.js has it, which does not always bring it back below
-	 * max. It matters once: see reflow.c. */
-	int64_t far_start;
 	int32_t ybase;
 	int32_t x, y;
 	int32_t top, bottom; /* the scroll region, inclusive */
