@@ -13,6 +13,7 @@ struct ansi {
 	size_t len;
 	struct emulator_attr attr; /* the pen there, as far as it is known */
 	int32_t x;		   /* the cursor's column there; -1: unknown */
+	int32_t y;		   /* the row that is being drawn */
 	char bytes[1024];	   /* not handed out yet */
 };
 
@@ -51,6 +52,14 @@ void ansi_behind_end(struct ansi *a, int32_t y, bool far);
 void ansi_normal(struct ansi *a);
 /* The rows of the alternate buffer, onto an empty screen. */
 void ansi_alternate(struct ansi *a);
+
+/*
+ * The last two columns of row y, when they show half of a wide character and
+ * what was written over the other half.  That takes mode 7 to be off, and all
+ * of it in one run: a wide character that is there, one that has no room, and
+ * then a narrow one, if there is one.
+ */
+void ansi_clipped(struct ansi *a, struct row r, int32_t y);
 
 /* ansi_parser.c: a sequence or a character that has only just begun. */
 void ansi_unfinished(struct ansi *a);

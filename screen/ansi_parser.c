@@ -24,12 +24,15 @@ put_params(struct ansi *a)
 				ansi_printf(a, ":");
 			else
 				ansi_printf(a, ":%d", p->sub[k]);
+			/* One too many, so that there are too many. */
+			if (k == SUBPARAMS_MAX - 1 && p->reject_sub_digits)
+				ansi_printf(a, ":");
 		}
 	}
 	if (p->reject_digits)
 		ansi_printf(a, ";");
-	if (p->reject_sub_digits)
-		ansi_printf(a, p->digit_is_sub ? ":" : ":;");
+	if (p->reject_sub_digits && p->digit_is_sub)
+		ansi_printf(a, ":");
 }
 
 static void

@@ -58,32 +58,32 @@ put_chars(struct ansi *a, const uint32_t *chars, uint8_t n)
 		ansi_code(a, chars[i]);
 }
 
-/*
- * In the last two columns, without wrapping: a wide character that is there
- * and one that has no room, and then a narrow one over the second half.
- */
-static void
-put_clipped(
-    struct ansi *a, struct row r, int32_t x, const uint32_t *chars, uint8_t n)
+void
+ansi_clipped(struct ansi *a, struct row r, int32_t y)
 {
-	uint32_t next[1 + EMULATOR_MARKS_MAX];
+	int32_t x = a->e->cols - 2;
+	uint32_t chars[1 + EMULATOR_MARKS_MAX], next[1 + EMULATOR_MARKS_MAX];
+	uint8_t n = marks_chars(a->e, r.cells[x].content, chars);
 	uint8_t count = marks_chars(a->e, r.cells[x + 1].content, next);
+	struct emulator_attr run = attr_at(a, r, x + 1);
+	struct emulator_attr attr = attr_at(a, r, x);
 
-	ansi_printf(a, "\033[?7l");
+	ansi_attr(a, &attr);
+	ansi_place(a, x, y);
 	if (width_of(chars[0]) == 2) {
 		put_chars(a, chars, n);
 		ansi_printf(a, WIDE);
-		put_chars(a, next, count);
-		a->x = count ? a->e->cols : a->e->cols - 1;
 	} else {
 		/* A mark has made it wide that was meant for the other. */
 		if (width_of(chars[0]) == 1)
 			put_chars(a, chars, n - 1);
-		ansi_printf(a, "\033[%dG" WIDE, a->e->cols);
+		ansi_attr(a, &run);
+		ansi_place(a, x + 1, y);
+		ansi_printf(a, WIDE);
 		ansi_code(a, chars[n - 1]);
-		a->x = a->e->cols - 1;
 	}
-	ansi_printf(a, "\033[?7h");
+	put_chars(a, next, count);
+	a->x = count ? a->e->cols : a->e->cols - 1;
 }
 
 /* A cell with a character. Returns how many columns it took. */
@@ -107,9 +107,11 @@ put_content(struct ansi *a, struct row r, int32_t x)
 	}
 	if (x + 1 >= a->e->cols)
 		return 1; /* half of it is beyond the edge: cannot be made */
-	if (!is_half(&r.cells[x + 1])) {
-		put_clipped(a, r, x, chars, n);
-		return a->x == a->e->cols ? 2 : 1;
+	if (!is_half(&r.cells[x + 1]) && x + 2 == a->e->cols) {
+		ansi_printf(a, "\033[?7l");
+		ansi_clipped(a, r, a->y);
+		ansi_printf(a, "\033[?7h");
+		return 2;
 	}
 	put_chars(a, chars, n);
 	a->x = x + 2;
@@ -233,11 +235,12 @@ has_lone_half(const struct ansi *a, struct row r)
 
 /* open: the last cell is left to what comes next. */
 static void
-put_row(struct ansi *a, struct row r, bool open)
+put_row(struct ansi *a, struct row r, int32_t y, bool open)
 {
 	int32_t cols = min_of(r.line->len, a->e->cols);
 	const struct cell *last = &r.cells[cols - 1];
 
+	a->y = y;
 	if (has_lone_half(a, r))
 		for (int32_t x = 1; x < cols; x++)
 			if (is_lone_half(r, x))
@@ -349,7 +352,7 @@ ansi_normal(struct ansi *a)
 			wrap_to(a, above, r, min_of(i, a->e->rows) - 1);
 		else if (i > 0)
 			next_line(a);
-		put_row(a, r, open);
+		put_row(a, r, min_of(i, a->e->rows - 1), open);
 		above = r;
 	}
 	ansi_plain(a);
@@ -385,7 +388,7 @@ ansi_alternate(struct ansi *a)
 	}
 	for (int32_t y = 0; y < a->e->rows; y++) {
 		ansi_place(a, 0, y);
-		put_row(a, grid_row(a->e, b, y), false);
+		put_row(a, grid_row(a->e, b, y), y, false);
 	}
 	ansi_plain(a);
 }

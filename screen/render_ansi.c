@@ -345,15 +345,6 @@ put_chars(struct ansi *a, uint32_t content)
 	}
 }
 
-/* Without wrapping, the last column has been written over the second half of
- * a wide character, which only the same run of characters leaves there. */
-static bool
-is_clipped(const struct emulator *e, struct row r, int32_t x)
-{
-	return x == e->cols - 1 && row_width(r, x - 1) == 2 &&
-	       !e->modes.wraparound && !e->modes.insert;
-}
-
 /* Whether the character that was printed last can be printed again, so that a
  * combining one joins it, and REP repeats it. */
 static bool
@@ -380,13 +371,10 @@ put_last_again(struct ansi *a, const struct buffer *b)
 	const struct emulator *e = a->e;
 	struct row r = grid_row(e, b, b->y);
 	int32_t x = b->x - e->parser.join;
-	int32_t first = is_clipped(e, r, x) ? x - 1 : x;
 
-	put_place(a, b, first, b->y);
+	put_place(a, b, x, b->y);
 	if (e->modes.insert)
 		ansi_printf(a, "\033[%uP", e->parser.join);
-	if (first < x)
-		put_chars(a, r.cells[first].content);
 	put_chars(a, r.cells[x].content);
 }
 
@@ -427,11 +415,33 @@ put_behind_end(struct ansi *a, const struct buffer *b)
 		ansi_printf(a, "x\033[1K");
 }
 
+/* The last columns were written without wrapping, and not moved away from. */
+static bool
+is_clipped(const struct emulator *e, const struct buffer *b)
+{
+	struct row r = grid_row(e, b, b->y);
+	int32_t x = e->cols - 2;
+	struct emulator_attr pen = attr_of_pen(&e->pen), attr;
+
+	if (e->modes.wraparound || e->modes.insert || e->modes.origin ||
+	    row_width(r, x) != 2 || !row_has_content(r, x) ||
+	    b->x != e->cols - !row_has_content(r, x + 1) ||
+	    e->parser.join != (b->x == e->cols ? 1 : 2))
+		return false;
+	attr = attr_unpack(e, r.cells[x].attr);
+	return ansi_same_attr(&attr, &pen);
+}
+
 static void
 put_cursor(struct ansi *a, const struct buffer *b)
 {
 	const struct emulator *e = a->e;
 
+	if (is_clipped(e, b)) {
+		a->attr = attr_of_pen(&e->pen);
+		ansi_clipped(a, grid_row(e, b, b->y), b->y);
+		return;
+	}
 	if (can_put_last_again(e, b)) {
 		put_last_again(a, b);
 		return;

@@ -344,7 +344,8 @@ resize_buffer(struct emulator *e, struct buffer *buffer, struct resize *r)
 	b.max = r->max;
 	b.ybase = r->ybase;
 	b.y = r->y;
-	b.saved.y = r->saved_y;
+	b.saved.x = min_of(b.saved.x, r->cols - 1);
+	b.saved.y = min_of(r->saved_y, r->ybase + r->rows - 1);
 	*buffer = b;
 	return true;
 }
@@ -375,6 +376,7 @@ emulator_resize(struct emulator *e, uint32_t rows, uint32_t cols)
 	}
 	e->rows = (int32_t)rows;
 	e->cols = (int32_t)cols;
+	e->parser.join = 0;
 	put_together(e, &e->normal, &normal);
 	put_together(e, &e->alternate, &alternate);
 	grid_tabs_extend(e, &e->normal);
