@@ -2,8 +2,8 @@
  * Where our emulator differs from xterm.js on purpose: one entry for one difference, each with its reason in
  * docs/terminal.md. No wildcards.
  *
- * A correction takes one fault out of the xterm.js that is the oracle, and tells whenever that has made a difference. What
- * xterm.js does after it is compared like everything else.
+ * A correction takes one fault out of the xterm.js that is the oracle, and tells whenever it does. What xterm.js does
+ * after it is compared like everything else.
  *
  * A deviation takes out of two states what it explains and nothing else; what is then left must be equal:
  *
@@ -58,11 +58,82 @@ export const corrections = [
 		install(core, tell) {
 			core.afterResize((buffer) => {
 				const missing = buffer.ybase + core.rows - buffer.lines.length;
-				if (missing > 0) {
+				if (missing > 0 && buffer.lines.length) {
 					buffer.ybase -= missing;
 					buffer.ydisp = buffer.ybase;
 					tell();
 				}
+			});
+		},
+	},
+	{
+		name: 'beyond-the-edge',
+		reason: 'what a resize hides beyond the edge of the screen cannot be handed to a viewer who comes later',
+		see: 'docs/terminal.md#beyond-the-edge',
+		install(core, tell) {
+			core.beforeResize((buffer) => {
+				for (const x of Object.keys(buffer.tabs))
+					if (Number(x) >= core.cols && buffer.tabs[x]) {
+						delete buffer.tabs[x];
+						tell();
+					}
+			});
+			core.afterResize((buffer) => {
+				const blank = buffer.getNullCell();
+				for (let y = 0; y < buffer.lines.length; y++) {
+					const line = buffer.lines.get(y);
+					if (line.length > core.cols) {
+						line.resize(core.cols, blank);
+						tell();
+					}
+					if (line.getWidth(core.cols - 1) === 2) {
+						line.setCell(core.cols - 1, blank);
+						tell();
+					}
+				}
+				/* An empty alternate buffer keeps the height it had, and would then have lines above the screen. */
+				if (!buffer.hasScrollback && buffer.lines.length === 0 && buffer.lines.maxLength > core.rows) {
+					buffer.lines.maxLength = core.rows;
+					tell();
+				}
+				const edge = { savedX: core.cols - 1, savedY: buffer.ybase + core.rows - 1 };
+				for (const key of Object.keys(edge))
+					if (buffer[key] > edge[key]) {
+						buffer[key] = edge[key];
+						tell();
+					}
+			});
+		},
+	},
+	{
+		name: 'resize-after-a-character',
+		reason: 'where the character before the cursor is after a resize, no snapshot could say: nothing combines with it any more',
+		see: 'docs/terminal.md#resizing-after-a-character',
+		install(core, tell) {
+			core.afterResize(() => {
+				const { _parser } = core._inputHandler;
+				if (_parser.precedingJoinState) {
+					_parser.precedingJoinState = 0;
+					tell();
+				}
+			});
+		},
+	},
+	{
+		name: 'reflow-mixes-up-marks',
+		reason: 'moving cells gives cells further right the combining characters of others',
+		see: 'docs/terminal.md#combining-characters-in-a-reflow',
+		install(core, tell) {
+			core.wrapLineMethod('copyCellsFrom', (copyCells) => function (from, fromX, toX, length, backwards) {
+				const right = { ...this._combined };
+				for (let x = fromX; x < fromX + length; x++)
+					if (x in from._combined)
+						right[x - fromX + toX] = from._combined[x];
+				copyCells.call(this, from, fromX, toX, length, backwards);
+				const wrong = this._combined;
+				this._combined = right;
+				if (Object.keys(wrong).some((x) => this.isCombined(x) && wrong[x] !== right[x]))
+					tell();
 			});
 		},
 	},

@@ -32,7 +32,9 @@ const CHARSET_NAMES = '0A4CRQKYEZH=';
 /* What corrections (deviations.mjs) work with. */
 class Core {
 	#terminal;
-	#resized = [];
+	#before = [];
+	#after = [];
+	#undo = [];
 
 	constructor(terminal) {
 		this.#terminal = terminal;
@@ -68,16 +70,38 @@ class Core {
 		});
 	}
 
+	/* Lines are made in many places: the method of all of them, until close(). */
+	wrapLineMethod(name, wrap) {
+		const line = Object.getPrototypeOf(this.buffer.lines.get(0));
+		const original = line[name];
+		line[name] = wrap(original);
+		this.#undo.push(() => { line[name] = original; });
+	}
+
+	close() {
+		for (const undo of this.#undo)
+			undo();
+		this.#terminal.dispose();
+	}
+
+	/* change(buffer) for both buffers; the inactive alternate one has no lines. */
+	beforeResize(change) {
+		this.#before.push(change);
+	}
+
 	afterResize(change) {
-		this.#resized.push(change);
+		this.#after.push(change);
 	}
 
 	resize(rows, cols) {
+		if (rows === this.rows && cols === this.cols)
+			return;
+		const { normal, alt } = this.#terminal._core.buffers;
+		for (const change of this.#before)
+			[normal, alt].forEach(change);
 		this.#terminal.resize(cols, rows);
-		for (const buffer of [this.#terminal._core.buffers.normal, this.#terminal._core.buffers.alt])
-			for (const change of this.#resized)
-				if (buffer.lines.length)
-					change(buffer);
+		for (const change of this.#after)
+			[normal, alt].forEach(change);
 	}
 }
 
@@ -271,12 +295,13 @@ function checkRows({ rows, _core: { buffers } }) {
 }
 
 /* The line for one record, without the newline. writeSync is write() without waiting for its turn. */
-/* tell(name) is called for each correction that made a difference. */
-export function oracle(record, { cut = false, tell = () => {} } = {}) {
+/* tell(name) is called for each correction that is made; `without` names one that is not. */
+export function oracle(record, { cut = false, tell = () => {}, without = null } = {}) {
 	const term = open(record);
 	const core = new Core(term);
 	for (const { name, install } of corrections)
-		install(core, () => tell(name));
+		if (name !== without)
+			install(core, () => tell(name));
 	const replies = [];
 	term.onData((data) => {
 		if (REPLIES.some((allowed) => allowed.test(data)))
@@ -294,7 +319,7 @@ export function oracle(record, { cut = false, tell = () => {} } = {}) {
 	} catch (error) {
 		return JSON.stringify({ error: error.message });
 	} finally {
-		term.dispose();
+		core.close();
 	}
 }
 
