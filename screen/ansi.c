@@ -1,31 +1,7 @@
 #include "screen/ansi.h"
 
-#include "screen/utf8.h"
-
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-
-void
-ansi_flush(struct ansi *a)
-{
-	if (a->len > 0)
-		a->sink(a->user, a->bytes, a->len);
-	a->len = 0;
-}
-
-void
-ansi_put(struct ansi *a, const char *bytes, size_t len)
-{
-	if (len > sizeof a->bytes - a->len)
-		ansi_flush(a);
-	if (len > sizeof a->bytes) {
-		a->sink(a->user, bytes, len);
-		return;
-	}
-	memcpy(a->bytes + a->len, bytes, len);
-	a->len += len;
-}
 
 void
 ansi_printf(struct ansi *a, const char *format, ...)
@@ -38,15 +14,7 @@ ansi_printf(struct ansi *a, const char *format, ...)
 	len = vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	assert(len >= 0 && (size_t)len < sizeof text);
-	ansi_put(a, text, (size_t)len);
-}
-
-void
-ansi_code(struct ansi *a, uint32_t code)
-{
-	char bytes[4];
-
-	ansi_put(a, bytes, utf8_put(bytes, code));
+	render_put(&a->r, text, (size_t)len);
 }
 
 bool

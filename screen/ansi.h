@@ -8,20 +8,14 @@
 
 struct ansi {
 	const struct emulator *e;
-	render_sink *sink;
-	void *user;
-	size_t len;
+	struct render r;
 	struct emulator_attr attr; /* the pen there, as far as it is known */
 	int32_t x;		   /* the cursor's column there; -1: unknown */
 	int32_t y;		   /* the row that is being drawn */
-	char bytes[1024];	   /* not handed out yet */
 };
 
-void ansi_put(struct ansi *a, const char *bytes, size_t len);
-void ansi_flush(struct ansi *a);
 __attribute__((format(printf, 2, 3))) void ansi_printf(
     struct ansi *a, const char *format, ...);
-void ansi_code(struct ansi *a, uint32_t code);
 
 /* The pen there becomes attr; with DECSCA where it is needed. */
 void ansi_attr(struct ansi *a, const struct emulator_attr *attr);

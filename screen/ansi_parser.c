@@ -8,7 +8,7 @@ put_collected(struct ansi *a, bool prefix)
 		uint32_t byte = a->e->parser.collect >> shift & 255;
 
 		if (byte && (byte >= 0x3c) == prefix)
-			ansi_code(a, byte);
+			render_code(&a->r, byte);
 	}
 }
 
@@ -50,7 +50,7 @@ put_osc(struct ansi *a)
 	if (o->state != OSC_PAYLOAD)
 		return;
 	ansi_printf(a, ";");
-	ansi_put(a, o->text, o->bytes);
+	render_put(&a->r, o->text, o->bytes);
 }
 
 static void
@@ -106,5 +106,5 @@ ansi_unfinished(struct ansi *a)
 		ansi_printf(a, "\033Pz");
 		break;
 	}
-	ansi_put(a, (const char *)p->utf8, p->utf8_have);
+	render_put(&a->r, (const char *)p->utf8, p->utf8_have);
 }

@@ -55,7 +55,7 @@ static void
 put_chars(struct ansi *a, const uint32_t *chars, uint8_t n)
 {
 	for (uint8_t i = 0; i < n; i++)
-		ansi_code(a, chars[i]);
+		render_code(&a->r, chars[i]);
 }
 
 void
@@ -80,7 +80,7 @@ ansi_clipped(struct ansi *a, struct row r, int32_t y)
 		ansi_attr(a, &run);
 		ansi_place(a, x + 1, y);
 		ansi_printf(a, WIDE);
-		ansi_code(a, chars[n - 1]);
+		render_code(&a->r, chars[n - 1]);
 	}
 	put_chars(a, next, count);
 	a->x = count ? a->e->cols : a->e->cols - 1;

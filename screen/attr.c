@@ -80,9 +80,9 @@ fits_inline(const struct emulator_attr *a)
 	       mode_of(a->bg) != EMULATOR_RGB && a->line == 0;
 }
 
-/* The nearest of the 6x6x6 colours and the greys of the 256. */
-static uint32_t
-nearest(uint32_t colour)
+/* Of the 6x6x6 colours and the greys. */
+uint32_t
+attr_nearest(uint32_t colour)
 {
 	static const uint8_t levels[6] = {0, 95, 135, 175, 215, 255};
 	uint32_t best = 0, best_far = UINT32_MAX;
@@ -176,8 +176,8 @@ attr_pack(struct emulator *e, const struct emulator_attr *attr)
 	index = intern(e, &a);
 	if (index != TABLE_NONE)
 		return ATTR_TABLE | index;
-	a.fg = nearest(a.fg);
-	a.bg = nearest(a.bg);
+	a.fg = attr_nearest(a.fg);
+	a.bg = attr_nearest(a.bg);
 	a.line = 0;
 	return pack_inline(&a);
 }

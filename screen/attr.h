@@ -24,6 +24,9 @@ uint32_t attr_pack(struct emulator *e, const struct emulator_attr *attr);
 struct emulator_attr attr_unpack(const struct emulator *e, uint32_t packed);
 bool attr_is_protected(const struct emulator *e, uint32_t packed);
 
+/* A 24-bit colour as one of the 256; another one as it is. */
+uint32_t attr_nearest(uint32_t colour);
+
 /* What a pen looks like: the inner contradictions it may have are resolved as
  * a cell shows them. */
 struct emulator_attr attr_of_pen(const struct pen *pen);

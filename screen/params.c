@@ -58,3 +58,11 @@ params_put(struct params *p, uint32_t code)
 	else
 		add_digit(p, (int32_t)code - '0');
 }
+
+const uint8_t *
+params_take(struct params *p, const uint8_t *bytes, const uint8_t *end)
+{
+	for (; bytes < end && *bytes >= '0' && *bytes <= ';'; bytes++)
+		params_put(p, *bytes);
+	return bytes;
+}

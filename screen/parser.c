@@ -360,19 +360,40 @@ is_plain(uint8_t byte)
 	return byte >= 0x20 && byte < 0x7f;
 }
 
+/* Most of what comes is text and the numbers of control sequences: both are
+ * taken by the piece. Returns where the piece ends, or bytes. */
+static const uint8_t *
+take_piece(struct emulator *e, const uint8_t *bytes, const uint8_t *end)
+{
+	struct parser *p = &e->parser;
+	const uint8_t *from = bytes;
+
+	if (p->utf8_have)
+		return bytes;
+	if (p->state == PARSER_GROUND) {
+		while (bytes < end && is_plain(*bytes))
+			bytes++;
+		if (bytes > from)
+			print_ascii(e, from, (size_t)(bytes - from));
+	} else if (p->state == PARSER_CSI_PARAM ||
+		   p->state == PARSER_CSI_ENTRY) {
+		bytes = params_take(&p->params, bytes, end);
+		if (bytes > from)
+			p->state = PARSER_CSI_PARAM;
+	}
+	return bytes;
+}
+
 void
 parser_write(struct emulator *e, const uint8_t *bytes, size_t len)
 {
 	const uint8_t *end = bytes + len;
 
 	while (bytes < end) {
-		const uint8_t *from = bytes;
+		const uint8_t *piece = take_piece(e, bytes, end);
 
-		if (e->parser.state == PARSER_GROUND && !e->parser.utf8_have)
-			while (bytes < end && is_plain(*bytes))
-				bytes++;
-		if (bytes > from)
-			print_ascii(e, from, (size_t)(bytes - from));
+		if (piece > bytes)
+			bytes = piece;
 		else
 			take_byte(e, *bytes++);
 	}

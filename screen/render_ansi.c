@@ -341,7 +341,7 @@ put_chars(struct ansi *a, uint32_t content)
 		uint32_t code = charset_unmap(a->e->charset, chars[i]);
 
 		if (code)
-			ansi_code(a, code);
+			render_code(&a->r, code);
 	}
 }
 
@@ -503,14 +503,14 @@ render_ansi(const struct emulator *e, render_sink *sink, void *user)
 	const struct buffer *b =
 	    e->alternate_active ? &e->alternate : &e->normal;
 	struct plan plan = make_plan(e);
-	struct ansi a = {.e = e, .sink = sink, .user = user};
+	struct ansi a = {.e = e, .r = {.sink = sink, .user = user}};
 	bool by_hand;
 
 	put_screens(&a);
 	put_tabs(&a, b);
 	put_region(&a, b);
 	ansi_printf(&a, "\033]2;");
-	ansi_put(&a, e->title, strlen(e->title));
+	render_put(&a.r, e->title, strlen(e->title));
 	ansi_printf(&a, "\007");
 	put_charsets(&a);
 	put_modes(&a, &e->modes);
@@ -524,5 +524,5 @@ render_ansi(const struct emulator *e, render_sink *sink, void *user)
 	if (!by_hand)
 		put_cursor(&a, b);
 	ansi_unfinished(&a);
-	ansi_flush(&a);
+	render_flush(&a.r);
 }

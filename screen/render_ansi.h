@@ -6,10 +6,7 @@
 #ifndef XENTERM_SCREEN_RENDER_ANSI_H
 #define XENTERM_SCREEN_RENDER_ANSI_H
 
-#include "screen/emulator.h"
-
-/* Takes a piece of what is rendered. */
-typedef void render_sink(void *user, const char *bytes, size_t len);
+#include "screen/render.h"
 
 void render_ansi(const struct emulator *e, render_sink *sink, void *user);
 
