@@ -121,6 +121,7 @@ emulator_init(void *block, const struct emulator_limits *limits, uint32_t rows,
 	    limits->rows * sizeof(uint64_t));
 	memset(state_at(e, e->dirty), 0, limits->rows);
 	modes_full_reset(e);
+	grid_settle(e);
 	return e;
 }
 

@@ -31,7 +31,14 @@ print_settle(struct emulator *e)
 	if (b->x < e->cols && row_width(r, b->x) == 0 &&
 	    !row_has_content(r, b->x))
 		row_set(r, b->x, CELL_NULL, attr_pen(e));
-	grid_touch(e, b->y, b->y);
+}
+
+static void
+touch(struct emulator *e, const struct buffer *b)
+{
+	uint8_t *dirty = state_at(e, e->dirty);
+
+	dirty[b->y] = 1;
 }
 
 /* The character goes to the next line. */
@@ -41,7 +48,6 @@ wrap(struct emulator *e, struct buffer *b)
 	struct row old = grid_row(e, b, b->y);
 	int32_t left = b->x;
 
-	grid_touch(e, b->y, b->y);
 	b->x = 0;
 	b->y++;
 	if (b->y == b->bottom + 1) {
@@ -52,6 +58,7 @@ wrap(struct emulator *e, struct buffer *b)
 		b->y = min_of(b->y, e->rows - 1);
 		grid_row(e, b, b->y).line->wrapped = true;
 	}
+	touch(e, b);
 	/* Where a wide character had no room. Not earlier: on a screen of one
 	 * line, without scrollback, this is the line that came in. */
 	for (int32_t x = left; x < e->cols; x++)
@@ -93,6 +100,7 @@ print_code(struct emulator *e, uint32_t code)
 	struct row r;
 	uint8_t width;
 
+	touch(e, b);
 	if (!e->parser.in_run)
 		begin(e);
 	code = charset_map(e->charset, code);
