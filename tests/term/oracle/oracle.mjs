@@ -270,10 +270,17 @@ function unfinished(data) {
 	return data.length;
 }
 
-/* What is written at once: bytes up to the next resize, before which a character is not cut either. */
-function* writes(ops, cut) {
+/*
+ * What is written at once: bytes up to the next resize, before which a character is not cut either. A resize to the
+ * size that is there is none.
+ */
+function* writes({ rows, cols, ops }, cut) {
 	let waiting = Buffer.alloc(0);
 	for (const op of ops) {
+		if (op.kind === RESIZE && op.rows === rows && op.cols === cols)
+			continue;
+		if (op.kind === RESIZE)
+			({ rows, cols } = op);
 		if (op.kind === BYTES)
 			waiting = Buffer.concat([waiting, op.data]);
 		const end = cut ? waiting.length : op.kind === RESIZE ? unfinished(waiting) : 0;
@@ -308,7 +315,7 @@ export function oracle(record, { cut = false, tell = () => {}, without = null } 
 			replies.push(Buffer.from(data).toString('base64'));
 	});
 	try {
-		for (const op of writes(record.ops, cut)) {
+		for (const op of writes(record, cut)) {
 			if (op.kind === BYTES)
 				term._core.writeSync(op.data);
 			else
