@@ -423,10 +423,11 @@ is_clipped(const struct emulator *e, const struct buffer *b)
 	int32_t x = e->cols - 2;
 	struct emulator_attr pen = attr_of_pen(&e->pen), attr;
 
-	if (e->modes.wraparound || e->modes.insert || e->modes.origin ||
-	    row_width(r, x) != 2 || !row_has_content(r, x) ||
-	    b->x != e->cols - !row_has_content(r, x + 1) ||
-	    e->parser.join != (b->x == e->cols ? 1 : 2))
+	if (e->modes.wraparound || e->modes.insert || row_width(r, x) != 2 ||
+	    !row_has_content(r, x))
+		return false;
+	if (b->x == e->cols ? e->parser.join != 1 || !row_has_content(r, x + 1)
+			    : e->parser.join != 2 || b->x != e->cols - 1)
 		return false;
 	attr = attr_unpack(e, r.cells[x].attr);
 	return ansi_same_attr(&attr, &pen);
@@ -439,7 +440,10 @@ put_cursor(struct ansi *a, const struct buffer *b)
 
 	if (is_clipped(e, b)) {
 		a->attr = attr_of_pen(&e->pen);
-		ansi_clipped(a, grid_row(e, b, b->y), b->y);
+		ansi_clipped(a, grid_row(e, b, b->y),
+		    e->modes.origin ? b->y - b->top : b->y);
+		if (e->parser.join == 2 && a->x == e->cols)
+			ansi_printf(a, "\xe4\xb8\xad");
 		return;
 	}
 	if (can_put_last_again(e, b)) {
