@@ -49,9 +49,8 @@ void ansi_alternate(struct ansi *a);
 
 /*
  * The last two columns of row y, when they show half of a wide character and
- * what was written over the other half.  That takes mode 7 to be off, and all
- * of it in one run: a wide character that is there, one that has no room, and
- * then a narrow one, if there is one.
+ * what was written over the other half.  That takes mode 7 to be off: from
+ * behind the last column, a narrow character goes into it.
  */
 void ansi_clipped(struct ansi *a, struct row r, int32_t y);
 

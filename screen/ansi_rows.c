@@ -72,7 +72,8 @@ ansi_clipped(struct ansi *a, struct row r, int32_t y)
 	ansi_place(a, x, y);
 	if (width_of(chars[0]) == 2) {
 		put_chars(a, chars, n);
-		ansi_printf(a, WIDE);
+		if (count == 0)
+			ansi_printf(a, WIDE);
 	} else {
 		/* A mark has made it wide that was meant for the other. */
 		if (width_of(chars[0]) == 1)
@@ -82,6 +83,8 @@ ansi_clipped(struct ansi *a, struct row r, int32_t y)
 		ansi_printf(a, WIDE);
 		render_code(&a->r, chars[n - 1]);
 	}
+	if (count > 0)
+		ansi_attr(a, &run);
 	put_chars(a, next, count);
 	a->x = count ? a->e->cols : a->e->cols - 1;
 }

@@ -398,11 +398,14 @@ put_behind_end(struct ansi *a, const struct buffer *b)
 	struct row r = grid_row(a->e, b, b->y);
 	int32_t x = a->e->cols - 1;
 	struct emulator_attr attr;
+	bool lone;
 
 	if (!cell_has_content(&r.cells[x]) && cell_width(&r.cells[x]) == 0)
 		x--;
 	attr = attr_unpack(a->e, r.cells[x].attr);
-	if (x + row_width(r, x) != a->e->cols ||
+	/* A lone combining character takes a place, but has no width. */
+	lone = row_has_content(r, x) && row_width(r, x) == 0;
+	if (x + row_width(r, x) + lone != a->e->cols ||
 	    (!row_has_content(r, x) && !is_even(r))) {
 		put_place(a, b, a->e->cols - 1, b->y);
 		return;
@@ -413,6 +416,9 @@ put_behind_end(struct ansi *a, const struct buffer *b)
 		put_chars(a, r.cells[x].content);
 	else
 		ansi_printf(a, "x\033[1K");
+	/* One further: see ansi_behind_end(). */
+	if (b->x > a->e->cols)
+		ansi_printf(a, "\033[?47h\xcc\x81");
 }
 
 /* The last columns were written without wrapping, and not moved away from. */
@@ -429,7 +435,7 @@ is_clipped(const struct emulator *e, const struct buffer *b)
 	if (b->x == e->cols ? e->parser.join != 1 || !row_has_content(r, x + 1)
 			    : e->parser.join != 2 || b->x != e->cols - 1)
 		return false;
-	attr = attr_unpack(e, r.cells[x].attr);
+	attr = attr_unpack(e, r.cells[x + row_has_content(r, x + 1)].attr);
 	return ansi_same_attr(&attr, &pen);
 }
 

@@ -242,7 +242,22 @@ put_pen(const struct emulator *e)
 }
 
 static void
-put_state(const struct emulator *e, const struct text *replies)
+put_list(const struct text *list)
+{
+	for (size_t i = 0; i < list->len;) {
+		size_t len = strlen(list->bytes + i);
+
+		fputs(i > 0 ? ",\"" : "\"", stdout);
+		put_base64(list->bytes + i, len);
+		putchar('"');
+		i += len + 1;
+	}
+}
+
+/* Both lists: texts, each with its NUL. */
+static void
+put_state(const struct emulator *e, const struct text *replies,
+    const struct text *snapshots)
 {
 	printf("{\"rows\":%d,\"cols\":%d,", e->rows, e->cols);
 	put_cursor(e);
@@ -261,13 +276,10 @@ put_state(const struct emulator *e, const struct text *replies)
 	fputs(",\"alternate\":", stdout);
 	put_buffer(e, &e->alternate);
 	fputs(",\"replies\":[", stdout);
-	for (size_t i = 0; i < replies->len;) {
-		size_t len = strlen(replies->bytes + i);
-
-		fputs(i > 0 ? ",\"" : "\"", stdout);
-		put_base64(replies->bytes + i, len);
-		putchar('"');
-		i += len + 1;
+	put_list(replies);
+	if (snapshots->len > 0) {
+		fputs("],\"snapshots\":[", stdout);
+		put_list(snapshots);
 	}
 	fputs("]}\n", stdout);
 	fflush(stdout);
@@ -278,7 +290,7 @@ put_state(const struct emulator *e, const struct text *replies)
 struct session {
 	struct emulator_limits limits;
 	struct emulator *e;
-	struct text replies; /* each with its NUL */
+	struct text replies, snapshots; /* each with its NUL */
 };
 
 static void
@@ -348,11 +360,16 @@ do_snapshot(struct session *s)
 
 	render_ansi(s->e, sink, &ansi);
 	emulator_write(fresh, ansi.bytes, ansi.len, NULL);
-	if (getenv("DUMP_SNAPSHOT"))
-		fprintf(stderr, "%.*s\n", (int)ansi.len, ansi.bytes);
 	free(ansi.bytes);
 	free(s->e);
 	s->e = fresh;
+}
+
+static void
+do_render(struct session *s)
+{
+	render_ansi(s->e, sink, &s->snapshots);
+	add_bytes(&s->snapshots, "", 1);
 }
 
 static void
@@ -367,6 +384,8 @@ do_operation(struct session *s)
 		do_resize(s);
 	else if (kind == 2 && len == 0)
 		do_snapshot(s);
+	else if (kind == 3 && len == 0)
+		do_render(s);
 	else
 		die("unknown operation");
 }
@@ -390,8 +409,9 @@ main(void)
 		s.e = open_emulator(&s, rows, cols);
 		for (; count > 0; count--)
 			do_operation(&s);
-		put_state(s.e, &s.replies);
+		put_state(s.e, &s.replies, &s.snapshots);
 		free(s.replies.bytes);
+		free(s.snapshots.bytes);
 		free(s.e);
 	}
 	return 0;
