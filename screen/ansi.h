@@ -54,6 +54,10 @@ void ansi_alternate(struct ansi *a);
  */
 void ansi_clipped(struct ansi *a, struct row r, int32_t y);
 
+/* ansi_modes.c: from those of a reset terminal. Origin mode moves the cursor.
+ */
+void ansi_modes(struct ansi *a);
+
 /* ansi_parser.c: a sequence or a character that has only just begun. */
 void ansi_unfinished(struct ansi *a);
 
