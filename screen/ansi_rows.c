@@ -1,0 +1,397 @@
+/*
+ * Cells as what would have written them.
+ *
+ * Empty cells are not blanks: they are left alone, or erased where they have a
+ * colour.  Some cells only come about when wide characters are cut in half;
+ * those are made in the same way.
+ */
+#include "screen/ansi.h"
+#include "screen/attr.h"
+#include "screen/marks.h"
+#include "screen/width.h"
+
+/* Any wide character, to be cut in half. */
+#define WIDE "\xe4\xb8\xad"
+
+static struct emulator_attr
+attr_at(const struct ansi *a, struct row r, int32_t x)
+{
+	return attr_unpack(a->e, r.cells[x].attr);
+}
+
+static bool
+is_untouched(const struct cell *c)
+{
+	return c->content == CELL_NULL && c->attr == 0;
+}
+
+/* The second half of a wide character, or what is left of one. */
+static bool
+is_half(const struct cell *c)
+{
+	return !cell_has_content(c) && cell_width(c) == 0;
+}
+
+/* As erasing leaves a cell: a ground, and nothing else. */
+static bool
+is_erased(const struct ansi *a, struct row r, int32_t x)
+{
+	struct emulator_attr attr = attr_at(a, r, x);
+
+	return r.cells[x].content == CELL_NULL && !attr.fg && !attr.flags;
+}
+
+/* Erases n cells where the cursor is, which stays there. */
+static void
+erase(struct ansi *a, int32_t n)
+{
+	if (n == 1)
+		ansi_printf(a, "\033[X");
+	else
+		ansi_printf(a, "\033[%dX", n);
+}
+
+static void
+put_chars(struct ansi *a, const uint32_t *chars, uint8_t n)
+{
+	for (uint8_t i = 0; i < n; i++)
+		render_code(&a->r, chars[i]);
+}
+
+void
+ansi_clipped(struct ansi *a, struct row r, int32_t y)
+{
+	int32_t x = a->e->cols - 2;
+	uint32_t chars[1 + EMULATOR_MARKS_MAX], next[1 + EMULATOR_MARKS_MAX];
+	uint8_t n = marks_chars(a->e, r.cells[x].content, chars);
+	uint8_t count = marks_chars(a->e, r.cells[x + 1].content, next);
+	struct emulator_attr run = attr_at(a, r, x + 1);
+	struct emulator_attr attr = attr_at(a, r, x);
+
+	ansi_attr(a, &attr);
+	ansi_place(a, x, y);
+	if (width_of(chars[0]) == 2) {
+		put_chars(a, chars, n);
+		if (count == 0)
+			ansi_printf(a, WIDE);
+	} else {
+		/* A mark has made it wide that was meant for the other. */
+		if (width_of(chars[0]) == 1)
+			put_chars(a, chars, n - 1);
+		ansi_attr(a, &run);
+		ansi_place(a, x + 1, y);
+		ansi_printf(a, WIDE);
+		render_code(&a->r, chars[n - 1]);
+	}
+	if (count > 0)
+		ansi_attr(a, &run);
+	put_chars(a, next, count);
+	a->x = count ? a->e->cols : a->e->cols - 1;
+}
+
+/* A cell with a character. Returns how many columns it took. */
+static int32_t
+put_content(struct ansi *a, struct row r, int32_t x)
+{
+	uint32_t chars[1 + EMULATOR_MARKS_MAX];
+	uint8_t n = marks_chars(a->e, r.cells[x].content, chars);
+	uint8_t width = cell_width(&r.cells[x]);
+	struct emulator_attr attr = attr_at(a, r, x);
+
+	ansi_attr(a, &attr);
+	/* A lone combining character must not join the one before. */
+	if (width == 0)
+		a->x = -1;
+	ansi_column(a, x);
+	if (width < 2) {
+		put_chars(a, chars, n);
+		a->x = x + 1;
+		return 1;
+	}
+	if (x + 1 >= a->e->cols)
+		return 1; /* half of it is beyond the edge: cannot be made */
+	if (!is_half(&r.cells[x + 1]) && x + 2 == a->e->cols) {
+		ansi_printf(a, "\033[?7l");
+		ansi_clipped(a, r, a->y);
+		ansi_printf(a, "\033[?7h");
+		return 2;
+	}
+	put_chars(a, chars, n);
+	a->x = x + 2;
+	return 2;
+}
+
+/* An empty cell that looks like a character: the first half of a wide one,
+ * overwritten by its second half's successor. */
+static void
+put_cut(struct ansi *a, struct row r, int32_t x)
+{
+	struct emulator_attr attr = attr_at(a, r, x);
+
+	ansi_column(a, x);
+	ansi_printf(a, WIDE);
+	ansi_column(a, x + 1);
+	ansi_attr(a, &attr);
+	ansi_printf(a, " ");
+	a->x = -1;
+	ansi_plain(a);
+	ansi_column(a, x + 1);
+	erase(a, 1);
+}
+
+static void put_cells(struct ansi *a, struct row r, int32_t from, int32_t to);
+
+/* The same in the last column, the other way round. */
+static void
+put_cut_at_end(struct ansi *a, struct row r)
+{
+	int32_t x = a->e->cols - 2;
+	struct emulator_attr attr = attr_at(a, r, x + 1);
+
+	ansi_column(a, x);
+	ansi_printf(a, WIDE);
+	a->x = -1;
+	ansi_column(a, x);
+	ansi_attr(a, &attr);
+	ansi_printf(a, " ");
+	a->x = -1;
+	ansi_plain(a);
+	ansi_column(a, x);
+	erase(a, 1);
+	if (x > 0 && is_half(&r.cells[x]))
+		x--;
+	put_cells(a, r, x, a->e->cols - 1);
+}
+
+/* Returns how many columns it took. */
+static int32_t
+put_empty(struct ansi *a, struct row r, int32_t x, int32_t to)
+{
+	struct emulator_attr attr = attr_at(a, r, x);
+	int32_t n = 1;
+
+	if (is_half(&r.cells[x]))
+		return 1;
+	if (!is_erased(a, r, x)) {
+		if (x < a->e->cols - 1)
+			put_cut(a, r, x);
+		return 1;
+	}
+	while (x + n < to && r.cells[x + n].content == CELL_NULL &&
+	       r.cells[x + n].attr == r.cells[x].attr)
+		n++;
+	ansi_attr(a, &attr);
+	ansi_column(a, x);
+	erase(a, n);
+	return n;
+}
+
+static void
+put_cells(struct ansi *a, struct row r, int32_t from, int32_t to)
+{
+	for (int32_t x = from; x < to;) {
+		if (is_untouched(&r.cells[x]))
+			x++;
+		else if (cell_has_content(&r.cells[x]))
+			x += put_content(a, r, x);
+		else
+			x += put_empty(a, r, x, to);
+	}
+}
+
+/* A second half without the first one, on an empty row. */
+static bool
+is_lone_half(struct row r, int32_t x)
+{
+	return x > 0 && is_half(&r.cells[x]) &&
+	       cell_width(&r.cells[x - 1]) != 2;
+}
+
+/* It is pushed away from its first half by a blank. */
+static void
+put_lone_half(struct ansi *a, struct row r, int32_t x)
+{
+	struct emulator_attr attr = attr_at(a, r, x);
+	int32_t from = max_of(x - 2, 0);
+
+	ansi_attr(a, &attr);
+	ansi_column(a, from);
+	ansi_printf(a, WIDE);
+	ansi_plain(a);
+	a->x = -1;
+	ansi_column(a, from + 1);
+	ansi_printf(a, "\033[@");
+	if (x == 1) {
+		ansi_column(a, 0);
+		ansi_printf(a, "\033[P");
+	}
+}
+
+static bool
+has_lone_half(const struct ansi *a, struct row r)
+{
+	for (int32_t x = 1; x < min_of(r.line->len, a->e->cols); x++)
+		if (is_lone_half(r, x))
+			return true;
+	return false;
+}
+
+/* open: the last cell is left to what comes next. */
+static void
+put_row(struct ansi *a, struct row r, int32_t y, bool open)
+{
+	int32_t cols = min_of(r.line->len, a->e->cols);
+	const struct cell *last = &r.cells[cols - 1];
+
+	a->y = y;
+	if (has_lone_half(a, r))
+		for (int32_t x = 1; x < cols; x++)
+			if (is_lone_half(r, x))
+				put_lone_half(a, r, x);
+	put_cells(a, r, 0, open ? cols - 1 : cols);
+	if (!open && cols == a->e->cols && !cell_has_content(last) &&
+	    !is_half(last) && !is_erased(a, r, cols - 1))
+		put_cut_at_end(a, r);
+}
+
+/* --- the normal screen --------------------------------------------------- */
+
+/* The first line continues one that is gone. */
+static void
+wrap_first(struct ansi *a)
+{
+	/* Over two lines, and up by one; or into the scrollback. */
+	ansi_place(a, a->e->cols - 1, 0);
+	ansi_printf(a, a->e->rows > 1 ? "xx\033[S" : "xx\033[3J");
+	ansi_place(a, 0, 0);
+	erase(a, a->e->cols);
+}
+
+/* A wide character that had no room left the last cell empty. */
+static bool
+wraps_wide(const struct ansi *a, struct row above, struct row r)
+{
+	return above.line->len == a->e->cols && r.line->wrapped &&
+	       above.cells[a->e->cols - 1].content == CELL_NULL &&
+	       cell_width(&r.cells[0]) == 2;
+}
+
+/* The same happens again. */
+static void
+wrap_wide(struct ansi *a, struct row above)
+{
+	struct emulator_attr attr = attr_at(a, above, a->e->cols - 1);
+
+	ansi_attr(a, &attr);
+	ansi_column(a, a->e->cols - 1);
+	ansi_printf(a, WIDE "\r");
+	a->x = 0;
+	/* The line may have come in with a ground. */
+	if (attr.bg != 0) {
+		ansi_plain(a);
+		erase(a, a->e->cols);
+	}
+}
+
+/* Whether the first character of a row can be what makes it wrap: a line that
+ * comes in gets the ground of the pen. */
+static bool
+can_wrap_with(const struct ansi *a, struct row r)
+{
+	const struct cell *first = &r.cells[0];
+
+	return attr_at(a, r, 0).bg == 0 && cell_has_content(first) &&
+	       (cell_width(first) == 1 ||
+		   (cell_width(first) == 2 && is_half(&r.cells[1]))) &&
+	       !has_lone_half(a, r);
+}
+
+/* From the end of the line above, which is on row y, to this one. */
+static void
+wrap_to(struct ansi *a, struct row above, struct row r, int32_t y)
+{
+	if (wraps_wide(a, above, r)) {
+		wrap_wide(a, above);
+		return;
+	}
+	if (a->x != a->e->cols)
+		ansi_behind_end(a, y, false);
+	if (can_wrap_with(a, r)) {
+		a->x = 0;
+		return;
+	}
+	ansi_plain(a);
+	ansi_printf(a, "x\r");
+	erase(a, 1);
+	a->x = 0;
+}
+
+static void
+next_line(struct ansi *a)
+{
+	if (a->attr.bg != 0)
+		ansi_plain(a);
+	ansi_printf(a, "\r\n");
+	a->x = 0;
+}
+
+void
+ansi_normal(struct ansi *a)
+{
+	const struct buffer *b = &a->e->normal;
+	int32_t count = min_of(b->ybase + a->e->rows, b->length);
+	struct row above = {NULL, NULL};
+
+	a->x = 0;
+	for (int32_t i = 0; i < count; i++) {
+		struct row r = grid_row(a->e, b, i - b->ybase);
+		bool open =
+		    i + 1 < count &&
+		    wraps_wide(a, r, grid_row(a->e, b, i + 1 - b->ybase));
+
+		if (i == 0 && r.line->wrapped)
+			wrap_first(a);
+		else if (i > 0 && r.line->wrapped)
+			wrap_to(a, above, r, min_of(i, a->e->rows) - 1);
+		else if (i > 0)
+			next_line(a);
+		put_row(a, r, min_of(i, a->e->rows - 1), open);
+		above = r;
+	}
+	ansi_plain(a);
+}
+
+/* --- the alternate screen ------------------------------------------------ */
+
+/* Marks row y as wrapped, and leaves it and the one above empty. */
+static void
+wrap_row(struct ansi *a, int32_t y)
+{
+	ansi_place(a, a->e->cols - 1, y - 1);
+	ansi_printf(a, "xx");
+	ansi_place(a, a->e->cols - 1, y - 1);
+	erase(a, 1);
+	ansi_place(a, 0, y);
+	erase(a, 1);
+}
+
+void
+ansi_alternate(struct ansi *a)
+{
+	const struct buffer *b = &a->e->alternate;
+
+	ansi_plain(a);
+	for (int32_t y = 0; y < a->e->rows; y++) {
+		if (!grid_row(a->e, b, y).line->wrapped)
+			continue;
+		if (y == 0)
+			wrap_first(a);
+		else
+			wrap_row(a, y);
+	}
+	for (int32_t y = 0; y < a->e->rows; y++) {
+		ansi_place(a, 0, y);
+		put_row(a, grid_row(a->e, b, y), y, false);
+	}
+	ansi_plain(a);
+}

@@ -1,0 +1,207 @@
+/*
+ * The terminal under bytes of any kind, resizes, copies of its block, and
+ * snapshots that a fresh one goes on from.  After each operation its state
+ * must hold together.
+ *
+ * As a libFuzzer target it takes its input from there; with FUZZ_REPLAY it is
+ * a program that works through the files it is given.
+ */
+#undef NDEBUG
+
+#include "screen/emulator.h"
+#include "screen/grid.h"
+#include "screen/render_ansi.h"
+#include "screen/render_html.h"
+#include "screen/render_json.h"
+#include "screen/render_text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static const struct emulator_limits limits = {
+    .rows = 30, .cols = 60, .scrollback = 40, .scrollback_bytes = 8000};
+
+struct input {
+	const uint8_t *at, *end;
+};
+
+struct text {
+	char *bytes;
+	size_t len, room;
+};
+
+static uint8_t
+next(struct input *in)
+{
+	return in->at < in->end ? *in->at++ : 0;
+}
+
+static void
+sink(void *user, const char *bytes, size_t len)
+{
+	struct text *t = user;
+
+	if (t->room - t->len < len) {
+		t->room = (t->room + len) * 2;
+		t->bytes = realloc(t->bytes, t->room);
+		assert(t->bytes);
+	}
+	memcpy(t->bytes + t->len, bytes, len);
+	t->len += len;
+}
+
+static void
+check_buffer(const struct emulator *e, const struct buffer *b)
+{
+	const uint32_t *ring = state_at(e, b->ring);
+	uint8_t seen[256] = {0};
+
+	assert(b->capacity <= sizeof seen);
+	assert(b->max <= (int32_t)b->capacity && b->length <= b->max);
+	assert(b->start >= 0 && b->start < b->max);
+	assert((size_t)b->max * b->stride <= b->room);
+	for (uint32_t i = 0; i < b->capacity; i++) {
+		assert(ring[i] < b->capacity && !seen[ring[i]]);
+		seen[ring[i]] = 1;
+	}
+	assert(b->top >= 0 && b->top <= b->bottom && b->bottom < e->rows);
+	if (b->length == 0)
+		return;
+	assert(b->ybase >= 0 && b->ybase + e->rows <= b->length);
+	assert(b->x >= 0 && b->x <= e->cols + 1);
+	assert(b->y >= 0 && b->y < e->rows);
+	for (int32_t i = 0; i < b->length; i++)
+		assert(grid_line(e, b, i)->len == e->cols);
+}
+
+static void
+check(const struct emulator *e)
+{
+	assert(e->normal.length >= e->rows);
+	assert(!e->alternate_active || e->alternate.length == e->rows);
+	check_buffer(e, &e->normal);
+	check_buffer(e, &e->alternate);
+	assert(e->parser.state < PARSER_STATES);
+	assert(strlen(e->title) <= EMULATOR_TITLE_MAX * 4);
+}
+
+static struct emulator *
+open_emulator(uint32_t rows, uint32_t cols)
+{
+	void *block = malloc(emulator_size(&limits));
+
+	assert(block);
+	memset(block, 0xa5, emulator_size(&limits));
+	return emulator_init(block, &limits, rows, cols);
+}
+
+static struct emulator *
+copy(struct emulator *e)
+{
+	void *block = malloc(emulator_block_size(e));
+
+	assert(block);
+	memcpy(block, e, emulator_block_size(e));
+	free(e);
+	return block;
+}
+
+static struct emulator *
+restore(struct emulator *e)
+{
+	struct text t = {0};
+	struct emulator *fresh =
+	    open_emulator(emulator_rows(e), emulator_cols(e));
+
+	render_ansi(e, sink, &t);
+	emulator_write(fresh, t.bytes, t.len, NULL);
+	assert(fresh->parser.state == e->parser.state);
+	assert(fresh->alternate_active == e->alternate_active);
+	assert(fresh->normal.ybase == e->normal.ybase);
+	free(t.bytes);
+	free(e);
+	return fresh;
+}
+
+static void
+render_all(const struct emulator *e)
+{
+	struct text t = {0};
+
+	render_text(e, 10, true, sink, &t);
+	render_html(e, 10, sink, &t);
+	render_json(e, 10, 0, sink, &t);
+	free(t.bytes);
+}
+
+static void
+on_reply(void *user, const char *bytes, size_t len)
+{
+	(void)user;
+	assert(len > 2 && bytes[0] == '\033' && bytes[1] == '[');
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	static const struct emulator_replies replies = {on_reply, NULL};
+	struct input in = {data, data + len};
+	uint32_t rows = next(&in), cols = next(&in);
+	struct emulator *e = open_emulator(rows, cols);
+
+	while (in.at < in.end) {
+		uint8_t what = next(&in);
+		size_t n = what & 127;
+
+		if (what == 255) {
+			rows = next(&in) % limits.rows + 1;
+			cols = next(&in) % (limits.cols - 1) + 2;
+			assert(emulator_resize(e, rows, cols) == 0);
+		} else if (what == 254) {
+			e = restore(e);
+		} else if (what == 253) {
+			e = copy(e);
+		} else if (what == 252) {
+			render_all(e);
+		} else {
+			if (n > (size_t)(in.end - in.at))
+				n = (size_t)(in.end - in.at);
+			emulator_write(e, in.at, n, &replies);
+			in.at += n;
+		}
+		check(e);
+	}
+	free(e);
+	return 0;
+}
+
+#ifdef FUZZ_REPLAY
+static void
+replay(const char *path)
+{
+	static uint8_t bytes[1 << 20];
+	FILE *f = fopen(path, "rb");
+	size_t len;
+
+	if (!f) {
+		perror(path);
+		exit(1);
+	}
+	len = fread(bytes, 1, sizeof bytes, f);
+	fclose(f);
+	LLVMFuzzerTestOneInput(bytes, len);
+}
+
+int
+main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		replay(argv[i]);
+	printf("%d inputs\n", argc - 1);
+	return 0;
+}
+#endif

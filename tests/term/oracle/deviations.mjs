@@ -1,0 +1,143 @@
+/*
+ * Where our emulator differs from xterm.js on purpose: one entry for one difference, each with its reason in
+ * docs/terminal.md. No wildcards.
+ *
+ * A correction takes one fault out of the xterm.js that is the oracle, and tells whenever it does. What xterm.js does
+ * after it is compared like everything else.
+ *
+ * A deviation takes out of two states what it explains and nothing else; what is then left must be equal:
+ *
+ *   {
+ *           name: 'short, for the counts',
+ *           reason: 'why ours is right for a serial console',
+ *           see: 'docs/terminal.md#heading-in-small-letters',
+ *           applies: (record, ours, theirs) => ...,
+ *           forgive: (ours, theirs, record) => { theirs.x = ours.x; },
+ *   }
+ */
+export const corrections = [
+	{
+		name: 'erase-above-at-the-last-column',
+		reason: 'CSI 1 J in the last column of the last row throws when there is no line below, and ends the terminal for good',
+		see: 'docs/terminal.md#erasing-up-to-the-last-column',
+		install(core, tell) {
+			for (const prefix of ['', '?'])
+				core.registerCsiHandler({ prefix, final: 'J' }, (params) => {
+					const { buffer } = core;
+					if (params[0] !== 1 || buffer.x + 1 < core.cols || buffer.lines.get(buffer.y + 1))
+						return false;
+					const { lines } = buffer;
+					lines.get = (index) => Object.getPrototypeOf(lines).get.call(lines, index) ?? {};
+					core._inputHandler.eraseInDisplay({ params }, prefix === '?');
+					delete lines.get;
+					tell();
+					return true;
+				});
+		},
+	},
+	{
+		name: 'reflow-into-a-full-scrollback',
+		reason: 'narrowing with a full scrollback writes lines that have no place any more over others, far away from there',
+		see: 'docs/terminal.md#narrowing-with-a-full-scrollback',
+		install(core, tell) {
+			core.afterReset((normal) => {
+				const { lines } = normal;
+				lines.set = (index, line) => {
+					if (index < 0)
+						tell();
+					else
+						Object.getPrototypeOf(lines).set.call(lines, index, line);
+				};
+			});
+		},
+	},
+	{
+		name: 'resize-loses-a-row',
+		reason: 'a resize with hardly any room above the screen leaves fewer lines than the screen has rows',
+		see: 'docs/terminal.md#resizing-with-hardly-any-scrollback',
+		install(core, tell) {
+			core.afterResize((buffer) => {
+				const missing = buffer.ybase + core.rows - buffer.lines.length;
+				if (missing > 0 && buffer.lines.length) {
+					buffer.ybase -= missing;
+					buffer.ydisp = buffer.ybase;
+					tell();
+				}
+			});
+		},
+	},
+	{
+		name: 'beyond-the-edge',
+		reason: 'what a resize hides beyond the edge of the screen cannot be handed to a viewer who comes later',
+		see: 'docs/terminal.md#beyond-the-edge',
+		install(core, tell) {
+			core.beforeResize((buffer) => {
+				for (const x of Object.keys(buffer.tabs))
+					if (Number(x) >= core.cols && buffer.tabs[x]) {
+						delete buffer.tabs[x];
+						tell();
+					}
+			});
+			core.afterResize((buffer) => {
+				const blank = buffer.getNullCell();
+				for (let y = 0; y < buffer.lines.length; y++) {
+					const line = buffer.lines.get(y);
+					if (line.length > core.cols) {
+						line.resize(core.cols, blank);
+						tell();
+					}
+					if (line.getWidth(core.cols - 1) === 2) {
+						line.setCell(core.cols - 1, blank);
+						tell();
+					}
+				}
+				/* An empty alternate buffer keeps the height it had, and would then have lines above the screen. */
+				if (!buffer.hasScrollback && buffer.lines.length === 0 && buffer.lines.maxLength > core.rows) {
+					buffer.lines.maxLength = core.rows;
+					tell();
+				}
+				const edge = { savedX: core.cols - 1, savedY: buffer.ybase + core.rows - 1 };
+				for (const key of Object.keys(edge))
+					if (buffer[key] > edge[key]) {
+						buffer[key] = edge[key];
+						tell();
+					}
+			});
+		},
+	},
+	{
+		name: 'resize-after-a-character',
+		reason: 'where the character before the cursor is after a resize, no snapshot could say: nothing combines with it any more',
+		see: 'docs/terminal.md#resizing-after-a-character',
+		install(core, tell) {
+			core.afterResize(() => {
+				const { _parser } = core._inputHandler;
+				if (_parser.precedingJoinState) {
+					_parser.precedingJoinState = 0;
+					tell();
+				}
+			});
+		},
+	},
+	{
+		name: 'reflow-mixes-up-marks',
+		reason: 'moving cells gives cells further right the combining characters of others',
+		see: 'docs/terminal.md#combining-characters-in-a-reflow',
+		install(core, tell) {
+			core.wrapLineMethod('copyCellsFrom', (copyCells) => function (from, fromX, toX, length, backwards) {
+				const right = { ...this._combined };
+				for (let x = fromX; x < fromX + length; x++)
+					if (x in from._combined)
+						right[x - fromX + toX] = from._combined[x];
+				copyCells.call(this, from, fromX, toX, length, backwards);
+				const wrong = this._combined;
+				this._combined = right;
+				if (Object.keys(wrong).some((x) => this.isCombined(x) && wrong[x] !== right[x]))
+					tell();
+			});
+		},
+	},
+];
+
+export const deviations = [
+];
