@@ -356,7 +356,8 @@ static void
 publish(struct console *c, bool named, bool held)
 {
 	const struct console_facts facts = {
-	    .live = live(c),
+	    /* The tty of a domain before this one takes no more input. */
+	    .live = live(c) && c->pty_domid == c->domid,
 	    .gone = c->gone,
 	    .released = c->released,
 	    .named = named,

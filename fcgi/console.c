@@ -260,6 +260,9 @@ console_is_open(const struct console *c)
 int
 console_type(struct console *c, const void *bytes, size_t len)
 {
+	/* While it is not up the tty, if any, is that of a guest that ended. */
+	if (c->state != STATE_UP)
+		return -ENOTCONN;
 	return input_add(c->input, bytes, len);
 }
 

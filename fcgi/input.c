@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
@@ -22,6 +23,7 @@ struct input {
 	struct evbuffer *queue;
 	struct event_base *base;
 	struct event *writable, *tick;
+	bool broken;	   /* fd takes no more: its guest has gone */
 	size_t budget;	   /* bytes that may go now */
 	uint64_t budgeted; /* when that was so, in ms */
 };
@@ -79,9 +81,10 @@ pump(struct input *input)
 			event_add(input->writable, NULL);
 			return;
 		}
-		/* The guest has gone: its end of the tty says so soon. */
-		if (n <= 0)
+		if (n <= 0) {
+			input->broken = true;
 			return;
+		}
 		input->budget -= (size_t)n;
 	}
 	if (input_pending(input) > 0)
@@ -130,6 +133,7 @@ input_set_fd(struct input *input, int fd)
 	event_del(input->tick);
 	evbuffer_drain(input->queue, evbuffer_get_length(input->queue));
 	input->fd = fd;
+	input->broken = false;
 	if (fd >= 0)
 		input->writable =
 		    event_new(input->base, fd, EV_WRITE, on_writable, input);
@@ -140,13 +144,16 @@ input_set_fd(struct input *input, int fd)
 int
 input_add(struct input *input, const void *bytes, size_t len)
 {
-	if (input->fd < 0)
+	if (input->fd < 0 || input->broken)
 		return -ENOTCONN;
 	if (evbuffer_get_length(input->queue) + len > LIMIT_INPUT_QUEUE)
 		return -ENOBUFS;
 	if (evbuffer_add(input->queue, bytes, len) < 0)
 		return -ENOMEM;
 	pump(input);
+	/* Nothing of it was written, and nothing will be. */
+	if (input->broken && input_pending(input) >= len)
+		return -ENOTCONN;
 	return 0;
 }
 

@@ -25,6 +25,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
 
 import fastcgi
 import standin
@@ -190,8 +191,13 @@ class Client:
         self.site = site
         self.user = user
         self.sock = None
+        self.used = 0.0
 
     def open(self):
+        """A new one after a while: nginx closes idle ones after 75 s."""
+        if time.monotonic() - self.used > 30:
+            self.close()
+        self.used = time.monotonic()
         if self.sock is None:
             plain = socket.create_connection(("127.0.0.1", self.site.port),
                                              timeout=PATIENCE)
