@@ -59,8 +59,9 @@ def test_a_guest_reboots(site, guest, tmp_path):
 
     site.host.reboot(name)
     session.wait_state("waiting")
-    up = session.wait_state("up")
-    assert up["domid"] > domid and up["name"] == name
+    session.wait(lambda: session.state == "up"
+                 and session.last("state")["domid"] > domid, "the new domain")
+    assert session.last("state")["name"] == name
     session.wait(lambda: session.output.count(b"booting\r\n") == 2, "boot")
     # One history, in order, and nothing of it twice.
     assert bytes(session.output) == \
@@ -86,7 +87,10 @@ def test_ten_reboots_in_a_row(own_site):
         mark = b"boot %d;" % n
         session.type(mark, echo=1000)
         session.read_until(mark)
-    assert session.output.count(b"reboot: Restarting system") == 10
+    # What a guest says in its last moment can be lost with its tty, on a
+    # machine that has much else to do; never what came before or after.
+    marks = re.findall(rb"boot (\d);", session.output)
+    assert marks == [b"%d" % n for n in range(10)]
     assert session.snapshots == 0
 
 
@@ -178,6 +182,7 @@ def test_a_crashed_guest_keeps_its_last_screen(site, guest):
 def test_a_paused_guest_says_nothing_and_loses_nothing(site, guest):
     name = guest("--echo")
     session = site.session(name)
+    session.wait(lambda: session.last("viewers"), "settled")
     site.host.pause(name)
     assert session.type(b"early", echo=100).status == 204
     site.host.unpause(name)

@@ -78,6 +78,7 @@ def test_echo_in_json(session):
 
 def test_without_an_echo_204(site, guest):
     session = site.session(guest("--deaf"))
+    session.wait(lambda: session.last("viewers"), "settled")
     answer = session.type(b"x", echo=50)
     assert answer.status == 204
     assert answer.headers["Xenterm-Seq"] == "1"

@@ -36,7 +36,7 @@ BUILD = pathlib.Path(os.environ.get("XENTERM_BUILD", TOP / "build")).resolve()
 BROKER, WORKER = BUILD / "xenterm-broker", BUILD / "xenterm-fcgi"
 SITE_CONFIG = standin.STANDIN / "site-config"
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 PASSWORD = "no secret"
 USERS = ("admin", "viewer", "lister", "web1only", "nobody")
