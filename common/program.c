@@ -167,8 +167,14 @@ program_run(struct event_base *base)
 {
 	struct event *terminate = watch_signal(base, SIGTERM);
 	struct event *interrupt = watch_signal(base, SIGINT);
+	sigset_t both;
 
 	event_base_dispatch(base);
+	/* A second one must not cut the orderly end short. */
+	sigemptyset(&both);
+	sigaddset(&both, SIGTERM);
+	sigaddset(&both, SIGINT);
+	sigprocmask(SIG_BLOCK, &both, NULL);
 	event_free(terminate);
 	event_free(interrupt);
 }
