@@ -19,6 +19,7 @@
 #include "broker/tty.h"
 #include "common/config.h"
 #include "common/log.h"
+#include "common/memfd.h"
 #include "common/ring.h"
 
 /* Seconds between two tries to get a lock that somebody else holds. */
@@ -59,7 +60,7 @@ struct console {
 	unsigned wanted_by; /* the number of that worker */
 	bool released;
 
-	int ring;
+	int ring, ring_read_only, checkpoint; /* all, or none is -1 */
 	int pty;
 	uint32_t pty_domid; /* whose lock we have, while pty is open */
 	uint32_t serial;
@@ -278,20 +279,56 @@ open_tty(struct console *c, const struct domain_console *now)
 	return fd < 0 ? -1 : fd;
 }
 
+static void
+close_memory(struct console *c)
+{
+	int *const fds[] = {&c->ring, &c->ring_read_only, &c->checkpoint};
+
+	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+/* The ring, and what the screen process needs.  Made once. */
+static int
+make_memory(struct console *c)
+{
+	int error = 0;
+
+	if (c->ring >= 0)
+		return 0;
+	c->ring = ring_make(c->all->config->ring_size);
+	if (c->ring >= 0)
+		c->ring_read_only = memfd_reopen_read_only(c->ring);
+	if (c->ring_read_only >= 0)
+		c->checkpoint =
+		    memfd_make("xenterm-checkpoint", LIMIT_CHECKPOINT, NULL, 0);
+	if (c->ring < 0)
+		error = c->ring;
+	else if (c->ring_read_only < 0)
+		error = c->ring_read_only;
+	else if (c->checkpoint < 0)
+		error = c->checkpoint;
+	if (error)
+		close_memory(c);
+	return error;
+}
+
 /* The old tty, if any, is closed last: while it is open its number cannot go
  * to somebody else. */
 static void
 acquire(struct console *c, const struct domain_console *now)
 {
 	struct stat st;
-	int fd;
+	int fd, error;
 
 	c->outcome = OUTCOME_NONE;
 	c->holder[0] = '\0';
-	if (c->ring < 0)
-		c->ring = ring_make(c->all->config->ring_size);
-	if (c->ring < 0) {
-		refuse(c, now->tty, strerror(-c->ring));
+	error = make_memory(c);
+	if (error) {
+		refuse(c, now->tty, strerror(-error));
 		return;
 	}
 	if (!take_lock(c, now))
@@ -393,8 +430,7 @@ destroy(struct console *c)
 {
 	clear_due(c);
 	let_go(c);
-	if (c->ring >= 0)
-		close(c->ring);
+	close_memory(c);
 	if (c->away)
 		event_free(c->away);
 	free(c);
@@ -494,7 +530,7 @@ add(struct consoles *consoles, const struct console_key *key)
 		return NULL;
 	c->all = consoles;
 	c->key = *key;
-	c->ring = c->pty = -1;
+	c->ring = c->ring_read_only = c->checkpoint = c->pty = -1;
 	console_key_format(key, c->id);
 	c->away = evtimer_new(consoles->base, on_away, c);
 	if (!c->away) {
@@ -646,8 +682,13 @@ static int
 tell_tty(struct console *c, consoles_send_fn *send, void *ctx)
 {
 	const struct msg_tty msg = {MSG_TTY, c->serial, c->key};
-	const int fds[] = {c->ring, c->pty >= 0 ? c->pty : c->all->ended};
-	int status = send(ctx, &msg, sizeof msg, fds, 2);
+	const int fds[TTY_FDS] = {
+	    [TTY_RING] = c->ring,
+	    [TTY_RING_READ_ONLY] = c->ring_read_only,
+	    [TTY_CHECKPOINT] = c->checkpoint,
+	    [TTY_PTY] = c->pty >= 0 ? c->pty : c->all->ended,
+	};
+	int status = send(ctx, &msg, sizeof msg, fds, TTY_FDS);
 
 	if (status == 0) {
 		c->due &= ~DUE_TTY;

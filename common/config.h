@@ -37,6 +37,7 @@ struct config {
 	char *socket_group;    /* nginx' group: may connect to fcgi.sock */
 	char *xenstore;	       /* xenstored's socket */
 	char *lock_dir;	       /* of xenconsole's lock files */
+	char *screen_program;  /* xenterm-screen */
 	bool verify_owner;     /* ask who holds the other end */
 	size_t ring_size;      /* bytes a console */
 	unsigned rescan;       /* seconds between two looks at all domains */

@@ -36,8 +36,12 @@
  * reactor writes it without help, see conn_finish(). */
 #define LIMIT_OUTPUT (48 * 1024)
 
-/* A snapshot without an emulator: so much of the ring's end is replayed. */
+/* Without a snapshot so much of the ring's end is replayed. */
 #define LIMIT_SNAPSHOT (64 * 1024)
+
+/* A viewer waits so long for its snapshot: over the death of a screen process
+ * that hangs, to its successor's. */
+#define LIMIT_SNAPSHOT_MS (3 * LIMIT_SCREEN_SECONDS * 1000 / 2)
 
 /* Bytes of one input request, and those waiting for one guest. */
 #define LIMIT_INPUT	  (16 * 1024)
@@ -80,6 +84,33 @@
 /* The grid: what terminals of people can be, and what an emulator can hold. */
 #define LIMIT_ROWS 200
 #define LIMIT_COLS 400
+
+/* The screen's memory: lines above it, their cells in bytes (those of 80
+ * columns), and one block of the emulator with it. */
+#define LIMIT_SCROLLBACK       2000
+#define LIMIT_SCROLLBACK_BYTES (LIMIT_SCROLLBACK * 80 * 8)
+#define LIMIT_SCREEN_STATE     (4 * 1024 * 1024)
+
+/* The memfd of a console's checkpoints, see screen/checkpoint.h. */
+#define LIMIT_CHECKPOINT (4096 + 2 * LIMIT_SCREEN_STATE)
+
+/* One rendering: 240,000 cells of the above, each with colours of its own,
+ * take some 11 MiB as ANSI. */
+#define LIMIT_RENDERING (16 * 1024 * 1024)
+
+/* A screen process that has not answered after so long is replaced; twice as
+ * long as the worst rendering takes on a slow machine. */
+#define LIMIT_SCREEN_SECONDS 10
+
+/* Seconds of processor time after which a screen process is replaced. */
+#define LIMIT_SCREEN_CPU 600
+
+/* Renderings that may wait for one console: its viewers, each once. */
+#define LIMIT_RENDERINGS LIMIT_SESSIONS_PER_USER
+
+/* The terminal's answers are dropped while so much waits for the guest: one
+ * that asks without reading shall not fill the queue of who types. */
+#define LIMIT_REPLIES (4 * 1024)
 
 /* Viewers named in one event; the count is always complete. */
 #define LIMIT_VIEWERS_LISTED 100

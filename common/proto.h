@@ -13,11 +13,19 @@
 
 #include "common/console_key.h"
 #include "common/limits.h"
+#include "common/screen_proto.h"
 
-#define PROTO_VERSION 1
+#define PROTO_VERSION 2
 
-/* The ring's memfd and the pty. */
-#define PROTO_MAX_FDS 2
+/* What comes with MSG_TTY, in this order. */
+enum tty_fd {
+	TTY_RING,	    /* the ring's memfd */
+	TTY_RING_READ_ONLY, /* the same, for the screen process */
+	TTY_CHECKPOINT,	    /* the memfd of the screen's checkpoints */
+	TTY_PTY,
+	TTY_FDS,
+};
+#define PROTO_MAX_FDS 4
 
 enum msg_type {
 	/* worker to broker */
@@ -29,7 +37,7 @@ enum msg_type {
 
 	/* broker to worker */
 	MSG_CONSOLE = 64, /* struct msg_console: new, or changed */
-	MSG_TTY,	  /* struct msg_tty + ring and pty */
+	MSG_TTY,	  /* struct msg_tty + descriptors of enum tty_fd */
 	MSG_REMOVED,	  /* struct msg_key: forgotten */
 	MSG_SYNCED,	  /* struct msg_hello: you have been told everything */
 };
@@ -80,6 +88,8 @@ struct msg_tty {
 	struct console_key key;
 };
 
+/* With those of common/screen_proto.h that bring descriptors or go the same
+ * way. */
 union msg {
 	uint32_t type;
 	struct msg_hello hello;
@@ -87,6 +97,8 @@ union msg {
 	struct msg_hangup hangup;
 	struct msg_console console;
 	struct msg_tty tty;
+	struct spawn_msg spawn;
+	struct spawn_ended spawn_ended;
 };
 
 _Static_assert(sizeof(struct msg_hello) == 8, "no padding");

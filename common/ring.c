@@ -2,20 +2,18 @@
 #include "common/ring.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "common/memfd.h"
 
 #define RING_MAGIC   0x3147524d52455458ull /* "XTERMRG1" */
 #define RING_HEADER  4096
-#define RING_SEALS   (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 #define RING_RUN_MAX ((1ull << 48) - 1) /* short enough to read in a log */
 
 /* At the start of the memfd.  Only `end` changes after ring_make(). */
@@ -60,23 +58,13 @@ int
 ring_make(size_t size)
 {
 	struct ring_header header = {.magic = RING_MAGIC};
-	int fd, error;
 
 	header.size = round_up(size);
 	header.run = new_run();
 	if (header.run == 0)
 		return -EIO;
-	fd = memfd_create("xenterm-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)(RING_HEADER + header.size)) < 0 ||
-	    pwrite(fd, &header, sizeof header, 0) != sizeof header ||
-	    fcntl(fd, F_ADD_SEALS, RING_SEALS) < 0) {
-		error = errno;
-		close(fd);
-		return -error;
-	}
-	return fd;
+	return memfd_make(
+	    "xenterm-ring", RING_HEADER + header.size, &header, sizeof header);
 }
 
 /* Returns the size of the data, or 0 when fd is not a ring. */
@@ -84,26 +72,20 @@ static size_t
 check(int fd)
 {
 	struct ring_header header;
-	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS);
 
-	if (seals < 0 || (seals & RING_SEALS) != RING_SEALS)
-		return 0;
-	if (fstat(fd, &st) < 0 ||
-	    pread(fd, &header, sizeof header, 0) != sizeof header)
+	if (pread(fd, &header, sizeof header, 0) != sizeof header)
 		return 0;
 	if (header.magic != RING_MAGIC || header.run == 0 ||
 	    header.size < LIMIT_RING_MIN || header.size > LIMIT_RING_MAX ||
 	    (header.size & (header.size - 1)) != 0 ||
-	    (uint64_t)st.st_size != RING_HEADER + header.size)
+	    !memfd_is_sealed(fd, RING_HEADER + header.size))
 		return 0;
 	return header.size;
 }
 
-struct ring *
-ring_map(int fd)
+static struct ring *
+map(int fd, int prot)
 {
-	const int prot = PROT_READ | PROT_WRITE;
 	size_t size = check(fd);
 	struct ring *ring;
 	uint8_t *base;
@@ -135,6 +117,18 @@ fail:
 	return NULL;
 }
 
+struct ring *
+ring_map(int fd)
+{
+	return map(fd, PROT_READ | PROT_WRITE);
+}
+
+struct ring *
+ring_map_read_only(int fd)
+{
+	return map(fd, PROT_READ);
+}
+
 void
 ring_unmap(struct ring *ring)
 {
@@ -162,6 +156,25 @@ ring_begin(const struct ring *ring)
 	uint64_t end = ring_end(ring);
 
 	return end > ring->size ? end - ring->size : 0;
+}
+
+bool
+ring_copy(const struct ring *ring, uint64_t offset, void *to, size_t len)
+{
+	uint64_t end, oldest;
+
+	memcpy(to, ring_at(ring, offset), len);
+	/* The bytes have been read before it is asked what became of them. */
+	atomic_thread_fence(memory_order_acquire);
+	end = ring_end(ring) + LIMIT_READ; /* one may be on its way */
+	oldest = end > ring->size ? end - ring->size : 0;
+	return offset >= oldest;
+}
+
+size_t
+ring_size(const struct ring *ring)
+{
+	return ring->size;
 }
 
 const uint8_t *

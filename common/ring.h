@@ -16,6 +16,7 @@
 #ifndef XENTERM_RING_H
 #define XENTERM_RING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,9 @@ int ring_make(size_t size);
 /* Maps fd, which stays the caller's.  NULL with errno set: EPROTO when it is
  * not such a ring. */
 struct ring *ring_map(int fd);
+
+/* The same for another process than the one that writes. */
+struct ring *ring_map_read_only(int fd);
 
 /* NULL is fine. */
 void ring_unmap(struct ring *ring);
@@ -43,7 +47,15 @@ uint64_t ring_end(const struct ring *ring);
  * ring_commit(). */
 const uint8_t *ring_at(const struct ring *ring, uint64_t offset);
 
-/* Where the next *len bytes go; they count once ring_commit() says so. */
+/* For who does not write: copies the len bytes from offset on.  False when
+ * they are no longer all there. */
+bool ring_copy(const struct ring *ring, uint64_t offset, void *to, size_t len);
+
+/* Bytes it can hold. */
+size_t ring_size(const struct ring *ring);
+
+/* Where the next *len bytes go, LIMIT_READ at a time; they count once
+ * ring_commit() says so. */
 uint8_t *ring_space(struct ring *ring, size_t *len);
 void ring_commit(struct ring *ring, size_t len);
 

@@ -179,8 +179,7 @@ on_tty(void *ctx, struct packet *packet)
 
 	if (!c)
 		return;
-	error = console_attach(c, packet->fds[0], packet->fds[1], msg->serial);
-	packet->fds[1] = -1;
+	error = console_attach(c, packet->fds, msg->serial);
 	if (error)
 		log_error("console %s: cannot take its tty: %s", console_id(c),
 		    strerror(-error));
@@ -211,7 +210,7 @@ on_synced(void *ctx, struct packet *packet)
 
 static const struct msg_rule rules[] = {
     {MSG_CONSOLE, sizeof(struct msg_console), 0, on_console},
-    {MSG_TTY, sizeof(struct msg_tty), 2, on_tty},
+    {MSG_TTY, sizeof(struct msg_tty), TTY_FDS, on_tty},
     {MSG_REMOVED, sizeof(struct msg_key), 0, on_removed},
     {MSG_SYNCED, sizeof(struct msg_hello), 0, on_synced},
 };

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/ring.h"
 #include "fcgi/input.h"
+#include "fcgi/screen.h"
 #include "fcgi/waiters.h"
 
 #define ROWS_DEFAULT 24
@@ -44,8 +45,10 @@ struct console {
 
 	uint64_t event, changed[NEWS_COUNT];
 	struct waiters *waiters;
+	struct screen *screen;
+	struct screen_owner screen_owner;
 	struct viewer *viewers;
-	size_t nviewers;
+	size_t nviewers, ntypists;
 	struct event *viewers_told;
 };
 
@@ -74,6 +77,24 @@ on_viewers_told(evutil_socket_t fd, short what, void *arg)
 	happened(arg, NEWS_VIEWERS);
 }
 
+/* The terminal answers, once, while somebody is there who may type. */
+static void
+on_screen_reply(void *ctx, const void *bytes, size_t len)
+{
+	struct console *c = ctx;
+
+	if (c->ntypists > 0 && input_pending(c->input) < LIMIT_REPLIES)
+		console_type(c, bytes, len);
+}
+
+static void
+on_screen_changed(void *ctx)
+{
+	struct console *c = ctx;
+
+	waiters_settle(c->waiters);
+}
+
 struct console *
 console_create(struct event_base *base, const struct console_key *key,
     const struct console_owner *owner)
@@ -96,10 +117,14 @@ console_create(struct event_base *base, const struct console_key *key,
 	c->input = input_create(base);
 	c->waiters = waiters_create(base);
 	c->viewers_told = evtimer_new(base, on_viewers_told, c);
-	if (!c->input || !c->waiters || !c->viewers_told) {
+	c->screen_owner =
+	    (struct screen_owner){on_screen_reply, on_screen_changed, c, c->id};
+	c->screen = screen_create(base, owner->spawner, &c->screen_owner);
+	if (!c->input || !c->waiters || !c->viewers_told || !c->screen) {
 		console_destroy(c);
 		return NULL;
 	}
+	screen_resize(c->screen, c->rows, c->cols);
 	return c;
 }
 
@@ -123,6 +148,8 @@ console_destroy(struct console *c)
 	close_pty(c);
 	if (c->viewers)
 		log_error("console %s: destroyed with viewers", c->id);
+	screen_destroy(c->screen);
+	c->screen = NULL;
 	if (c->waiters)
 		waiters_close(c->waiters, NULL);
 	waiters_destroy(c->waiters);
@@ -167,6 +194,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (drain(c, false)) {
 		waiters_settle(c->waiters);
+		screen_output(c->screen);
 		return;
 	}
 	log_info("console %s: tty hung up", c->id);
@@ -204,11 +232,19 @@ console_update(struct console *c, const struct msg_console *msg)
 		waiters_settle(c->waiters);
 }
 
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 /* Maps the ring, if it is not the one that is mapped already. */
 static int
-take_ring(struct console *c, int ring_fd)
+take_ring(struct console *c, int fds[TTY_FDS])
 {
-	struct ring *ring = ring_map(ring_fd);
+	struct ring *ring = ring_map(fds[TTY_RING]);
 
 	if (!ring)
 		return -errno;
@@ -216,36 +252,50 @@ take_ring(struct console *c, int ring_fd)
 		ring_unmap(ring);
 		return 0;
 	}
+	screen_set_ring(
+	    c->screen, ring, fds[TTY_RING_READ_ONLY], fds[TTY_CHECKPOINT]);
+	fds[TTY_RING_READ_ONLY] = fds[TTY_CHECKPOINT] = -1;
 	ring_unmap(c->ring);
 	c->ring = ring;
 	return 0;
 }
 
-int
-console_attach(struct console *c, int ring_fd, int pty, uint32_t serial)
+static int
+take_pty(struct console *c, int fds[TTY_FDS])
 {
-	struct event *readable;
+	int pty = fds[TTY_PTY];
+
+	c->readable =
+	    event_new(c->base, pty, EV_READ | EV_PERSIST, on_readable, c);
+	if (!c->readable || event_add(c->readable, NULL) < 0) {
+		if (c->readable)
+			event_free(c->readable);
+		c->readable = NULL;
+		return -ENOMEM;
+	}
+	fds[TTY_PTY] = -1;
+	c->fd = pty;
+	input_set_fd(c->input, pty);
+	return 0;
+}
+
+int
+console_attach(struct console *c, int fds[TTY_FDS], uint32_t serial)
+{
 	int error;
 
 	/* What the old tty still holds comes before the new one's bytes. */
 	if (c->fd >= 0)
 		drain(c, true);
 	close_pty(c);
-	error = take_ring(c, ring_fd);
-	readable =
-	    event_new(c->base, pty, EV_READ | EV_PERSIST, on_readable, c);
-	if (error == 0 && (!readable || event_add(readable, NULL) < 0))
-		error = -ENOMEM;
-	if (error) {
-		if (readable)
-			event_free(readable);
-		close(pty);
+	error = take_ring(c, fds);
+	if (error == 0)
+		error = take_pty(c, fds);
+	for (int i = TTY_RING_READ_ONLY; i < TTY_FDS; i++)
+		close_fd(&fds[i]);
+	if (error)
 		return error;
-	}
-	c->fd = pty;
 	c->serial = serial;
-	c->readable = readable;
-	input_set_fd(c->input, pty);
 	c->state = STATE_UP;
 	happened(c, NEWS_STATE);
 	return 0;
@@ -273,6 +323,7 @@ console_resize(struct console *c, unsigned rows, unsigned cols)
 		return;
 	c->rows = rows;
 	c->cols = cols;
+	screen_resize(c->screen, rows, cols);
 	happened(c, NEWS_SIZE);
 }
 
@@ -290,9 +341,12 @@ console_join(struct console *c, struct viewer *viewer)
 {
 	DL_APPEND(c->viewers, viewer);
 	c->nviewers++;
+	c->ntypists += viewer->may_type;
 	viewers_changed(c);
-	if (c->nviewers == 1)
-		c->owner->wanted(c->owner->ctx, c);
+	if (c->nviewers > 1)
+		return;
+	screen_watch(c->screen, true);
+	c->owner->wanted(c->owner->ctx, c);
 }
 
 void
@@ -300,9 +354,12 @@ console_leave(struct console *c, struct viewer *viewer)
 {
 	DL_DELETE(c->viewers, viewer);
 	c->nviewers--;
+	c->ntypists -= viewer->may_type;
 	viewers_changed(c);
-	if (c->nviewers == 0)
-		c->owner->wanted(c->owner->ctx, c);
+	if (c->nviewers > 0)
+		return;
+	screen_watch(c->screen, false);
+	c->owner->wanted(c->owner->ctx, c);
 }
 
 size_t
@@ -376,6 +433,12 @@ console_size(const struct console *c, unsigned *rows, unsigned *cols)
 {
 	*rows = c->rows;
 	*cols = c->cols;
+}
+
+struct screen *
+console_screen(const struct console *c)
+{
+	return c->screen;
 }
 
 struct waiters *

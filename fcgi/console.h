@@ -14,6 +14,8 @@
 struct console;
 struct event_base;
 struct ring;
+struct screen;
+struct spawner;
 struct waiters;
 
 /* What can happen beside output; each is told as one event. */
@@ -38,6 +40,7 @@ struct console_owner {
 	/* The first viewer came, or the last one left. */
 	void (*wanted)(void *ctx, struct console *c);
 	void *ctx;
+	struct spawner *spawner; /* of screen processes; NULL: none */
 };
 
 /* NULL when out of memory. */
@@ -62,6 +65,7 @@ const char *console_holder(const struct console *c);
 const struct ring *console_ring(const struct console *c);
 void console_size(const struct console *c, unsigned *rows, unsigned *cols);
 struct waiters *console_waiters(const struct console *c);
+struct screen *console_screen(const struct console *c);
 
 /* The number of the latest event, and of the latest one of a kind.  Numbers
  * only grow, also over a restart of the worker. */
@@ -70,9 +74,9 @@ uint64_t console_changed(const struct console *c, enum console_news kind);
 
 /* What the broker says of it. */
 void console_update(struct console *c, const struct msg_console *msg);
-/* Takes ownership of pty; ring_fd stays the caller's.  Returns 0 or a
- * negative errno; pty is then closed. */
-int console_attach(struct console *c, int ring_fd, int pty, uint32_t serial);
+/* Takes ownership of the descriptors but the first, and sets them to -1.
+ * Returns 0 or a negative errno; they are then closed. */
+int console_attach(struct console *c, int fds[TTY_FDS], uint32_t serial);
 
 /* There is a pty to type into. */
 bool console_is_open(const struct console *c);

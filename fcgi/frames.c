@@ -12,6 +12,7 @@
 #include "fcgi/console.h"
 #include "fcgi/json_view.h"
 #include "fcgi/reply.h"
+#include "fcgi/screen.h"
 
 /* Where the answer goes: frames into out, or members of events. */
 struct builder {
@@ -29,9 +30,8 @@ frames_now(const struct console *c, struct position *out)
 	out->event = console_event(c);
 }
 
-/* The bytes from pos on are held, or pos is the end. */
-static bool
-is_known(const struct console *c, const struct position *pos)
+bool
+frames_is_known(const struct console *c, const struct position *pos)
 {
 	const struct ring *ring = console_ring(c);
 
@@ -48,7 +48,10 @@ frames_news(
 	const struct ring *ring = console_ring(c);
 	uint64_t seen = from->offset > delivered ? from->offset : delivered;
 
-	if (!is_known(c, from) || from->event != console_event(c))
+	if (!frames_is_known(c, from))
+		return !ring || screen_has_failed(console_screen(c)) ||
+		       screen_snapshot(console_screen(c));
+	if (from->event != console_event(c))
 		return true;
 	return ring && ring_end(ring) > seen;
 }
@@ -136,12 +139,12 @@ add_events(struct builder *b, const struct console *c, uint64_t known)
 }
 
 /*
- * The first offset from which the end of the ring, LIMIT_SNAPSHOT at most, is
- * replayed: behind a line's end, where a guest is rarely in the middle of a
- * character or an escape sequence.
+ * Without a screen: the first offset from which the end of the ring,
+ * LIMIT_SNAPSHOT at most, is replayed: behind a line's end, where a guest is
+ * rarely in the middle of a character or an escape sequence.
  */
 static uint64_t
-snapshot_begin(const struct ring *ring)
+raw_begin(const struct ring *ring)
 {
 	uint64_t begin = ring_begin(ring), end = ring_end(ring);
 	const uint8_t *bytes, *newline;
@@ -158,20 +161,34 @@ snapshot_begin(const struct ring *ring)
 }
 
 static void
+add_raw(struct builder *b, const struct ring *ring, struct position *pos)
+{
+	uint64_t begin = raw_begin(ring);
+
+	pos->run = ring_run(ring);
+	pos->offset = ring_end(ring);
+	add_event(b, json_raw_notice());
+	add_bytes(
+	    b, 's', pos->offset, ring_at(ring, begin), pos->offset - begin);
+}
+
+static void
 add_snapshot(struct builder *b, const struct console *c, struct position *pos)
 {
 	const struct ring *ring = console_ring(c);
-	uint64_t begin;
+	const struct screen_snapshot *snapshot =
+	    screen_snapshot(console_screen(c));
 
-	pos->run = ring ? ring_run(ring) : 0;
-	pos->offset = ring ? ring_end(ring) : 0;
 	if (!ring) {
+		pos->run = pos->offset = 0;
 		add_bytes(b, 's', 0, (const uint8_t *)"", 0);
-		return;
+	} else if (!snapshot) {
+		add_raw(b, ring, pos);
+	} else {
+		pos->run = snapshot->run;
+		pos->offset = snapshot->offset;
+		add_bytes(b, 's', pos->offset, snapshot->bytes, snapshot->len);
 	}
-	begin = snapshot_begin(ring);
-	add_bytes(
-	    b, 's', pos->offset, ring_at(ring, begin), pos->offset - begin);
 }
 
 static void
@@ -210,17 +227,17 @@ frames_build(const struct console *c, struct position *pos, bool json,
     struct evbuffer *out)
 {
 	struct builder b = {out, json ? json_object_new_array() : NULL};
-	bool known = is_known(c, pos);
+	bool known = frames_is_known(c, pos);
 
 	/* An event of the future is from another history, too. */
 	if (!known || pos->event > console_event(c))
 		pos->event = 0;
 	add_events(&b, c, pos->event);
 	pos->event = console_event(c);
-	if (known)
-		add_output(&b, c, pos);
-	else
+	if (!known)
 		add_snapshot(&b, c, pos);
+	if (frames_is_known(c, pos))
+		add_output(&b, c, pos);
 	if (json)
 		add_json_answer(&b, pos);
 }

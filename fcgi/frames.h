@@ -16,14 +16,20 @@ struct evbuffer;
 /* Where the console stands now: behind all output and events. */
 void frames_now(const struct console *c, struct position *out);
 
+/* The output after this position is held.  Who stands elsewhere needs a
+ * snapshot. */
+bool frames_is_known(const struct console *c, const struct position *pos);
+
 /* There is something to tell who stands at `from`.  Output up to the offset
- * `delivered` does not count. */
+ * `delivered` does not count.  A snapshot that is needed and not there yet is
+ * asked for. */
 bool frames_news(
     const struct console *c, const struct position *from, uint64_t delivered);
 
 /*
  * Adds to out what is to be told, and moves *pos behind it.  A position that
- * the console does not know gets a snapshot.
+ * the console does not know gets a snapshot; or, when there is none, a notice
+ * and the last of the output as it is.
  */
 void frames_build(const struct console *c, struct position *pos, bool json,
     struct evbuffer *out);

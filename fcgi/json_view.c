@@ -96,6 +96,19 @@ json_size_event(const struct console *c)
 }
 
 struct json_object *
+json_raw_notice(void)
+{
+	struct json_object *event = json_object_new_object();
+
+	put(event, "type", "notice");
+	put(event, "code", "no-screen");
+	put(event, "text",
+	    "The screen cannot be shown as it is; the guest's last output "
+	    "follows instead.");
+	return event;
+}
+
+struct json_object *
 json_size(const struct console *c)
 {
 	struct json_object *size = json_object_new_object();

@@ -12,6 +12,8 @@ struct session;
 struct json_object *json_state_event(const struct console *c);
 struct json_object *json_viewers_event(const struct console *c);
 struct json_object *json_size_event(const struct console *c);
+/* The viewer gets raw output instead of a screen. */
+struct json_object *json_raw_notice(void);
 
 struct json_object *json_console(const struct console *c, uint32_t rights);
 struct json_object *json_session(const struct session *s);

@@ -26,13 +26,15 @@
 #include "fcgi/route.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
+#include "fcgi/spawner.h"
 #include "fcgi/worker.h"
 
 /* Threads that finish long answers: nginx reads those at memory's speed. */
 #define POOL_THREADS 4
 
-/* Requests, a pty for each console, and our own. */
-#define DESCRIPTORS (LIMIT_CONNS + LIMIT_CONSOLES + 64)
+/* Requests, for each console what the broker sends and the socket to its
+ * screen process, and our own. */
+#define DESCRIPTORS (LIMIT_CONNS + TTY_FDS * LIMIT_CONSOLES + 64)
 
 #define SOCKET_PATH sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
@@ -101,7 +103,7 @@ on_wanted(void *ctx, struct console *c)
 
 /* Those who wait are told to come again; their sessions end with us. */
 static void
-shut_down(struct worker *w, struct admin *admin)
+shut_down(struct worker *w, struct admin *admin, struct spawner *spawner)
 {
 	struct broker_link *broker = w->broker;
 
@@ -112,18 +114,20 @@ shut_down(struct worker *w, struct admin *admin)
 	admin_destroy(admin);
 	consoles_destroy(w->consoles);
 	server_destroy(w->server);
+	spawner_stop(spawner);
 	event_base_free(w->base);
 }
 
 static void
-run(const struct config *config, const struct sockets *sockets)
+run(const struct config *config, const struct sockets *sockets,
+    struct spawner *spawner)
 {
 	struct worker w = {.config = config};
-	const struct console_owner owner = {on_hangup, on_wanted, &w};
+	const struct console_owner owner = {on_hangup, on_wanted, &w, spawner};
 	struct admin *admin;
 
 	w.base = event_base_new();
-	if (!w.base)
+	if (!w.base || spawner_watch(spawner, w.base) < 0)
 		log_fatal("no event loop");
 	w.consoles = consoles_create(w.base, &owner);
 	w.sessions = sessions_create(w.base, config);
@@ -138,7 +142,7 @@ run(const struct config *config, const struct sockets *sockets)
 		log_fatal("cannot start: %s", strerror(errno));
 	log_info("ready");
 	program_run(w.base);
-	shut_down(&w, admin);
+	shut_down(&w, admin, spawner);
 }
 
 int
@@ -147,16 +151,25 @@ main(int argc, char **argv)
 	struct config *config = program_start("xenterm-fcgi", argc, argv);
 	struct identity id = find_identity(config);
 	struct sockets sockets;
+	struct spawner *spawner;
+	int screen;
 
 	program_raise_files(DESCRIPTORS);
 	if (sodium_init() < 0)
 		log_fatal("libsodium does not start");
+	screen = spawner_open(config->screen_program);
+	if (screen < 0)
+		log_fatal("screen_program %s: %s", config->screen_program,
+		    strerror(-screen));
 	open_sockets(config, &id, &sockets);
 	program_background();
 	if (geteuid() == 0)
 		privdrop_to(id.uid, id.gid);
 	privdrop_harden();
-	run(config, &sockets);
+	spawner = spawner_start(screen);
+	if (!spawner)
+		log_fatal("cannot start %s", config->screen_program);
+	run(config, &sockets, spawner);
 	config_free(config);
 	libevent_global_shutdown();
 	return 0;

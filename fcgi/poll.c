@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/limits.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
 #include "fcgi/frames.h"
@@ -50,6 +51,13 @@ echo_ready(struct waiter *w)
 	return ring && ring_end(ring) > p->from.offset;
 }
 
+/* Nothing can be told before it is there; an echo is for who has it. */
+static bool
+needs_snapshot(const struct poll *p)
+{
+	return p->seq == 0 && !frames_is_known(console_of(p), &p->from);
+}
+
 static void
 begin_answer(struct evbuffer *reply, const struct poll *p)
 {
@@ -63,12 +71,14 @@ begin_answer(struct evbuffer *reply, const struct poll *p)
 	}
 }
 
-/* Answers with what there is; 204 when that is nothing. */
+/* Answers with what there is; 204 when that is nothing.  Who has waited long
+ * enough for a snapshot gets what can be had without. */
 static void
-answer(struct poll *p, struct conn *conn)
+answer(struct poll *p, struct conn *conn, enum wake why)
 {
 	struct evbuffer *out = NULL, *reply;
-	bool news = frames_news(console_of(p), &p->from, 0);
+	bool news = frames_news(console_of(p), &p->from, 0) ||
+		    (why == WAKE_TIMEOUT && needs_snapshot(p));
 
 	if (news) {
 		out = evbuffer_new();
@@ -124,7 +134,7 @@ poll_answer(struct waiter *w, enum wake why)
 		refuse(p, w->conn, 401, "unknown-token",
 		    "This session has ended.");
 	else
-		answer(p, w->conn);
+		answer(p, w->conn, why);
 	poll_free(p);
 }
 
@@ -180,9 +190,13 @@ begin(struct poll *p, struct request *r, unsigned ms)
 	p->json = r->wants_json;
 	if (p->from.event == POSITION_NO_EVENT)
 		p->from.event = console_event(console_of(p));
-	if (ms == 0 || (p->seq ? echo_ready(&p->waiter)
-			       : frames_news(console_of(p), &p->from, 0)))
-		answer(p, r->conn);
+	if (p->seq ? echo_ready(&p->waiter)
+		   : frames_news(console_of(p), &p->from, 0))
+		answer(p, r->conn, WAKE_READY);
+	else if (needs_snapshot(p))
+		park(p, LIMIT_SNAPSHOT_MS);
+	else if (ms == 0)
+		answer(p, r->conn, WAKE_TIMEOUT);
 	else
 		park(p, ms);
 }

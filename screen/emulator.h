@@ -31,6 +31,10 @@
 /* A cell keeps so many combining characters; more of them are dropped. */
 #define EMULATOR_MARKS_MAX 31
 
+/* Names what is in a block: to be raised with every change of it, or of what
+ * its numbers mean.  A block of another layout must not be used. */
+#define EMULATOR_LAYOUT 1
+
 struct emulator;
 
 /* What a block of memory must have room for. */

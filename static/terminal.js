@@ -79,7 +79,7 @@ export class ConsoleTerminal {
 	constructor(host, { onInput, onLeave }) {
 		this.#host = host;
 		this.#term = new Terminal({
-			rows: 24, cols: 80, scrollback: 5000, cursorBlink: false, fontSize: 14,
+			rows: 24, cols: 80, scrollback: 2000, cursorBlink: false, fontSize: 14,
 			fontFamily: '"DejaVu Sans Mono", "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace',
 			altClickMovesCursor: false, minimumContrastRatio: 3, drawBoldTextInBrightColors: false,
 		});

@@ -105,7 +105,8 @@ class Stack:
         standin.wait_for(self._answers, what=f"the worker (logs: {self.dir})")
 
     def _configure(self):
-        (self.dir / "xenterm.conf").write_text(CONF)
+        (self.dir / "xenterm.conf").write_text(
+            f'screen_program = "{self.build}/xenterm-screen"\n{CONF}')
         subprocess.run(
             [TOP / "tests" / "standin" / "site-config", self.dir,
              str(self.port)],

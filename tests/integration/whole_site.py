@@ -34,6 +34,7 @@ from standin import Host, wait_for
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("XENTERM_BUILD", TOP / "build")).resolve()
 BROKER, WORKER = BUILD / "xenterm-broker", BUILD / "xenterm-fcgi"
+SCREEN = BUILD / "xenterm-screen"
 SITE_CONFIG = standin.STANDIN / "site-config"
 
 PATIENCE = 30.0
@@ -43,6 +44,7 @@ USERS = ("admin", "viewer", "lister", "web1only", "nobody")
 
 CONFIG = """\
 user = "daemon"
+screen_program = "{screen}"
 hold "always*" {{ mode = always }}
 {extra}
 access "admin" {{
@@ -409,7 +411,7 @@ class Site:
     def __init__(self, dir, conf="", users=USERS, reboot_ms=300,
                  xenstored="c"):
         self.dir = pathlib.Path(dir)
-        self.conf = CONFIG.format(extra=conf)
+        self.conf = CONFIG.format(extra=conf, screen=SCREEN)
         self.users = users
         self.host = Host(self.dir, xenstored, reboot_ms=reboot_ms)
         self.broker = self.worker = self.nginx = None

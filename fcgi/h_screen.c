@@ -1,0 +1,196 @@
+/* GET api/v1/screen and api/v1/history: the screen now, and what went by. */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/limits.h"
+#include "common/ring.h"
+#include "fcgi/console.h"
+#include "fcgi/frames.h"
+#include "fcgi/handlers.h"
+#include "fcgi/position.h"
+#include "fcgi/reply.h"
+#include "fcgi/request.h"
+#include "fcgi/screen.h"
+#include "fcgi/server.h"
+#include "fcgi/session.h"
+
+struct format {
+	const char *name;
+	enum screen_format format;
+	const char *type;
+};
+
+static const struct format formats[] = {
+    {"text", SCREEN_TEXT, "text/plain; charset=utf-8"},
+    {"html", SCREEN_HTML, "text/html; charset=utf-8"},
+    {"ansi", SCREEN_ANSI, "application/octet-stream"},
+    {"json", SCREEN_JSON, "application/json"},
+};
+
+#define NFORMATS (sizeof formats / sizeof formats[0])
+
+/* A request that waits for a rendering. */
+struct view {
+	struct screen_job job; /* first */
+	struct conn *conn;
+	struct position at; /* its offset is known in the end */
+	const char *type;
+};
+
+static struct evbuffer *
+begin_reply(const struct position *at, const char *type)
+{
+	struct evbuffer *reply = reply_begin(200);
+	char text[POSITION_TEXT];
+
+	position_format(at, text);
+	reply_header(reply, "Xenterm-Next", text);
+	reply_body(reply, type);
+	return reply;
+}
+
+static void
+refuse(struct conn *conn, int error)
+{
+	if (error == -EIO)
+		reply_problem_with(conn, 503, "no-screen", REPLY_RETRY, NULL,
+		    "The screen of this console cannot be made at present; "
+		    "its output can be read all the same.");
+	else if (error == -ECONNRESET)
+		reply_problem(
+		    conn, 404, "no-such-console", "The console has gone.");
+	else
+		reply_problem_with(conn, 503, "overload", REPLY_RETRY, NULL,
+		    "Too many are waiting for this screen.");
+}
+
+static void
+on_done(struct screen_job *job, int error, const struct screen_image *image,
+    struct evbuffer *bytes)
+{
+	struct view *view = (struct view *)job;
+	struct evbuffer *reply;
+
+	if (error) {
+		refuse(view->conn, error);
+	} else {
+		view->at.offset = image->offset;
+		reply = begin_reply(&view->at, view->type);
+		if (reply)
+			evbuffer_add_buffer(reply, bytes);
+		reply_send(view->conn, reply);
+	}
+	free(view);
+}
+
+static void
+on_gone(void *ctx)
+{
+	struct view *view = ctx;
+
+	screen_cancel(&view->job);
+	free(view);
+}
+
+static void
+render(struct request *r, const struct format *format, uint64_t history)
+{
+	struct console *c = session_console(r->session);
+	struct view *view = calloc(1, sizeof *view);
+	int error = -ENOMEM;
+
+	if (view) {
+		view->conn = r->conn;
+		view->type = format->type;
+		frames_now(c, &view->at);
+		view->job = (struct screen_job){.format = format->format,
+		    .history = (uint32_t)history,
+		    .since = UINT64_MAX,
+		    .done = on_done};
+		error = screen_render(console_screen(c), &view->job);
+	}
+	if (error) {
+		free(view);
+		refuse(r->conn, error);
+		return;
+	}
+	conn_park(r->conn, on_gone, view);
+}
+
+/* False: it was answered that there has never been any output. */
+static bool
+has_output(struct request *r)
+{
+	if (console_ring(session_console(r->session)))
+		return true;
+	reply_problem(r->conn, 409, "not-up",
+	    "This console has not been open yet, so it has no screen.");
+	return false;
+}
+
+static const struct format *
+find_format(const char *name)
+{
+	for (size_t i = 0; i < NFORMATS; i++)
+		if (strcmp(formats[i].name, name) == 0)
+			return &formats[i];
+	return NULL;
+}
+
+void
+handle_screen(struct worker *w, struct request *r)
+{
+	const char *name = request_query(r, "format");
+	const struct format *format = find_format(name ? name : "text");
+	uint64_t history = 0;
+
+	(void)w;
+	if (!format) {
+		reply_problem(r->conn, 400, "bad-parameter",
+		    "The parameter format must be text, html, ansi or json.");
+		return;
+	}
+	if (request_number(
+		r, "history", false, 0, LIMIT_SCROLLBACK, &history) &&
+	    has_output(r))
+		render(r, format, history);
+}
+
+/* All that the ring holds, as the guest printed it. */
+static void
+answer_raw(struct request *r)
+{
+	const struct console *c = session_console(r->session);
+	const struct ring *ring = console_ring(c);
+	uint64_t begin = ring_begin(ring);
+	struct position at;
+	struct evbuffer *reply;
+
+	frames_now(c, &at);
+	reply = begin_reply(&at, "application/octet-stream");
+	if (reply)
+		evbuffer_add(reply, ring_at(ring, begin), at.offset - begin);
+	reply_send(r->conn, reply);
+}
+
+void
+handle_history(struct worker *w, struct request *r)
+{
+	const char *format = request_query(r, "format");
+
+	(void)w;
+	if (format && strcmp(format, "text") != 0 &&
+	    strcmp(format, "raw") != 0) {
+		reply_problem(r->conn, 400, "bad-parameter",
+		    "The parameter format must be text or raw.");
+		return;
+	}
+	if (!has_output(r))
+		return;
+	if (format && strcmp(format, "raw") == 0)
+		answer_raw(r);
+	else
+		render(r, find_format("text"), LIMIT_SCROLLBACK);
+}

@@ -1,0 +1,131 @@
+#define _GNU_SOURCE
+#include "screen/checkpoint.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "common/limits.h"
+#include "common/memfd.h"
+#include "screen/emulator.h"
+
+#define PAGE	    4096
+#define SLOTS	    2
+#define MAPPED_SIZE LIMIT_CHECKPOINT
+
+struct slot {
+	uint64_t layout, run, offset, size;
+};
+
+/* At the start of the memfd. */
+struct header {
+	_Atomic uint32_t current; /* 1 + the slot that counts; 0: none */
+	uint32_t pad;
+	struct slot slots[SLOTS];
+};
+
+struct checkpoint {
+	struct header *header;
+	uint8_t *base;
+};
+
+size_t
+checkpoint_mapped_size(void)
+{
+	return MAPPED_SIZE;
+}
+
+struct checkpoint *
+checkpoint_map(int fd)
+{
+	struct checkpoint *cp;
+
+	if (!memfd_is_sealed(fd, MAPPED_SIZE)) {
+		errno = EPROTO;
+		return NULL;
+	}
+	cp = malloc(sizeof *cp);
+	if (!cp)
+		return NULL;
+	cp->base =
+	    mmap(NULL, MAPPED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (cp->base == MAP_FAILED) {
+		free(cp);
+		return NULL;
+	}
+	cp->header = (struct header *)cp->base;
+	return cp;
+}
+
+void
+checkpoint_unmap(struct checkpoint *cp)
+{
+	if (!cp)
+		return;
+	munmap(cp->base, MAPPED_SIZE);
+	free(cp);
+}
+
+static uint8_t *
+slot_data(struct checkpoint *cp, uint32_t i)
+{
+	return cp->base + PAGE + (size_t)i * LIMIT_SCREEN_STATE;
+}
+
+/* Copies to zeroed memory, without touching what stays zero. */
+static void
+copy_sparse(uint8_t *to, const uint8_t *from, size_t size)
+{
+	static const uint8_t zeros[PAGE];
+
+	for (size_t at = 0; at < size; at += PAGE) {
+		size_t n = size - at < PAGE ? size - at : PAGE;
+
+		if (memcmp(from + at, zeros, n) != 0)
+			memcpy(to + at, from + at, n);
+	}
+}
+
+bool
+checkpoint_load(struct checkpoint *cp, uint64_t run, void *block, size_t size,
+    uint64_t end, uint64_t *offset)
+{
+	uint32_t current =
+	    atomic_load_explicit(&cp->header->current, memory_order_acquire);
+	const struct slot *slot;
+
+	if (current == 0 || current > SLOTS)
+		return false;
+	slot = &cp->header->slots[current - 1];
+	if (slot->layout != EMULATOR_LAYOUT || slot->run != run ||
+	    slot->size != size || size > LIMIT_SCREEN_STATE ||
+	    slot->offset > end)
+		return false;
+	copy_sparse(block, slot_data(cp, current - 1), size);
+	*offset = slot->offset;
+	return true;
+}
+
+void
+checkpoint_save(struct checkpoint *cp, uint64_t run, uint64_t offset,
+    const void *block, size_t size)
+{
+	uint32_t before =
+	    atomic_load_explicit(&cp->header->current, memory_order_relaxed);
+	uint32_t next = before == 1 ? 1 : 0;
+
+	if (size > LIMIT_SCREEN_STATE)
+		return;
+	/* It may hold the half of what somebody was killed over. */
+	madvise(slot_data(cp, next), LIMIT_SCREEN_STATE, MADV_REMOVE);
+	copy_sparse(slot_data(cp, next), block, size);
+	cp->header->slots[next] =
+	    (struct slot){EMULATOR_LAYOUT, run, offset, size};
+	atomic_store_explicit(
+	    &cp->header->current, next + 1, memory_order_release);
+	if (before != 0)
+		madvise(
+		    slot_data(cp, before - 1), LIMIT_SCREEN_STATE, MADV_REMOVE);
+}
