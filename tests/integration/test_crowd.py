@@ -154,12 +154,14 @@ def test_one_session_parks_four_polls_and_no_more(site, guest):
 
 
 def test_a_slow_reader_of_a_long_answer_stops_nobody(site, guest, tmp_path):
-    """Over FastCGI: peers that ask for 48 KiB and do not read them."""
+    """Over FastCGI: peers that ask for a screen of 70 KiB, which is there,
+    and do not read it."""
     path = tmp_path / "long"
     path.write_bytes(b"x" * 70000)
     viewer = site.session(guest("--file", path, prefix="always"))
     viewer.rewind()
     viewer.wait(lambda: viewer.end == 70000, "all of it")
+    assert viewer.poll(at="", wait=0).status == 200
     peers = []
     for _ in range(20):
         peer = site.fastcgi()

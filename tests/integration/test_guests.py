@@ -105,8 +105,7 @@ def test_a_guest_that_ends_is_gone_after_a_while(own_site):
     session.wait_state("gone")
     assert site.consoles()[name]["state"] == "gone"
     assert "domid" in session.last("state")
-    session.poll(at="", wait=0)
-    assert session.output.endswith(b"last words\r\nreboot: Power down\r\n")
+    assert session.screen() == "last words\nreboot: Power down"
     session.type(b"x").problem(409, "not-up")
     assert site.session(name, "watch").poll(at="", wait=0).status == 200
     # It is forgotten when nobody looks at it any more.
@@ -129,13 +128,11 @@ def test_a_guest_is_destroyed_and_comes_again(site, guest):
     wait_for(lambda: site.consoles()[name]["state"] == "up")
     second = site.session(name)
     assert second.made["console"] != first
-    second.poll(at="", wait=0)
-    assert b"first" not in second.output
+    assert second.screen() == ""
     session.type(b"x").problem(409, "not-up")
     # By its id the old one is still to be had, with what it said.
     old = site.session(first, "watch")
-    old.poll(at="", wait=0)
-    assert old.output == b"first"
+    assert old.screen() == "first"
 
 
 def test_a_guest_comes_back_under_its_uuid(site, guest):

@@ -26,6 +26,7 @@ import ssl
 import struct
 import subprocess
 import time
+import urllib.parse
 
 import fastcgi
 import standin
@@ -283,6 +284,7 @@ class Session:
             key: self.made[key] for key in ("state", "domid", "holder", "name")
             if key in self.made}}]
         self.snapshots = self.repeated = 0
+        self.snapshot = b""
 
     @property
     def end(self):
@@ -334,8 +336,9 @@ class Session:
         for kind, offset, payload in answer.frames():
             if kind == "snapshot":
                 self.snapshots += 1
-                self.output[:] = payload
-                self.begin = offset - len(payload)
+                self.snapshot = payload
+                self.output.clear()
+                self.begin = offset
             elif kind == "output":
                 self.append(offset, payload)
             else:
@@ -362,7 +365,8 @@ class Session:
         wait_for(holds, timeout, what)
 
     def read_until(self, wanted, timeout=PATIENCE, json=False):
-        self.wait(lambda: wanted in self.output,
+        """On a line, where a snapshot has it in one piece, too."""
+        self.wait(lambda: wanted in self.snapshot + self.output,
                   f"{wanted!r} on the console", json, timeout)
         return bytes(self.output)
 
@@ -398,6 +402,19 @@ class Session:
 
     def current(self):
         return self.request("GET", "api/v1/sessions/current")
+
+    def screen(self, **query):
+        """The screen, as text without the blank lines below."""
+        answer = self.request("GET", "api/v1/screen?" +
+                              urllib.parse.urlencode(query))
+        assert answer.status == 200, answer
+        return answer.body.decode().rstrip("\n")
+
+    def history(self):
+        """All that the worker still holds."""
+        answer = self.request("GET", "api/v1/history?format=raw")
+        assert answer.status == 200, answer
+        return answer.body
 
     def delete(self):
         return self.request("DELETE", "api/v1/sessions/current")

@@ -88,7 +88,7 @@ on_wanted(void *ctx, struct console *c)
 	told.nviewers = console_nviewers(c);
 }
 
-static const struct console_owner owner = {on_hangup, on_wanted, &told};
+static const struct console_owner owner = {on_hangup, on_wanted, &told, NULL};
 
 static int
 setup(void **state)
@@ -127,6 +127,17 @@ count_fds(void)
 	return n;
 }
 
+/* The screen has no process here, so it needs nothing. */
+static int
+attach_pty(int memory, int pty, uint32_t serial)
+{
+	int fds[TTY_FDS] = {memory, -1, -1, pty};
+	int error = console_attach(console, fds, serial);
+
+	assert_int_equal(fds[TTY_PTY], -1);
+	return error;
+}
+
 /* Gives the console a new pty; returns the guest's end. */
 static int
 attach(uint32_t serial)
@@ -138,7 +149,7 @@ attach(uint32_t serial)
 	assert_int_equal(openpty(&master, &slave, NULL, &raw, NULL), 0);
 	fcntl(slave, F_SETFL, O_NONBLOCK);
 	fcntl(master, F_SETFL, O_NONBLOCK);
-	assert_int_equal(console_attach(console, ring_fd, slave, serial), 0);
+	assert_int_equal(attach_pty(ring_fd, slave, serial), 0);
 	return master;
 }
 
@@ -338,7 +349,7 @@ test_end_of_file(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(console_attach(console, ring_fd, fds[0], 3), 0);
+	assert_int_equal(attach_pty(ring_fd, fds[0], 3), 0);
 	assert_int_equal(write(fds[1], "last words", 10), 10);
 	close(fds[1]);
 	run_until(has_hung_up);
@@ -391,7 +402,7 @@ test_attach_drains(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(console_attach(console, ring_fd, fds[0], 1), 0);
+	assert_int_equal(attach_pty(ring_fd, fds[0], 1), 0);
 	assert_int_equal(write(fds[1], "old ", 4), 4);
 	other = attach(2);
 	print(other, "new");
@@ -428,7 +439,7 @@ test_attach_refused(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(console_attach(console, null, fds[0], 1), -EPROTO);
+	assert_int_equal(attach_pty(null, fds[0], 1), -EPROTO);
 	assert_false(console_is_open(console));
 	assert_null(console_ring(console));
 	close(null);
@@ -474,7 +485,7 @@ test_flood(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(console_attach(console, ring_fd, fds[0], 1), 0);
+	assert_int_equal(attach_pty(ring_fd, fds[0], 1), 0);
 	ring = console_ring(console);
 	for (int i = 0; i < 50; i++) {
 		memset(block, 'a' + i % 26, sizeof block);

@@ -71,7 +71,7 @@ on_wanted(void *ctx, struct console *c)
 	(void)c;
 }
 
-static const struct console_owner owner = {on_hangup, on_wanted, NULL};
+static const struct console_owner owner = {on_hangup, on_wanted, NULL, NULL};
 
 static int
 setup(void **state)

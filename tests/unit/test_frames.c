@@ -44,7 +44,7 @@ on_wanted(void *ctx, struct console *c)
 	(void)c;
 }
 
-static const struct console_owner owner = {on_hangup, on_wanted, NULL};
+static const struct console_owner owner = {on_hangup, on_wanted, NULL, NULL};
 
 static int
 setup(void **state)
@@ -73,6 +73,17 @@ teardown(void **state)
 	return 0;
 }
 
+/* The screen has no process here, so it needs nothing. */
+static int
+attach_pty(int memory, int pty, uint32_t serial)
+{
+	int fds[TTY_FDS] = {memory, -1, -1, pty};
+	int error = console_attach(console, fds, serial);
+
+	assert_int_equal(fds[TTY_PTY], -1);
+	return error;
+}
+
 static void
 attach(void)
 {
@@ -80,7 +91,7 @@ attach(void)
 
 	assert_int_equal(pipe(fds), 0);
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	assert_int_equal(console_attach(console, ring_fd, fds[0], 1), 0);
+	assert_int_equal(attach_pty(ring_fd, fds[0], 1), 0);
 	guest = fds[1];
 }
 
@@ -222,7 +233,7 @@ test_never_held(void **state)
 	print_text("hello");
 	assert_true(frames_news(console, &pos, 0));
 	ask(&pos);
-	assert_string_equal(got.types, "jjjs");
+	assert_string_equal(got.types, "jjjjs");
 	assert_memory_equal(got.bytes, "hello", 5);
 	check_at_end(&pos);
 }
@@ -236,7 +247,7 @@ test_first_view(void **state)
 	attach();
 	print_text("login: ");
 	ask(&pos);
-	assert_string_equal(got.types, "jjjs");
+	assert_string_equal(got.types, "jjjjs");
 	assert_non_null(strstr(got.events[0], "\"type\":\"state\""));
 	assert_non_null(strstr(got.events[0], "\"state\":\"up\""));
 	assert_non_null(strstr(got.events[1], "\"type\":\"viewers\""));
@@ -320,7 +331,7 @@ test_dropped(void **state)
 	pos.offset = ring_begin(ring) - 1;
 	assert_true(frames_news(console, &pos, 0));
 	ask(&pos);
-	assert_string_equal(got.types, "jjjs");
+	assert_string_equal(got.types, "jjjjs");
 	assert_int_equal(got.len, LIMIT_SNAPSHOT);
 	check_bytes();
 	check_at_end(&pos);
@@ -350,7 +361,7 @@ test_unknown(void **state)
 		assert_true(frames_news(console, &pos, 0));
 		assert_true(frames_news(console, &pos, UINT64_MAX));
 		ask(&pos);
-		assert_string_equal(got.types, "jjjs");
+		assert_string_equal(got.types, "jjjjs");
 		assert_int_equal(got.offset, 10);
 		assert_int_equal(got.len, 10);
 		check_bytes();
@@ -586,7 +597,7 @@ test_json(void **state)
 	print_text(bytes);
 	answer = ask_json(&pos);
 	check_json_bytes(
-	    answer, 4, "snapshot", sizeof bytes - 1, bytes, sizeof bytes - 1);
+	    answer, 5, "snapshot", sizeof bytes - 1, bytes, sizeof bytes - 1);
 	position_format(&pos, next);
 	assert_string_equal(text_member(answer, "next"), next);
 	check_at_end(&pos);

@@ -203,9 +203,9 @@ test_hostile(void **state)
 	    {sizeof(union msg) + 1, 2},
 	    {4096, 0},
 	    {4096, 64},
-	    {sizeof(struct msg_tty), 3},
-	    {sizeof(struct msg_tty), 4},
-	    {sizeof(struct msg_tty), 5},
+	    {sizeof(struct msg_tty), TTY_FDS + 1},
+	    {sizeof(struct msg_tty), TTY_FDS + 2},
+	    {sizeof(struct msg_tty), TTY_FDS + 3},
 	    {sizeof(struct msg_tty), 64},
 	};
 	static const uint8_t bytes[4096] = {MSG_TTY};

@@ -81,7 +81,7 @@ on_wanted(void *ctx, struct console *c)
 	wanted++;
 }
 
-static const struct console_owner owner = {on_hangup, on_wanted, NULL};
+static const struct console_owner owner = {on_hangup, on_wanted, NULL, NULL};
 
 static int
 setup(void **state)
