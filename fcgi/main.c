@@ -21,6 +21,7 @@
 #include "common/program.h"
 #include "fcgi/admin.h"
 #include "fcgi/broker_link.h"
+#include "fcgi/confine.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/route.h"
@@ -125,6 +126,7 @@ run(const struct config *config, const struct sockets *sockets,
 	struct worker w = {.config = config};
 	const struct console_owner owner = {on_hangup, on_wanted, &w, spawner};
 	struct admin *admin;
+	int error;
 
 	w.base = event_base_new();
 	if (!w.base || spawner_watch(spawner, w.base) < 0)
@@ -140,6 +142,9 @@ run(const struct config *config, const struct sockets *sockets,
 	    broker_link_create(w.base, sockets->broker, w.consoles, w.sessions);
 	if (!w.server || !admin || !w.broker)
 		log_fatal("cannot start: %s", strerror(errno));
+	error = worker_confine();
+	if (error)
+		log_fatal("seccomp: %s", strerror(-error));
 	log_info("ready");
 	program_run(w.base);
 	shut_down(&w, admin, spawner);

@@ -54,7 +54,7 @@ limit(int what, rlim_t value)
 }
 
 int
-confine(size_t mapped)
+process_confine(size_t mapped)
 {
 	int error = limit(RLIMIT_NOFILE, 0);
 

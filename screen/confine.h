@@ -13,6 +13,6 @@
 
 /* For good.  mapped: bytes of shared memory it has.  Returns 0 or a negative
  * errno. */
-int confine(size_t mapped);
+int process_confine(size_t mapped);
 
 #endif
