@@ -42,6 +42,7 @@ struct console {
 	struct event *readable;
 	struct input *input;
 	unsigned rows, cols;
+	uint64_t size_from;
 
 	uint64_t event, changed[NEWS_COUNT];
 	struct waiters *waiters;
@@ -257,6 +258,7 @@ take_ring(struct console *c, int fds[TTY_FDS])
 	fds[TTY_RING_READ_ONLY] = fds[TTY_CHECKPOINT] = -1;
 	ring_unmap(c->ring);
 	c->ring = ring;
+	c->size_from = 0;
 	return 0;
 }
 
@@ -323,6 +325,7 @@ console_resize(struct console *c, unsigned rows, unsigned cols)
 		return;
 	c->rows = rows;
 	c->cols = cols;
+	c->size_from = c->ring ? ring_end(c->ring) : 0;
 	screen_resize(c->screen, rows, cols);
 	happened(c, NEWS_SIZE);
 }
@@ -433,6 +436,12 @@ console_size(const struct console *c, unsigned *rows, unsigned *cols)
 {
 	*rows = c->rows;
 	*cols = c->cols;
+}
+
+uint64_t
+console_size_from(const struct console *c)
+{
+	return c->size_from;
 }
 
 struct screen *

@@ -64,6 +64,8 @@ const char *console_holder(const struct console *c);
 /* NULL until it was held for the first time. */
 const struct ring *console_ring(const struct console *c);
 void console_size(const struct console *c, unsigned *rows, unsigned *cols);
+/* The size holds for the output from this offset on. */
+uint64_t console_size_from(const struct console *c);
 struct waiters *console_waiters(const struct console *c);
 struct screen *console_screen(const struct console *c);
 

@@ -172,13 +172,16 @@ add_raw(struct builder *b, const struct ring *ring, struct position *pos)
 	    b, 's', pos->offset, ring_at(ring, begin), pos->offset - begin);
 }
 
+/* All events, and the screen. */
 static void
-add_snapshot(struct builder *b, const struct console *c, struct position *pos)
+add_start(struct builder *b, const struct console *c, struct position *pos)
 {
 	const struct ring *ring = console_ring(c);
 	const struct screen_snapshot *snapshot =
 	    screen_snapshot(console_screen(c));
 
+	add_events(b, c, 0);
+	pos->event = console_event(c);
 	if (!ring) {
 		pos->run = pos->offset = 0;
 		add_bytes(b, 's', 0, (const uint8_t *)"", 0);
@@ -191,19 +194,48 @@ add_snapshot(struct builder *b, const struct console *c, struct position *pos)
 	}
 }
 
+/* Output up to the offset end, as far as it fits into one answer. */
 static void
-add_output(struct builder *b, const struct console *c, struct position *pos)
+add_output(struct builder *b, const struct console *c, struct position *pos,
+    uint64_t end)
 {
-	const struct ring *ring = console_ring(c);
-	uint64_t len;
+	uint64_t len = end - pos->offset;
 
-	if (!ring || ring_end(ring) == pos->offset)
+	if (len == 0)
 		return;
-	len = ring_end(ring) - pos->offset;
 	if (len > LIMIT_OUTPUT)
 		len = LIMIT_OUTPUT;
-	add_bytes(b, 'o', pos->offset + len, ring_at(ring, pos->offset), len);
+	add_bytes(b, 'o', pos->offset + len,
+	    ring_at(console_ring(c), pos->offset), len);
 	pos->offset += len;
+}
+
+/* What was printed before a change of size is told before it, so that the
+ * terminals of all viewers do the same.  False: there is more of it. */
+static bool
+add_output_before_size(
+    struct builder *b, const struct console *c, struct position *pos)
+{
+	uint64_t size_from = console_size_from(c);
+
+	if (console_changed(c, NEWS_SIZE) <= pos->event ||
+	    size_from <= pos->offset)
+		return true;
+	add_output(b, c, pos, size_from);
+	return pos->offset == size_from;
+}
+
+static void
+add_known(struct builder *b, const struct console *c, struct position *pos)
+{
+	const struct ring *ring = console_ring(c);
+
+	if (!add_output_before_size(b, c, pos))
+		return; /* the events come with the next answer */
+	add_events(b, c, pos->event);
+	pos->event = console_event(c);
+	if (ring)
+		add_output(b, c, pos, ring_end(ring));
 }
 
 static void
@@ -229,15 +261,13 @@ frames_build(const struct console *c, struct position *pos, bool json,
 	struct builder b = {out, json ? json_object_new_array() : NULL};
 	bool known = frames_is_known(c, pos);
 
-	/* An event of the future is from another history, too. */
-	if (!known || pos->event > console_event(c))
+	/* An event of the future is from another history. */
+	if (pos->event > console_event(c))
 		pos->event = 0;
-	add_events(&b, c, pos->event);
-	pos->event = console_event(c);
 	if (!known)
-		add_snapshot(&b, c, pos);
+		add_start(&b, c, pos);
 	if (frames_is_known(c, pos))
-		add_output(&b, c, pos);
+		add_known(&b, c, pos);
 	if (json)
 		add_json_answer(&b, pos);
 }

@@ -646,6 +646,7 @@ screen_resize(struct screen *s, unsigned rows, unsigned cols)
 	s->rows = rows;
 	s->cols = cols;
 	s->size_due = true;
+	drop_snapshot(s);
 	s->size_from = s->ring ? ring_end(s->ring) : 0;
 	step(s);
 }

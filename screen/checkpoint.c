@@ -15,8 +15,11 @@
 #define SLOTS	    2
 #define MAPPED_SIZE LIMIT_CHECKPOINT
 
+/* Of nothing but zeros are the pages that are not marked: to look at them would
+ * make them take memory. */
 struct slot {
 	uint64_t layout, run, offset, size;
+	uint8_t pages[LIMIT_SCREEN_STATE / PAGE];
 };
 
 /* At the start of the memfd. */
@@ -25,6 +28,8 @@ struct header {
 	uint32_t pad;
 	struct slot slots[SLOTS];
 };
+
+_Static_assert(sizeof(struct header) <= PAGE, "one page");
 
 struct checkpoint {
 	struct header *header;
@@ -74,18 +79,11 @@ slot_data(struct checkpoint *cp, uint32_t i)
 	return cp->base + PAGE + (size_t)i * LIMIT_SCREEN_STATE;
 }
 
-/* Copies to zeroed memory, without touching what stays zero. */
-static void
-copy_sparse(uint8_t *to, const uint8_t *from, size_t size)
+/* Bytes of the page at this place of a state. */
+static size_t
+page_size(size_t at, size_t size)
 {
-	static const uint8_t zeros[PAGE];
-
-	for (size_t at = 0; at < size; at += PAGE) {
-		size_t n = size - at < PAGE ? size - at : PAGE;
-
-		if (memcmp(from + at, zeros, n) != 0)
-			memcpy(to + at, from + at, n);
-	}
+	return size - at < PAGE ? size - at : PAGE;
 }
 
 bool
@@ -103,8 +101,24 @@ checkpoint_load(struct checkpoint *cp, uint64_t run, void *block, size_t size,
 	    slot->size != size || size > LIMIT_SCREEN_STATE ||
 	    slot->offset > end)
 		return false;
-	copy_sparse(block, slot_data(cp, current - 1), size);
+	for (size_t at = 0; at < size; at += PAGE)
+		if (slot->pages[at / PAGE])
+			memcpy((uint8_t *)block + at,
+			    slot_data(cp, current - 1) + at,
+			    page_size(at, size));
 	*offset = slot->offset;
+	return true;
+}
+
+/* False: it is all zero. */
+static bool
+save_page(uint8_t *to, const uint8_t *from, size_t n)
+{
+	static const uint8_t zeros[PAGE];
+
+	if (memcmp(from, zeros, n) == 0)
+		return false;
+	memcpy(to, from, n);
 	return true;
 }
 
@@ -115,14 +129,16 @@ checkpoint_save(struct checkpoint *cp, uint64_t run, uint64_t offset,
 	uint32_t before =
 	    atomic_load_explicit(&cp->header->current, memory_order_relaxed);
 	uint32_t next = before == 1 ? 1 : 0;
+	struct slot *slot = &cp->header->slots[next];
 
 	if (size > LIMIT_SCREEN_STATE)
 		return;
 	/* It may hold the half of what somebody was killed over. */
 	madvise(slot_data(cp, next), LIMIT_SCREEN_STATE, MADV_REMOVE);
-	copy_sparse(slot_data(cp, next), block, size);
-	cp->header->slots[next] =
-	    (struct slot){EMULATOR_LAYOUT, run, offset, size};
+	*slot = (struct slot){EMULATOR_LAYOUT, run, offset, size, {0}};
+	for (size_t at = 0; at < size; at += PAGE)
+		slot->pages[at / PAGE] = save_page(slot_data(cp, next) + at,
+		    (const uint8_t *)block + at, page_size(at, size));
 	atomic_store_explicit(
 	    &cp->header->current, next + 1, memory_order_release);
 	if (before != 0)

@@ -134,9 +134,12 @@ export class ConsoleTerminal {
 		const fine = (n, min, max) => Number.isInteger(n) && n >= min && n <= max;
 		if (!fine(rows, 1, 200) || !fine(cols, 2, 400))
 			return;
-		this.#grid = { rows, cols };
-		this.#term.resize(cols, rows);
-		this.fit();
+		/* After the output that came before it: how that wraps depends on the size. */
+		this.#term.write('', () => {
+			this.#grid = { rows, cols };
+			this.#term.resize(cols, rows);
+			this.fit();
+		});
 	}
 
 	/* The largest font, in half pixels, with which the whole grid is visible. */

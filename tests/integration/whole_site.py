@@ -667,8 +667,30 @@ class Site:
         links = [os.readlink(entry) for entry in folder.iterdir()]
         return sorted(link for link in links if link.startswith("/dev/pts/"))
 
+    def screens(self):
+        """The screen processes, by pid as seen from here."""
+        spawners = children_of(self.pid("worker"))
+        return [pid for spawner in spawners for pid in children_of(spawner)]
+
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid('worker')}/task"))
+
+
+def children_of(pid):
+    """Those that have not ended."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except FileNotFoundError:
+        return []
+    return [int(child) for child in text.split() if is_alive(int(child))]
+
+
+def is_alive(pid):
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def pause_process(process):

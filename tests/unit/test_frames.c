@@ -392,6 +392,32 @@ test_cut(void **state)
 	check_at_end(&pos);
 }
 
+/* What came before a change of size is told before it, over several answers
+ * if there is much. */
+static void
+test_size_in_its_place(void **state)
+{
+	struct position pos;
+
+	(void)state;
+	attach();
+	frames_now(console, &pos);
+	print_bytes(LIMIT_OUTPUT + 10);
+	console_resize(console, 50, 132);
+	print_bytes(3);
+	ask(&pos);
+	assert_string_equal(got.types, "o");
+	assert_int_equal(got.offset, LIMIT_OUTPUT);
+	assert_true(frames_news(console, &pos, 0));
+	ask(&pos);
+	assert_string_equal(got.types, "ojo");
+	assert_non_null(strstr(got.events[1], "\"rows\":50"));
+	assert_int_equal(got.offset, LIMIT_OUTPUT + 13);
+	assert_int_equal(got.len, 3);
+	check_bytes();
+	check_at_end(&pos);
+}
+
 /* A stretch over the end of the ring's memory is one frame. */
 static void
 test_wrapped(void **state)
@@ -637,6 +663,7 @@ main(void)
 	    WITH_CONSOLE(test_dropped),
 	    WITH_CONSOLE(test_unknown),
 	    WITH_CONSOLE(test_cut),
+	    WITH_CONSOLE(test_size_in_its_place),
 	    WITH_CONSOLE(test_wrapped),
 	    WITH_CONSOLE(test_snapshot_short),
 	    WITH_CONSOLE(test_snapshot_line),
