@@ -45,7 +45,7 @@ struct console {
 	uint64_t event, changed[NEWS_COUNT];
 	struct waiters *waiters;
 	struct viewer *viewers;
-	size_t nviewers;
+	size_t nviewers, naway;
 	struct event *viewers_told;
 };
 
@@ -300,9 +300,29 @@ console_leave(struct console *c, struct viewer *viewer)
 {
 	DL_DELETE(c->viewers, viewer);
 	c->nviewers--;
+	c->naway -= viewer->away;
 	viewers_changed(c);
 	if (c->nviewers == 0)
 		c->owner->wanted(c->owner->ctx, c);
+}
+
+void
+console_set_away(struct console *c, struct viewer *viewer, bool away)
+{
+	if (viewer->away == away)
+		return;
+	viewer->away = away;
+	if (away)
+		c->naway++;
+	else
+		c->naway--;
+	viewers_changed(c);
+}
+
+size_t
+console_npresent(const struct console *c)
+{
+	return c->nviewers - c->naway;
 }
 
 size_t

@@ -28,6 +28,7 @@ enum console_news {
 struct viewer {
 	const char *session, *user;
 	bool may_type;
+	bool away; /* console_set_away() changes it; false when it joins */
 	struct viewer *prev, *next;
 };
 
@@ -83,7 +84,12 @@ void console_resize(struct console *c, unsigned rows, unsigned cols);
 /* viewer and its strings stay the caller's, until it leaves. */
 void console_join(struct console *c, struct viewer *viewer);
 void console_leave(struct console *c, struct viewer *viewer);
+/* One that is away is not counted among those present, and still keeps the
+ * console wanted. */
+void console_set_away(struct console *c, struct viewer *viewer, bool away);
 size_t console_nviewers(const struct console *c);
+size_t console_npresent(const struct console *c);
+/* All of them. */
 const struct viewer *console_viewers(const struct console *c);
 
 #endif

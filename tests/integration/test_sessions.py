@@ -216,6 +216,31 @@ def test_deleting_tells_the_other_viewers(site, guest):
     assert session.last("viewers")["viewers"][0]["user"] == "admin"
 
 
+def test_who_vanishes_is_not_listed_for_long(site, guest):
+    """A browser that was killed says nothing; its session lives on for a
+    while, and nobody is shown as there who is not."""
+    name = guest("--echo")
+    vanished = site.session(name, "watch", "viewer")
+    session = site.session(name)
+    for viewer in session, vanished:
+        viewer.wait(lambda v=viewer: v.last("viewers").get("count") == 2,
+                    "both")
+    vanished.send_poll(wait=30)
+    site.wait_requests(1)
+    vanished.poller.close()
+    site.wait_requests(0)
+    session.wait(lambda: session.last("viewers")["count"] == 1, "one",
+                 timeout=30)
+    assert [one["user"] for one in session.last("viewers")["viewers"]] == \
+        ["admin"]
+    assert site.consoles()[name]["viewers"] == 1
+    assert [one["user"] for one in session.current().json()["viewers"]] == \
+        ["admin"]
+    # Its session lives on, and it is there again as soon as it asks.
+    assert vanished.current().status == 200
+    session.wait(lambda: session.last("viewers")["count"] == 2, "both")
+
+
 def test_an_idle_session_ends(own_site):
     """One with a poll that waits is not idle, and one that asks is not."""
     site = own_site(conf="session_idle = 5")

@@ -584,6 +584,47 @@ test_viewers(void **state)
 	assert_int_equal(console_event(console), event + 2);
 }
 
+/* Who is away still wants the console, and is not there. */
+static void
+test_away(void **state)
+{
+	struct viewer a = {.session = "1", .user = "alice"};
+	struct viewer b = {.session = "2", .user = "bob"};
+	uint64_t event;
+
+	(void)state;
+	viewers_before = console_changed(console, NEWS_VIEWERS);
+	console_join(console, &a);
+	console_join(console, &b);
+	assert_int_equal(console_npresent(console), 2);
+	run_until(viewers_told);
+	/* It is told, like a leave. */
+	viewers_before = console_changed(console, NEWS_VIEWERS);
+	console_set_away(console, &a, true);
+	console_set_away(console, &a, true);
+	assert_int_equal(console_npresent(console), 1);
+	assert_int_equal(console_nviewers(console), 2);
+	run_until(viewers_told);
+	/* What changes nothing is no news. */
+	event = console_event(console);
+	console_set_away(console, &a, true);
+	console_set_away(console, &b, false);
+	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
+	assert_int_equal(console_event(console), event);
+	console_set_away(console, &b, true);
+	assert_int_equal(console_npresent(console), 0);
+	assert_int_equal(told.wanted, 1);
+	console_set_away(console, &a, false);
+	assert_int_equal(console_npresent(console), 1);
+	console_leave(console, &a);
+	assert_int_equal(console_npresent(console), 0);
+	assert_int_equal(told.wanted, 1);
+	console_leave(console, &b);
+	assert_int_equal(console_npresent(console), 0);
+	assert_int_equal(told.wanted, 2);
+	assert_int_equal(told.nviewers, 0);
+}
+
 struct test_waiter {
 	struct waiter waiter; /* first */
 	uint64_t end;	      /* of the output it waits for */
@@ -658,6 +699,7 @@ main(void)
 	    WITH_CONSOLE(test_events_grow),
 	    WITH_CONSOLE(test_events_after_restart),
 	    WITH_CONSOLE(test_viewers),
+	    WITH_CONSOLE(test_away),
 	    WITH_CONSOLE(test_output_wakes),
 	};
 

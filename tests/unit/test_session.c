@@ -307,16 +307,32 @@ on_late(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-run_until_count(size_t want)
+run_until(bool (*condition)(void), int seconds)
 {
-	const struct timeval most = {.tv_sec = 20};
+	const struct timeval most = {.tv_sec = seconds};
 	bool late = false;
 	struct event *end = evtimer_new(base, on_late, &late);
 
 	event_add(end, &most);
-	while (sessions_count(all) > want && !late)
+	while (!condition() && !late)
 		event_base_loop(base, EVLOOP_ONCE);
 	event_free(end);
+	assert_true(condition());
+}
+
+static size_t wanted_count;
+
+static bool
+count_reached(void)
+{
+	return sessions_count(all) <= wanted_count;
+}
+
+static void
+run_until_count(size_t want)
+{
+	wanted_count = want;
+	run_until(count_reached, 20);
 	assert_int_equal(sessions_count(all), want);
 }
 
@@ -374,6 +390,47 @@ test_parked(void **state)
 	session_unpark(s);
 	assert_true(session_park(s));
 	assert_false(session_park(s));
+}
+
+static bool
+alone(void)
+{
+	return console_npresent(console) == 1;
+}
+
+/* Who asks for nothing is not listed after a while; whose poll waits is, and
+ * who asks again is at once. */
+static void
+test_absent(void **state)
+{
+	char token[SESSION_TOKEN_TEXT];
+	struct session *silent = make("alice", token), *parked, *asking;
+	time_t start = time(NULL);
+	char other[SESSION_TOKEN_TEXT];
+
+	(void)state;
+	parked = make("bob", other);
+	assert_true(session_park(parked));
+	assert_true(session_park(parked));
+	session_unpark(parked); /* one of two */
+	run_until(alone, LIMIT_ABSENT + 10);
+	assert_true(time(NULL) - start >= LIMIT_ABSENT - 1);
+	assert_true(console_viewers(console)->away);
+	assert_int_equal(console_nviewers(console), 2);
+	assert_int_equal(sessions_count(all), 2);
+	assert_ptr_equal(session_find(all, token), silent);
+	assert_int_equal(console_npresent(console), 2);
+	/* A poll keeps it there, and its end does not take it away at once. */
+	assert_true(session_park(silent));
+	session_unpark(silent);
+	assert_int_equal(console_npresent(console), 2);
+	session_close(silent);
+	assert_int_equal(console_npresent(console), 1);
+	asking = make("carol", token);
+	session_close(parked);
+	assert_int_equal(console_npresent(console), 1);
+	session_close(asking);
+	assert_int_equal(console_npresent(console), 0);
 }
 
 static void
@@ -493,6 +550,7 @@ main(void)
 	    WITH_ALL(test_idle),
 	    WITH_ALL(test_max),
 	    WITH_ALL(test_parked),
+	    WITH_ALL(test_absent),
 	    WITH_ALL(test_seq),
 	    WITH_ALL(test_echoed),
 	    WITH_ALL(test_close_answers),
