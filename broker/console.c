@@ -645,7 +645,10 @@ tell_console(struct console *c, consoles_send_fn *send, void *ctx)
 static int
 tell_tty(struct console *c, consoles_send_fn *send, void *ctx)
 {
-	const struct msg_tty msg = {MSG_TTY, c->serial, c->key};
+	const struct msg_tty msg = {.type = MSG_TTY,
+	    .serial = c->serial,
+	    .domid = c->pty >= 0 ? c->pty_domid : c->domid,
+	    .key = c->key};
 	const int fds[] = {c->ring, c->pty >= 0 ? c->pty : c->all->ended};
 	int status = send(ctx, &msg, sizeof msg, fds, 2);
 

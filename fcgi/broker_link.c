@@ -179,7 +179,7 @@ on_tty(void *ctx, struct packet *packet)
 
 	if (!c)
 		return;
-	error = console_attach(c, packet->fds[0], packet->fds[1], msg->serial);
+	error = console_attach(c, packet->fds[0], packet->fds[1], msg);
 	packet->fds[1] = -1;
 	if (error)
 		log_error("console %s: cannot take its tty: %s", console_id(c),

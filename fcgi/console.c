@@ -222,7 +222,8 @@ take_ring(struct console *c, int ring_fd)
 }
 
 int
-console_attach(struct console *c, int ring_fd, int pty, uint32_t serial)
+console_attach(
+    struct console *c, int ring_fd, int pty, const struct msg_tty *msg)
 {
 	struct event *readable;
 	int error;
@@ -243,7 +244,8 @@ console_attach(struct console *c, int ring_fd, int pty, uint32_t serial)
 		return error;
 	}
 	c->fd = pty;
-	c->serial = serial;
+	c->serial = msg->serial;
+	c->domid = msg->domid;
 	c->readable = readable;
 	input_set_fd(c->input, pty);
 	c->state = STATE_UP;

@@ -73,7 +73,8 @@ uint64_t console_changed(const struct console *c, enum console_news kind);
 void console_update(struct console *c, const struct msg_console *msg);
 /* Takes ownership of pty; ring_fd stays the caller's.  Returns 0 or a
  * negative errno; pty is then closed. */
-int console_attach(struct console *c, int ring_fd, int pty, uint32_t serial);
+int console_attach(
+    struct console *c, int ring_fd, int pty, const struct msg_tty *msg);
 
 /* There is a pty to type into. */
 bool console_is_open(const struct console *c);

@@ -132,13 +132,13 @@ class Worker:
         seen.answers += 1
 
     def on_tty(self, data, fds):
-        _, serial, key = struct.unpack("=II24s", data)
+        _, serial, domid, key = struct.unpack("=III24s", data)
         assert len(fds) == 2
         assert key in self.consoles, "a tty of a console never told of"
         seen = self[key]
         seen.close()
         seen.ring, seen.pty = fds
-        seen.serial = serial
+        seen.serial, seen.tty_domid = serial, domid
         seen.answers += 1
 
     def wait(self, condition, what=None, timeout=standin.PATIENCE):
@@ -358,6 +358,7 @@ def test_reboot_is_followed(start, xenstored):
     worker.wait(lambda: seen.serial != serial and seen.state == "up",
                 "the new tty")
     assert seen.domid > old and run_of(seen) == run
+    assert seen.tty_domid == seen.domid
     echoes(seen.pty, b"again")
     wait_for(lambda: broker.locks() == [f"xenconsole.{seen.domid}"])
     assert broker.ttys() == [host.tty("web1")]

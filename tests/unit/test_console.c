@@ -127,6 +127,15 @@ count_fds(void)
 	return n;
 }
 
+static int
+take_tty(int ring, int pty, uint32_t serial)
+{
+	const struct msg_tty msg = {
+	    .type = MSG_TTY, .serial = serial, .domid = 10 + serial};
+
+	return console_attach(console, ring, pty, &msg);
+}
+
 /* Gives the console a new pty; returns the guest's end. */
 static int
 attach(uint32_t serial)
@@ -138,7 +147,7 @@ attach(uint32_t serial)
 	assert_int_equal(openpty(&master, &slave, NULL, &raw, NULL), 0);
 	fcntl(slave, F_SETFL, O_NONBLOCK);
 	fcntl(master, F_SETFL, O_NONBLOCK);
-	assert_int_equal(console_attach(console, ring_fd, slave, serial), 0);
+	assert_int_equal(take_tty(ring_fd, slave, serial), 0);
 	return master;
 }
 
@@ -338,7 +347,7 @@ test_end_of_file(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(console_attach(console, ring_fd, fds[0], 3), 0);
+	assert_int_equal(take_tty(ring_fd, fds[0], 3), 0);
 	assert_int_equal(write(fds[1], "last words", 10), 10);
 	close(fds[1]);
 	run_until(has_hung_up);
@@ -372,6 +381,8 @@ test_attach_again(void **state)
 	other = attach(2);
 	assert_int_equal(ring_run(console_ring(console)), run);
 	assert_true(console_event(console) > event);
+	/* It is another domain's, whether or not the broker has said so. */
+	assert_int_equal(console_domid(console), 12);
 	print(other, "two");
 	check_ring("one two");
 	/* The old tty is nobody's any more: no hangup of it is told. */
@@ -391,7 +402,7 @@ test_attach_drains(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(console_attach(console, ring_fd, fds[0], 1), 0);
+	assert_int_equal(take_tty(ring_fd, fds[0], 1), 0);
 	assert_int_equal(write(fds[1], "old ", 4), 4);
 	other = attach(2);
 	print(other, "new");
@@ -428,7 +439,7 @@ test_attach_refused(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(console_attach(console, null, fds[0], 1), -EPROTO);
+	assert_int_equal(take_tty(null, fds[0], 1), -EPROTO);
 	assert_false(console_is_open(console));
 	assert_null(console_ring(console));
 	close(null);
@@ -474,7 +485,7 @@ test_flood(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(console_attach(console, ring_fd, fds[0], 1), 0);
+	assert_int_equal(take_tty(ring_fd, fds[0], 1), 0);
 	ring = console_ring(console);
 	for (int i = 0; i < 50; i++) {
 		memset(block, 'a' + i % 26, sizeof block);

@@ -76,11 +76,12 @@ teardown(void **state)
 static void
 attach(void)
 {
+	const struct msg_tty msg = {.type = MSG_TTY, .serial = 1};
 	int fds[2];
 
 	assert_int_equal(pipe(fds), 0);
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	assert_int_equal(console_attach(console, ring_fd, fds[0], 1), 0);
+	assert_int_equal(console_attach(console, ring_fd, fds[0], &msg), 0);
 	guest = fds[1];
 }
 
