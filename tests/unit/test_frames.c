@@ -21,6 +21,7 @@
 #include "common/ring.h"
 #include "fcgi/console.h"
 #include "fcgi/frames.h"
+#include "tests/unit/stubs.h"
 
 #define RING_SIZE (2 * LIMIT_SNAPSHOT)
 
@@ -29,23 +30,6 @@ static struct console *console;
 static struct ring *ring; /* a second mapping, to write to */
 static int ring_fd, guest;
 
-static void
-on_hangup(void *ctx, struct console *c, uint32_t serial)
-{
-	(void)ctx;
-	(void)c;
-	(void)serial;
-}
-
-static void
-on_wanted(void *ctx, struct console *c)
-{
-	(void)ctx;
-	(void)c;
-}
-
-static const struct console_owner owner = {on_hangup, on_wanted, NULL};
-
 static int
 setup(void **state)
 {
@@ -53,7 +37,7 @@ setup(void **state)
 
 	(void)state;
 	base = event_base_new();
-	console = console_create(base, &key, &owner);
+	console = console_create(base, &key, &stub_owner);
 	ring_fd = ring_make(RING_SIZE);
 	ring = ring_map(ring_fd);
 	guest = -1;

@@ -17,11 +17,10 @@
 
 #include "common/config.h"
 #include "common/limits.h"
-#include "common/log.h"
 #include "fcgi/console.h"
-#include "fcgi/server.h"
 #include "fcgi/session.h"
 #include "fcgi/waiters.h"
+#include "tests/unit/stubs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -29,59 +28,6 @@ static struct config config;
 static struct event_base *base;
 static struct sessions *all;
 static struct console *console;
-static int wanted; /* how often the console's owner was told */
-
-/* Stands in for server.c: nobody leaves. */
-void
-conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
-{
-	(void)conn;
-	(void)gone;
-	(void)ctx;
-}
-
-/* And for log.c: thousands of sessions are a line each. */
-void
-log_info(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_error(const char *fmt, ...)
-{
-	fail_msg("%s", fmt);
-}
-
-void
-log_warn(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_debug(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-static void
-on_hangup(void *ctx, struct console *c, uint32_t serial)
-{
-	(void)ctx;
-	(void)c;
-	fail_msg("hangup of %u", serial);
-}
-
-static void
-on_wanted(void *ctx, struct console *c)
-{
-	(void)ctx;
-	(void)c;
-	wanted++;
-}
-
-static const struct console_owner owner = {on_hangup, on_wanted, NULL};
 
 static int
 setup(void **state)
@@ -91,10 +37,10 @@ setup(void **state)
 	(void)state;
 	config.session_idle = 300;
 	config.session_max = 43200;
-	wanted = 0;
+	memset(&stub_told, 0, sizeof stub_told);
 	base = event_base_new();
 	all = sessions_create(base, &config);
-	console = console_create(base, &key, &owner);
+	console = console_create(base, &key, &stub_owner);
 	return sodium_init() >= 0 && base && all && console ? 0 : -1;
 }
 
@@ -159,16 +105,16 @@ test_joins(void **state)
 
 	(void)state;
 	assert_int_equal(console_nviewers(console), 2);
-	assert_int_equal(wanted, 1);
+	assert_int_equal(stub_told.wanted, 1);
 	assert_string_equal(v->session, session_id(a));
 	assert_string_equal(v->user, "alice");
 	assert_string_equal(v->next->user, "bob");
 	session_close(a);
 	assert_int_equal(console_nviewers(console), 1);
-	assert_int_equal(wanted, 1);
+	assert_int_equal(stub_told.wanted, 1);
 	session_close(b);
 	assert_int_equal(console_nviewers(console), 0);
-	assert_int_equal(wanted, 2);
+	assert_int_equal(stub_told.wanted, 2);
 	assert_null(console_viewers(console));
 }
 
@@ -298,41 +244,16 @@ test_long_name(void **state)
 	assert_string_equal(session_user(make(user, token)), user);
 }
 
-static void
-on_late(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
-}
-
-static void
-run_until(bool (*condition)(void), int seconds)
-{
-	const struct timeval most = {.tv_sec = seconds};
-	bool late = false;
-	struct event *end = evtimer_new(base, on_late, &late);
-
-	event_add(end, &most);
-	while (!condition() && !late)
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(end);
-	assert_true(condition());
-}
-
-static size_t wanted_count;
-
 static bool
-count_reached(void)
+has_count(void *arg)
 {
-	return sessions_count(all) <= wanted_count;
+	return sessions_count(all) <= *(size_t *)arg;
 }
 
 static void
 run_until_count(size_t want)
 {
-	wanted_count = want;
-	run_until(count_reached, 20);
+	loop_until(base, has_count, &want, 20);
 	assert_int_equal(sessions_count(all), want);
 }
 
@@ -393,8 +314,9 @@ test_parked(void **state)
 }
 
 static bool
-alone(void)
+is_alone(void *arg)
 {
+	(void)arg;
 	return console_npresent(console) == 1;
 }
 
@@ -413,7 +335,7 @@ test_absent(void **state)
 	assert_true(session_park(parked));
 	assert_true(session_park(parked));
 	session_unpark(parked); /* one of two */
-	run_until(alone, LIMIT_ABSENT + 10);
+	loop_until(base, is_alone, NULL, LIMIT_ABSENT + 10);
 	assert_true(time(NULL) - start >= LIMIT_ABSENT - 1);
 	assert_true(console_viewers(console)->away);
 	assert_int_equal(console_nviewers(console), 2);
@@ -513,7 +435,7 @@ static void
 test_close_console(void **state)
 {
 	const struct console_key key = {.kind = CONSOLE_SERIAL};
-	struct console *second = console_create(base, &key, &owner);
+	struct console *second = console_create(base, &key, &stub_owner);
 	char tokens[3][SESSION_TOKEN_TEXT];
 	struct session *s;
 
