@@ -1,22 +1,18 @@
 #define _GNU_SOURCE
 #include "broker/console.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <uthash.h>
 #include <utlist.h>
 
 #include "broker/domains.h"
-#include "broker/lock.h"
-#include "broker/tty.h"
+#include "broker/hold.h"
 #include "common/config.h"
 #include "common/log.h"
 #include "common/memfd.h"
@@ -27,21 +23,6 @@
 
 /* Seconds a new worker has to say what it wants. */
 #define WANT_GRACE 30
-
-/* What the last try to open the tty came to. */
-enum outcome {
-	OUTCOME_NONE,
-	OUTCOME_BUSY,	 /* somebody else has the lock */
-	OUTCOME_REFUSED, /* a check failed */
-	OUTCOME_LATER,	 /* xenstored is away */
-};
-
-/* What is known of the tty that the node names. */
-enum named {
-	NAMED_NEW,    /* written since the last one was opened */
-	NAMED_OPENED, /* it is, or was, the one that we have opened */
-	NAMED_ENDED,  /* that one has hung up: this is only a name */
-};
 
 /* What the worker is to be told. */
 #define DUE_CONSOLE 1u
@@ -61,16 +42,7 @@ struct console {
 	bool released;
 
 	int ring, ring_read_only, checkpoint; /* all, or none is -1 */
-	int pty;
-	uint32_t pty_domid; /* whose lock we have, while pty is open */
-	uint32_t serial;
-	dev_t device;
-	bool hung; /* pty has been read to its end */
-
-	enum named named;
-	enum outcome outcome;
-	char holder[LIMIT_HOLDER + 1];
-	char refusal[TTY_NAME + TTY_REASON]; /* logged last */
+	struct hold *hold;
 
 	struct event *away; /* pending while there is no domain */
 	bool gone, forgettable;
@@ -85,7 +57,7 @@ struct console {
 struct consoles {
 	struct event_base *base;
 	const struct config *config;
-	struct locks *locks;
+	struct holds *holds;
 	struct domains *domains;
 	struct domains_listener listener;
 	void (*wake)(void *ctx);
@@ -93,7 +65,6 @@ struct consoles {
 	struct console *table, *due;
 	struct event *busy; /* pending while a console is busy */
 	int ended;	    /* reading it says "end" */
-	uint32_t serial;
 	bool ready, has_worker, full;
 	unsigned worker;
 	time_t grace_end;
@@ -149,12 +120,6 @@ clear_due(struct console *c)
 
 /* ---- holding ------------------------------------------------------------ */
 
-static bool
-live(const struct console *c)
-{
-	return c->pty >= 0 && !c->hung;
-}
-
 /* A worker that came back may not want any more what it wanted before. */
 static bool
 wanted(const struct console *c)
@@ -163,120 +128,19 @@ wanted(const struct console *c)
 				seconds() < c->all->grace_end);
 }
 
+static bool
+holds_domain(const struct console *c, uint32_t domid)
+{
+	return hold_is_open(c->hold) && hold_domid(c->hold) == domid;
+}
+
 /* domid is the present domain's.  What is held on demand stays held until
  * its domain ends. */
 static bool
 to_be_held(const struct console *c, uint32_t domid)
 {
-	return !c->released &&
-	       (wanted(c) || (c->pty >= 0 && c->pty_domid == domid) ||
-		   config_hold_always(c->all->config, c->name));
-}
-
-static void
-close_tty(struct console *c)
-{
-	if (c->pty < 0)
-		return;
-	close(c->pty);
-	c->pty = -1;
-	locks_drop(c->all->locks, c->pty_domid);
-}
-
-static void
-let_go(struct console *c)
-{
-	if (c->pty < 0)
-		return;
-	close_tty(c);
-	log_info("console %s (%s): let go of domain %u", c->name, c->id,
-	    c->pty_domid);
-}
-
-/* Its master is closed: seen without reading, so that it is noticed also
- * while no worker reads. */
-static bool
-has_hung_up(const struct console *c)
-{
-	struct pollfd pollfd = {.fd = c->pty};
-
-	return c->hung ||
-	       (poll(&pollfd, 1, 0) == 1 && (pollfd.revents & POLLHUP));
-}
-
-static bool
-device_taken(void *ctx, dev_t device)
-{
-	const struct console *c = ctx, *other;
-
-	for (other = c->all->table; other; other = other->hh.next)
-		if (other != c && other->pty >= 0 && other->device == device)
-			return true;
-	return false;
-}
-
-static void
-refuse(struct console *c, const char *tty, const char *reason)
-{
-	char refusal[sizeof c->refusal];
-
-	c->outcome = OUTCOME_REFUSED;
-	snprintf(refusal, sizeof refusal, "%s: %s", tty, reason);
-	if (strcmp(refusal, c->refusal) == 0)
-		return;
-	memcpy(c->refusal, refusal, sizeof refusal);
-	log_warn("console %s (%s): tty of domain %u refused: %s", c->name,
-	    c->id, c->domid, refusal);
-}
-
-/* Takes the lock that readers of this domain's consoles hold.  False: the
- * outcome says why not. */
-static bool
-take_lock(struct console *c, const struct domain_console *now)
-{
-	unsigned pts;
-	int status = locks_take(c->all->locks, now->domid, c->holder);
-
-	if (status == 0 && tty_parse(now->tty, &pts) &&
-	    locks_uucp_held(c->all->locks, pts, c->holder)) {
-		locks_drop(c->all->locks, now->domid);
-		status = -EBUSY;
-	}
-	if (status == -EBUSY)
-		c->outcome = OUTCOME_BUSY;
-	else if (status < 0)
-		refuse(c, now->tty, strerror(-status));
-	return status == 0;
-}
-
-/* The lock is ours.  A descriptor, or -1 and the outcome says why. */
-static int
-open_tty(struct console *c, const struct domain_console *now)
-{
-	const struct tty_checks checks = {
-	    .xs = domains_xs(c->all->domains),
-	    .verify_owner = c->all->config->verify_owner,
-	    .taken = device_taken,
-	    .ctx = c,
-	};
-	char reason[TTY_REASON];
-	struct console_key first;
-	int fd;
-
-	/* Who named it later is wrong or lying, also while the other one is
-	 * not held. */
-	if (domains_claimant(c->all->domains, now->tty, &first) &&
-	    memcmp(&first, &c->key, sizeof first) != 0) {
-		refuse(c, now->tty, "another console's node names it");
-		return -1;
-	}
-	fd = tty_open(
-	    &checks, now->domid, c->key.kind, c->key.number, now->tty, reason);
-	if (fd == -EPERM)
-		refuse(c, now->tty, reason);
-	else if (fd < 0)
-		c->outcome = OUTCOME_LATER;
-	return fd < 0 ? -1 : fd;
+	return !c->released && (wanted(c) || holds_domain(c, domid) ||
+				   config_hold_always(c->all->config, c->name));
 }
 
 static void
@@ -316,39 +180,15 @@ make_memory(struct console *c)
 	return error;
 }
 
-/* The old tty, if any, is closed last: while it is open its number cannot go
- * to somebody else. */
 static void
 acquire(struct console *c, const struct domain_console *now)
 {
-	struct stat st;
-	int fd, error;
+	int error = make_memory(c);
 
-	c->outcome = OUTCOME_NONE;
-	c->holder[0] = '\0';
-	error = make_memory(c);
-	if (error) {
-		refuse(c, now->tty, strerror(-error));
-		return;
-	}
-	if (!take_lock(c, now))
-		return;
-	fd = open_tty(c, now);
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		locks_drop(c->all->locks, now->domid);
-		return;
-	}
-	close_tty(c);
-	c->pty = fd;
-	c->named = NAMED_OPENED;
-	c->pty_domid = now->domid;
-	c->device = st.st_rdev;
-	c->hung = false;
-	c->refusal[0] = '\0';
-	c->serial = ++c->all->serial;
-	log_info("console %s (%s): holds %s of domain %u", c->name, c->id,
-	    now->tty, now->domid);
-	add_due(c, DUE_TTY);
+	if (error)
+		hold_refuse(c->hold, now, strerror(-error));
+	else if (hold_take(c->hold, now))
+		add_due(c, DUE_TTY);
 }
 
 /* ---- settling ----------------------------------------------------------- */
@@ -365,7 +205,7 @@ static void
 follow_domain(struct console *c, const struct domain_console *now)
 {
 	if (c->domid != now->domid)
-		c->named = NAMED_NEW;
+		hold_renamed(c->hold);
 	c->domid = now->domid;
 	c->is_default = now->is_default;
 	snprintf(c->name, sizeof c->name, "%s", now->name);
@@ -392,16 +232,17 @@ on_away(evutil_socket_t fd, short what, void *arg)
 static void
 publish(struct console *c, bool named, bool held)
 {
+	enum hold_outcome outcome = hold_outcome(c->hold);
 	const struct console_facts facts = {
 	    /* The tty of a domain before this one takes no more input. */
-	    .live = live(c) && c->pty_domid == c->domid,
+	    .live = hold_is_live(c->hold) && holds_domain(c, c->domid),
 	    .gone = c->gone,
 	    .released = c->released,
 	    .named = named,
 	    .held = held,
-	    .busy = c->outcome == OUTCOME_BUSY,
-	    .refused = c->outcome == OUTCOME_REFUSED,
-	    .away = c->outcome == OUTCOME_LATER,
+	    .busy = outcome == HOLD_BUSY,
+	    .refused = outcome == HOLD_REFUSED,
+	    .away = outcome == HOLD_LATER,
 	};
 	struct msg_console msg = {.type = MSG_CONSOLE,
 	    .state = console_state_of(&facts),
@@ -411,7 +252,8 @@ publish(struct console *c, bool named, bool held)
 
 	memcpy(msg.name, c->name, strlen(c->name));
 	if (msg.state == STATE_BUSY)
-		memcpy(msg.holder, c->holder, strlen(c->holder));
+		snprintf(
+		    msg.holder, sizeof msg.holder, "%s", hold_holder(c->hold));
 	if (msg.state == STATE_BUSY &&
 	    !event_pending(c->all->busy, EV_TIMEOUT, NULL))
 		set_timer(c->all->busy, BUSY_RETRY);
@@ -429,7 +271,9 @@ static void
 destroy(struct console *c)
 {
 	clear_due(c);
-	let_go(c);
+	if (c->hold)
+		hold_let_go(c->hold, c->name);
+	hold_destroy(c->hold);
 	close_memory(c);
 	if (c->away)
 		event_free(c->away);
@@ -466,23 +310,23 @@ settle(struct console *c, bool tty_event)
 	else if (!c->gone && !event_pending(c->away, EV_TIMEOUT, NULL))
 		set_timer(c->away, c->all->config->gone_after);
 	if (tty_event)
-		c->named = NAMED_NEW;
-	named = now.tty[0] != '\0' && c->named != NAMED_ENDED;
+		hold_renamed(c->hold);
+	named = now.tty[0] != '\0' && !hold_has_ended(c->hold);
 	held = named && to_be_held(c, now.domid);
 	if (!held)
-		c->outcome = OUTCOME_NONE;
-	else if (c->named == NAMED_NEW || !live(c))
+		hold_forgo(c->hold);
+	else if (hold_is_stale(c->hold) || !hold_is_live(c->hold))
 		acquire(c, &now);
 	/*
 	 * The domain has ended and all is read; or it lives on under another
 	 * uuid, whose console needs the tty (on_*=rename-restart,
 	 * tools/libs/light/libxl_domain.c, libxl_domain_preserve).
 	 */
-	if (c->pty >= 0 && !(known && c->pty_domid == now.domid) &&
-	    (has_hung_up(c) ||
-		(!known && domains_alive(c->all->domains, c->pty_domid))))
-		let_go(c);
-	if (c->forgettable && !wanted(c) && !live(c))
+	if (hold_is_open(c->hold) && !(known && holds_domain(c, now.domid)) &&
+	    (hold_hangs_up(c->hold) || (!known && domains_alive(c->all->domains,
+						      hold_domid(c->hold)))))
+		hold_let_go(c->hold, c->name);
+	if (c->forgettable && !wanted(c) && !hold_is_live(c->hold))
 		forget(c);
 	else
 		publish(c, named, held);
@@ -497,7 +341,7 @@ on_busy(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	HASH_ITER (hh, consoles->table, c, next)
-		if (c->outcome == OUTCOME_BUSY)
+		if (hold_outcome(c->hold) == HOLD_BUSY)
 			settle(c, false);
 }
 
@@ -530,11 +374,12 @@ add(struct consoles *consoles, const struct console_key *key)
 		return NULL;
 	c->all = consoles;
 	c->key = *key;
-	c->ring = c->ring_read_only = c->checkpoint = c->pty = -1;
+	c->ring = c->ring_read_only = c->checkpoint = -1;
 	console_key_format(key, c->id);
+	c->hold = hold_create(consoles->holds, key);
 	c->away = evtimer_new(consoles->base, on_away, c);
-	if (!c->away) {
-		free(c);
+	if (!c->hold || !c->away) {
+		destroy(c);
 		return NULL;
 	}
 	HASH_ADD(hh, consoles->table, key, sizeof c->key, c);
@@ -556,7 +401,7 @@ on_changed(void *ctx, const struct console_key *key, bool tty)
 	 * anew: what was somebody else's may now be free. */
 	if (tty)
 		HASH_ITER (hh, consoles->table, c, next)
-			if (c->outcome == OUTCOME_REFUSED)
+			if (hold_outcome(c->hold) == HOLD_REFUSED)
 				settle(c, false);
 }
 
@@ -567,8 +412,9 @@ on_rescanned(void *ctx)
 	struct console *c, *next;
 
 	HASH_ITER (hh, consoles->table, c, next)
-		if (c->outcome != OUTCOME_NONE || c->forgettable ||
-		    (c->pty >= 0 && event_pending(c->away, EV_TIMEOUT, NULL)))
+		if (hold_outcome(c->hold) != HOLD_NONE || c->forgettable ||
+		    (hold_is_open(c->hold) &&
+			event_pending(c->away, EV_TIMEOUT, NULL)))
 			settle(c, false);
 	consoles->ready = true;
 	consoles->wake(consoles->ctx);
@@ -613,8 +459,8 @@ consoles_release(struct consoles *consoles, const struct console_key *key)
 		return false;
 	c->wanted = false;
 	c->released = true;
-	c->outcome = OUTCOME_NONE;
-	let_go(c);
+	hold_forgo(c->hold);
+	hold_let_go(c->hold, c->name);
 	settle(c, false);
 	return true;
 }
@@ -627,12 +473,8 @@ consoles_hangup(
 
 	if (!c)
 		return false;
-	if (serial != c->serial)
-		return true; /* there is a newer one already */
-	if (live(c) && c->named == NAMED_OPENED)
-		c->named = NAMED_ENDED;
-	c->hung = true;
-	settle(c, false);
+	if (hold_end(c->hold, serial))
+		settle(c, false);
 	return true;
 }
 
@@ -681,19 +523,23 @@ tell_console(struct console *c, consoles_send_fn *send, void *ctx)
 static int
 tell_tty(struct console *c, consoles_send_fn *send, void *ctx)
 {
-	const struct msg_tty msg = {MSG_TTY, c->serial, c->key};
+	const struct msg_tty msg = {.type = MSG_TTY,
+	    .serial = hold_serial(c->hold),
+	    .domid = hold_is_open(c->hold) ? hold_domid(c->hold) : c->domid,
+	    .key = c->key};
 	const int fds[TTY_FDS] = {
 	    [TTY_RING] = c->ring,
 	    [TTY_RING_READ_ONLY] = c->ring_read_only,
 	    [TTY_CHECKPOINT] = c->checkpoint,
-	    [TTY_PTY] = c->pty >= 0 ? c->pty : c->all->ended,
+	    [TTY_PTY] =
+		hold_is_open(c->hold) ? hold_fd(c->hold) : c->all->ended,
 	};
 	int status = send(ctx, &msg, sizeof msg, fds, TTY_FDS);
 
 	if (status == 0) {
 		c->due &= ~DUE_TTY;
 		/* A worker takes a console with a tty for one that is up. */
-		if (!live(c))
+		if (!hold_is_live(c->hold))
 			c->due |= DUE_CONSOLE;
 	}
 	return status;
@@ -760,14 +606,14 @@ consoles_create(struct event_base *base, const struct config *config,
 		return NULL;
 	consoles->base = base;
 	consoles->config = config;
-	consoles->locks = locks;
+	consoles->holds = holds_create(config, locks);
 	consoles->listener =
 	    (struct domains_listener){on_changed, on_rescanned, consoles};
 	consoles->wake = wake;
 	consoles->ctx = ctx;
 	consoles->ended = make_ended();
 	consoles->busy = evtimer_new(base, on_busy, consoles);
-	if (!consoles->busy || consoles->ended < 0) {
+	if (!consoles->holds || !consoles->busy || consoles->ended < 0) {
 		consoles_destroy(consoles);
 		return NULL;
 	}
@@ -790,6 +636,7 @@ consoles_destroy(struct consoles *consoles)
 		event_free(consoles->busy);
 	if (consoles->ended >= 0)
 		close(consoles->ended);
+	holds_destroy(consoles->holds);
 	free(consoles);
 }
 
@@ -803,6 +650,7 @@ void
 consoles_set_domains(struct consoles *consoles, struct domains *domains)
 {
 	consoles->domains = domains;
+	holds_set_domains(consoles->holds, domains);
 }
 
 bool

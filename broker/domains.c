@@ -7,13 +7,11 @@
 #include <string.h>
 #include <uthash.h>
 
-#include "broker/tty.h"
+#include "broker/nodes.h"
 #include "broker/xs.h"
 #include "common/config.h"
 #include "common/limits.h"
 #include "common/log.h"
-#include "common/number.h"
-#include "common/text.h"
 
 /* Events taken in one turn of the loop. */
 #define EVENTS_PER_TURN 1024
@@ -25,45 +23,20 @@
 #define RETRY_FIRST_MS 500
 #define RETRY_MAX_MS   5000
 
-/* xen/include/public/xen.h, DOMID_FIRST_RESERVED. */
-#define DOMID_END 0x7ff0u
-
 /* Domids above the highest so far that are looked for without a list. */
 #define PROBED_PER_TURN 64
 
-/* The consoles of a domain, by kind and number, and its watched nodes: one
- * for each console's tty, and two more. */
-#define CONSOLES   (2 * LIMIT_CONSOLES_OF_KIND)
-#define PV(n)	   (n)
-#define SERIAL(n)  (LIMIT_CONSOLES_OF_KIND + (n))
-#define NODE_NAME  CONSOLES
-#define NODE_VM	   (CONSOLES + 1)
-#define BIT(n)	   (1u << (n))
-#define KIND(n)	   ((n) < SERIAL(0) ? CONSOLE_PV : CONSOLE_SERIAL)
-#define NUMBER(n)  ((n) % LIMIT_CONSOLES_OF_KIND)
-#define UUID_BYTES 16
+#define BIT(n) (1u << (n))
 
 #define TOKEN_INTRODUCE "introduce"
 #define TOKEN_RELEASE	"release"
 
-/* What a look at the domain has shown. */
-struct facts {
-	bool has_uuid; /* without one it is not built yet, and no guest */
-	uint8_t uuid[UUID_BYTES];
-	char name[LIMIT_NAME + 1];
-	unsigned present; /* bits of consoles */
-	char tty[CONSOLES][TTY_NAME];
-};
-
 struct domain {
 	uint32_t domid;
 	uint64_t order; /* in which domains were found */
-	struct facts facts;
-	uint64_t named[CONSOLES]; /* when the tty's name was first seen */
-	unsigned watched;	  /* bits of nodes */
-	unsigned primed;	  /* those whose first event has come */
-	unsigned events;	  /* ttys written since the last look */
-	bool dirty;
+	struct nodes *nodes;
+	struct domain_facts facts;
+	uint64_t named[NODES_CONSOLES]; /* when the tty's name was first seen */
 	bool listed;
 	UT_hash_handle hh;
 };
@@ -84,158 +57,6 @@ struct domains {
 	struct domain *all;
 };
 
-/* ---- the nodes of one domain ------------------------------------------ */
-
-static void
-node_path(const struct domain *d, unsigned node, char out[TTY_NODE])
-{
-	if (node < CONSOLES)
-		tty_node(d->domid, KIND(node), NUMBER(node), out);
-	else
-		snprintf(out, TTY_NODE, "/local/domain/%u/%s", d->domid,
-		    node == NODE_VM ? "vm" : "name");
-}
-
-static void
-node_token(const struct domain *d, unsigned node, char out[XS_TOKEN])
-{
-	snprintf(out, XS_TOKEN, "%u/%u", d->domid, node);
-}
-
-static int
-watch_node(struct domains *domains, struct domain *d, unsigned node)
-{
-	char path[TTY_NODE], token[XS_TOKEN];
-	int status;
-
-	if (d->watched & BIT(node))
-		return 0;
-	node_path(d, node, path);
-	node_token(d, node, token);
-	status = xs_conn_watch(domains->xs, path, token);
-	if (status == 0)
-		d->watched |= BIT(node);
-	return status;
-}
-
-static void
-unwatch_nodes(struct domains *domains, struct domain *d)
-{
-	char path[TTY_NODE], token[XS_TOKEN];
-
-	for (unsigned node = 0; node <= NODE_VM; node++) {
-		if (!domains->xs || !(d->watched & BIT(node)))
-			continue;
-		node_path(d, node, path);
-		node_token(d, node, token);
-		xs_conn_unwatch(domains->xs, path, token);
-	}
-}
-
-/* A console with a `name` is a channel, where a guest's agent speaks binary
- * (tools/libs/light/libxl_console.c, libxl__append_channel_list). */
-static int
-is_channel(struct domains *domains, const struct domain *d, unsigned number)
-{
-	char path[TTY_NODE], name[2];
-	int status;
-
-	snprintf(path, sizeof path, "/local/domain/%u/device/console/%u/name",
-	    d->domid, number);
-	status = xs_conn_read(domains->xs, path, name, sizeof name);
-	return status == -ENOTCONN ? status : status != -ENOENT;
-}
-
-/* Watches the consoles behind the first of each kind, as far as there are
- * any: dir is device/console or serial, first the console number 0 of it. */
-static int
-find_others(
-    struct domains *domains, struct domain *d, const char *dir, unsigned first)
-{
-	char path[TTY_NODE];
-	uint32_t *numbers;
-	size_t n;
-	int status;
-
-	snprintf(path, sizeof path, "/local/domain/%u/%s", d->domid, dir);
-	status = xs_conn_numbers(domains->xs, path, &numbers, &n);
-	if (status < 0)
-		return status == -ENOTCONN ? status : 0;
-	for (size_t i = 0; status == 0 && i < n; i++) {
-		if (numbers[i] == 0 || numbers[i] >= LIMIT_CONSOLES_OF_KIND)
-			continue;
-		status =
-		    first == PV(0) ? is_channel(domains, d, numbers[i]) : 0;
-		if (status == 0)
-			status = watch_node(domains, d, first + numbers[i]);
-		else if (status > 0)
-			status = 0;
-	}
-	free(numbers);
-	return status == -ENOTCONN ? status : 0;
-}
-
-/*
- * The uuid stands in the value of D/vm, "/vm/<uuid>".  What is below that
- * path goes away when the old half of a localhost migration is destroyed
- * (tools/libs/light/libxl_domain.c, devices_destroy_cb).
- */
-static int
-read_identity(struct domains *domains, struct domain *d, struct facts *facts)
-{
-	char path[TTY_NODE], vm[64];
-	int status;
-
-	node_path(d, NODE_VM, path);
-	status = xs_conn_read(domains->xs, path, vm, sizeof vm);
-	if (status == -ENOTCONN)
-		return status;
-	facts->has_uuid = status == 0 && strncmp(vm, "/vm/", 4) == 0 &&
-			  console_uuid_parse(vm + 4, facts->uuid);
-	node_path(d, NODE_NAME, path);
-	status =
-	    xs_conn_read(domains->xs, path, facts->name, sizeof facts->name);
-	if (status == -ENOTCONN)
-		return status;
-	if (facts->has_uuid &&
-	    (status < 0 || !text_is_clean(facts->name, LIMIT_NAME)))
-		memcpy(facts->name, vm + 4, strlen(vm + 4) + 1);
-	return 0;
-}
-
-static int
-read_ttys(struct domains *domains, struct domain *d, struct facts *facts)
-{
-	for (unsigned i = 0; i < CONSOLES; i++) {
-		char path[TTY_NODE];
-		int status;
-
-		if (!(d->watched & BIT(i)))
-			continue;
-		node_path(d, i, path);
-		status = xs_conn_read(
-		    domains->xs, path, facts->tty[i], sizeof facts->tty[i]);
-		if (status == -ENOTCONN)
-			return status;
-		/* Nobody writes such a thing honestly: to be refused, not to
-		 * be taken for "none". */
-		if (status == -EBADMSG)
-			strcpy(facts->tty[i], "(malformed)");
-		else if (status < 0)
-			facts->tty[i][0] = '\0';
-		/* Every guest has console 0, pv, pvh and hvm alike. */
-		if (status != -ENOENT || i == PV(0))
-			facts->present |= BIT(i);
-	}
-	return 0;
-}
-
-static unsigned
-default_console(const struct facts *facts)
-{
-	return facts->present & BIT(SERIAL(0)) ? SERIAL(0) : PV(0);
-}
-
 /* ---- telling of them --------------------------------------------------- */
 
 /*
@@ -246,17 +67,16 @@ default_console(const struct facts *facts)
 static struct domain *
 find_console(struct domains *domains, const struct console_key *key)
 {
-	unsigned i =
-	    key->kind == CONSOLE_SERIAL ? SERIAL(key->number) : PV(key->number);
+	unsigned i = nodes_console(key);
 	struct domain *d, *next, *best = NULL;
 
-	if (key->kind > CONSOLE_SERIAL || key->number >= LIMIT_CONSOLES_OF_KIND)
+	if (i == NODES_CONSOLES)
 		return NULL;
 	HASH_ITER (hh, domains->all, d, next) {
 		bool filled, best_filled;
 
 		if (!d->facts.has_uuid || !(d->facts.present & BIT(i)) ||
-		    memcmp(d->facts.uuid, key->uuid, UUID_BYTES) != 0)
+		    memcmp(d->facts.uuid, key->uuid, NODES_UUID_BYTES) != 0)
 			continue;
 		filled = d->facts.tty[i][0] != '\0';
 		best_filled = best && best->facts.tty[i][0] != '\0';
@@ -268,24 +88,16 @@ find_console(struct domains *domains, const struct console_key *key)
 }
 
 static void
-make_key(const struct facts *facts, unsigned i, struct console_key *out)
+tell(struct domains *domains, const struct domain *d,
+    const struct domain_facts *facts, unsigned which, unsigned ttys)
 {
-	memcpy(out->uuid, facts->uuid, UUID_BYTES);
-	out->kind = KIND(i);
-	out->number = NUMBER(i);
-}
-
-static void
-tell(struct domains *domains, const struct domain *d, const struct facts *facts,
-    unsigned which, unsigned ttys)
-{
-	for (unsigned i = 0; i < CONSOLES; i++) {
+	for (unsigned i = 0; i < NODES_CONSOLES; i++) {
 		struct console_key key;
 		bool tty;
 
 		if (!facts->has_uuid || !(which & BIT(i)))
 			continue;
-		make_key(facts, i, &key);
+		facts_key(facts, i, &key);
 		/* Not the event of a domain the console has left. */
 		tty = (ttys & BIT(i)) && find_console(domains, &key) == d;
 		domains->listener->changed(domains->listener->ctx, &key, tty);
@@ -294,14 +106,14 @@ tell(struct domains *domains, const struct domain *d, const struct facts *facts,
 
 /* Takes over what is seen now and tells what is new. */
 static void
-update(struct domains *domains, struct domain *d, const struct facts *now)
+update(
+    struct domains *domains, struct domain *d, const struct domain_facts *now)
 {
-	struct facts before = d->facts;
-	unsigned ttys = d->events, changed;
+	struct domain_facts before = d->facts;
+	unsigned ttys = nodes_take_written(d->nodes), changed;
 
 	d->facts = *now;
-	d->events = 0;
-	for (unsigned i = 0; i < CONSOLES; i++) {
+	for (unsigned i = 0; i < NODES_CONSOLES; i++) {
 		if (strcmp(before.tty[i], now->tty[i]) == 0)
 			continue;
 		d->named[i] = ++domains->clock;
@@ -309,12 +121,12 @@ update(struct domains *domains, struct domain *d, const struct facts *now)
 	}
 	changed = ttys | (before.present ^ now->present);
 	if (before.has_uuid != now->has_uuid ||
-	    memcmp(before.uuid, now->uuid, UUID_BYTES) != 0) {
+	    memcmp(before.uuid, now->uuid, NODES_UUID_BYTES) != 0) {
 		tell(domains, d, &before, before.present, 0);
 		changed |= now->present;
 	}
 	if (strcmp(before.name, now->name) != 0 ||
-	    default_console(&before) != default_console(now))
+	    facts_default(&before) != facts_default(now))
 		changed |= now->present;
 	tell(domains, d, now, changed & (before.present | now->present), ttys);
 }
@@ -323,41 +135,23 @@ update(struct domains *domains, struct domain *d, const struct facts *now)
 static int
 look(struct domains *domains, struct domain *d, bool all)
 {
-	struct facts now = {0};
-	int status = 0;
+	struct domain_facts now;
+	int status = all ? nodes_find_more(d->nodes, domains->xs) : 0;
 
-	if (all)
-		status = find_others(domains, d, "device/console", PV(0));
-	if (all && status == 0)
-		status = find_others(domains, d, "serial", SERIAL(0));
 	if (status == 0)
-		status = read_identity(domains, d, &now);
+		status = nodes_read(d->nodes, domains->xs, &now);
 	if (status == 0)
-		status = read_ttys(domains, d, &now);
-	if (status < 0)
-		return status;
-	d->dirty = false;
-	update(domains, d, &now);
-	return 0;
+		update(domains, d, &now);
+	return status;
 }
 
 /* Begins to watch, then reads, so that no change lies between. */
 static int
 follow(struct domains *domains, struct domain *d)
 {
-	static const unsigned nodes[] = {NODE_NAME, NODE_VM, PV(0), SERIAL(0)};
-	unsigned watched = d->watched; /* by the connection before this one */
-	int status = 0;
+	int status = nodes_watch(d->nodes, domains->xs);
 
-	d->watched = d->primed = 0;
-	for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
-		watched |= BIT(nodes[i]);
-	for (unsigned node = 0; status == 0 && node <= NODE_VM; node++)
-		if (watched & BIT(node))
-			status = watch_node(domains, d, node);
-	if (status == -ENOTCONN)
-		return status;
-	return look(domains, d, true);
+	return status == 0 ? look(domains, d, true) : status;
 }
 
 static struct domain *
@@ -379,6 +173,11 @@ add_domain(struct domains *domains, uint32_t domid)
 	d = calloc(1, sizeof *d);
 	if (!d)
 		return NULL;
+	d->nodes = nodes_create(domid);
+	if (!d->nodes) {
+		free(d);
+		return NULL;
+	}
 	d->domid = domid;
 	if (domid > domains->highest)
 		domains->highest = domid;
@@ -388,14 +187,22 @@ add_domain(struct domains *domains, uint32_t domid)
 }
 
 static void
+destroy_domain(struct domain *d)
+{
+	nodes_destroy(d->nodes);
+	free(d);
+}
+
+static void
 remove_domain(struct domains *domains, struct domain *d)
 {
-	struct facts facts = d->facts;
+	struct domain_facts facts = d->facts;
 
-	unwatch_nodes(domains, d);
+	if (domains->xs)
+		nodes_unwatch(d->nodes, domains->xs);
 	HASH_DEL(domains->all, d);
 	tell(domains, d, &facts, facts.present, 0);
-	free(d);
+	destroy_domain(d);
 }
 
 /* ---- the list of domains ----------------------------------------------- */
@@ -420,9 +227,9 @@ probe(struct domains *domains, uint32_t domid, int *status)
 static bool
 is_likely(struct domains *domains, uint32_t domid)
 {
-	return domains->probed < DOMID_END ||
+	return domains->probed < NODES_DOMID_END ||
 	       domid - domains->highest - 1 < PROBED_PER_TURN ||
-	       domid - domains->probed % DOMID_END < PROBED_PER_TURN ||
+	       domid - domains->probed % NODES_DOMID_END < PROBED_PER_TURN ||
 	       find_domain(domains, domid);
 }
 
@@ -432,17 +239,17 @@ probe_domids(struct domains *domains, uint32_t **out, size_t *count)
 	int status = 0;
 
 	*count = 0;
-	*out = malloc(DOMID_END * sizeof **out);
+	*out = malloc(NODES_DOMID_END * sizeof **out);
 	if (!*out)
 		return -EACCES;
-	for (uint32_t domid = 1; domid < DOMID_END; domid++)
+	for (uint32_t domid = 1; domid < NODES_DOMID_END; domid++)
 		if (is_likely(domains, domid) && probe(domains, domid, &status))
 			(*out)[(*count)++] = domid;
 	if (status == -ENOTCONN) {
 		free(*out);
 		return status;
 	}
-	domains->probed += domains->probed ? PROBED_PER_TURN : DOMID_END;
+	domains->probed += domains->probed ? PROBED_PER_TURN : NODES_DOMID_END;
 	return 0;
 }
 
@@ -496,7 +303,7 @@ relist(struct domains *domains)
 		if (!d)
 			continue;
 		d->listed = true;
-		if (!d->watched)
+		if (!nodes_are_watched(d->nodes))
 			status = follow(domains, d);
 	}
 	free(domids);
@@ -512,7 +319,10 @@ relist(struct domains *domains)
 static bool
 incomplete(const struct domain *d)
 {
-	return !d->facts.has_uuid || d->facts.tty[PV(0)][0] == '\0';
+	const struct console_key first = {.kind = CONSOLE_PV};
+
+	return !d->facts.has_uuid ||
+	       d->facts.tty[nodes_console(&first)][0] == '\0';
 }
 
 /* Lists, and reads again some of the domains, the next ones each time. */
@@ -617,11 +427,11 @@ connect_now(struct domains *domains)
 	domains->retry_ms = RETRY_FIRST_MS;
 }
 
-/* "7/8": node 8 of domain 7. */
 static void
 mark(struct domains *domains, const char *token)
 {
-	uint64_t domid, node;
+	uint32_t domid;
+	unsigned node;
 	struct domain *d;
 
 	if (strcmp(token, TOKEN_INTRODUCE) == 0 ||
@@ -629,18 +439,11 @@ mark(struct domains *domains, const char *token)
 		domains->relist = true;
 		return;
 	}
-	if (!number_take(&token, &domid) || *token++ != '/' ||
-	    !number_parse(token, 0, NODE_VM, &node) || domid >= DOMID_END)
+	if (!nodes_token(token, &domid, &node))
 		return;
-	d = find_domain(domains, (uint32_t)domid);
-	if (!d)
-		return;
-	d->dirty = true;
-	/* The first event only says that the watch stands. */
-	if (!(d->primed & BIT(node)))
-		d->primed |= BIT(node);
-	else if (node < CONSOLES)
-		d->events |= BIT(node);
+	d = find_domain(domains, domid);
+	if (d)
+		nodes_event(d->nodes, node);
 }
 
 static int
@@ -665,7 +468,7 @@ settle(struct domains *domains)
 	int status = domains->relist ? relist(domains) : 0;
 
 	HASH_ITER (hh, domains->all, d, next)
-		if (status == 0 && d->dirty)
+		if (status == 0 && nodes_changed(d->nodes))
 			status = look(domains, d, false);
 	return status;
 }
@@ -758,7 +561,7 @@ domains_destroy(struct domains *domains)
 	xs_conn_close(domains->xs);
 	HASH_ITER (hh, domains->all, d, next) {
 		HASH_DEL(domains->all, d);
-		free(d);
+		destroy_domain(d);
 	}
 	free(domains);
 }
@@ -772,11 +575,11 @@ domains_lookup(struct domains *domains, const struct console_key *key,
 
 	if (!d)
 		return false;
-	i = key->kind == CONSOLE_SERIAL ? SERIAL(key->number) : PV(key->number);
+	i = nodes_console(key);
 	out->domid = d->domid;
 	out->name = d->facts.name;
 	out->tty = d->facts.tty[i];
-	out->is_default = default_console(&d->facts) == i;
+	out->is_default = facts_default(&d->facts) == i;
 	return true;
 }
 
@@ -796,12 +599,12 @@ domains_claimant(
 	uint64_t first = UINT64_MAX;
 
 	for (d = domains->all; d; d = d->hh.next)
-		for (unsigned i = 0; i < CONSOLES; i++) {
+		for (unsigned i = 0; i < NODES_CONSOLES; i++) {
 			if (!d->facts.has_uuid || d->named[i] >= first ||
 			    strcmp(d->facts.tty[i], tty) != 0)
 				continue;
 			first = d->named[i];
-			make_key(&d->facts, i, out);
+			facts_key(&d->facts, i, out);
 		}
 	return first != UINT64_MAX;
 }

@@ -75,6 +75,11 @@
 #define LIMIT_WAIT	   60
 #define LIMIT_WAIT_DEFAULT 25
 
+/* Seconds without a request until a session's user is not listed as a viewer
+ * any more: a page that is there polls again at once, or after a short
+ * back-off. */
+#define LIMIT_ABSENT 10
+
 /* Milliseconds an input's answer may wait for its echo. */
 #define LIMIT_ECHO 1000
 

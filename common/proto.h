@@ -81,10 +81,12 @@ struct msg_console {
 	char holder[LIMIT_HOLDER + 1]; /* with STATE_BUSY, if known */
 };
 
-/* serial counts the ttys of all consoles; MSG_HANGUP names one by it. */
+/* serial counts the ttys of all consoles; MSG_HANGUP names one by it.  domid
+ * is whose tty it is: it comes before the MSG_CONSOLE that tells it too. */
 struct msg_tty {
 	uint32_t type;
 	uint32_t serial;
+	uint32_t domid;
 	struct console_key key;
 };
 
@@ -105,7 +107,7 @@ _Static_assert(sizeof(struct msg_hello) == 8, "no padding");
 _Static_assert(sizeof(struct msg_key) == 28, "no padding");
 _Static_assert(sizeof(struct msg_hangup) == 32, "no padding");
 _Static_assert(sizeof(struct msg_console) == 232, "no padding");
-_Static_assert(sizeof(struct msg_tty) == 32, "no padding");
+_Static_assert(sizeof(struct msg_tty) == 36, "no padding");
 
 /* "up", "waiting", … as the HTTP interface spells them. */
 const char *proto_state_name(uint32_t state);

@@ -58,6 +58,9 @@ access_rights(const struct config *config, const char *user, const char *groups,
 		    names_guest(rule->consoles, guest))
 			rights |= rule->rights;
 	}
-	/* Whoever may watch or type may know that the console is there. */
+	/* Each right includes the one before it: what is typed is answered, so
+	 * who types reads; and who reads may know that the console is there. */
+	if (rights & RIGHT_TYPE)
+		rights |= RIGHT_WATCH;
 	return rights ? rights | RIGHT_LIST : 0;
 }

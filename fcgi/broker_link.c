@@ -179,7 +179,7 @@ on_tty(void *ctx, struct packet *packet)
 
 	if (!c)
 		return;
-	error = console_attach(c, packet->fds, msg->serial);
+	error = console_attach(c, packet->fds, msg);
 	if (error)
 		log_error("console %s: cannot take its tty: %s", console_id(c),
 		    strerror(-error));

@@ -49,7 +49,7 @@ struct console {
 	struct screen *screen;
 	struct screen_owner screen_owner;
 	struct viewer *viewers;
-	size_t nviewers, ntypists;
+	size_t nviewers, ntypists, naway;
 	struct event *viewers_told;
 };
 
@@ -282,7 +282,7 @@ take_pty(struct console *c, int fds[TTY_FDS])
 }
 
 int
-console_attach(struct console *c, int fds[TTY_FDS], uint32_t serial)
+console_attach(struct console *c, int fds[TTY_FDS], const struct msg_tty *msg)
 {
 	int error;
 
@@ -297,7 +297,8 @@ console_attach(struct console *c, int fds[TTY_FDS], uint32_t serial)
 		close_fd(&fds[i]);
 	if (error)
 		return error;
-	c->serial = serial;
+	c->serial = msg->serial;
+	c->domid = msg->domid;
 	c->state = STATE_UP;
 	happened(c, NEWS_STATE);
 	return 0;
@@ -358,11 +359,31 @@ console_leave(struct console *c, struct viewer *viewer)
 	DL_DELETE(c->viewers, viewer);
 	c->nviewers--;
 	c->ntypists -= viewer->may_type;
+	c->naway -= viewer->away;
 	viewers_changed(c);
 	if (c->nviewers > 0)
 		return;
 	screen_watch(c->screen, false);
 	c->owner->wanted(c->owner->ctx, c);
+}
+
+void
+console_set_away(struct console *c, struct viewer *viewer, bool away)
+{
+	if (viewer->away == away)
+		return;
+	viewer->away = away;
+	if (away)
+		c->naway++;
+	else
+		c->naway--;
+	viewers_changed(c);
+}
+
+size_t
+console_npresent(const struct console *c)
+{
+	return c->nviewers - c->naway;
 }
 
 size_t

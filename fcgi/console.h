@@ -30,6 +30,7 @@ enum console_news {
 struct viewer {
 	const char *session, *user;
 	bool may_type;
+	bool away; /* console_set_away() changes it; false when it joins */
 	struct viewer *prev, *next;
 };
 
@@ -78,7 +79,8 @@ uint64_t console_changed(const struct console *c, enum console_news kind);
 void console_update(struct console *c, const struct msg_console *msg);
 /* Takes ownership of the descriptors but the first, and sets them to -1.
  * Returns 0 or a negative errno; they are then closed. */
-int console_attach(struct console *c, int fds[TTY_FDS], uint32_t serial);
+int console_attach(
+    struct console *c, int fds[TTY_FDS], const struct msg_tty *msg);
 
 /* There is a pty to type into. */
 bool console_is_open(const struct console *c);
@@ -89,7 +91,12 @@ void console_resize(struct console *c, unsigned rows, unsigned cols);
 /* viewer and its strings stay the caller's, until it leaves. */
 void console_join(struct console *c, struct viewer *viewer);
 void console_leave(struct console *c, struct viewer *viewer);
+/* One that is away is not counted among those present, and still keeps the
+ * console wanted. */
+void console_set_away(struct console *c, struct viewer *viewer, bool away);
 size_t console_nviewers(const struct console *c);
+size_t console_npresent(const struct console *c);
+/* All of them. */
 const struct viewer *console_viewers(const struct console *c);
 
 #endif

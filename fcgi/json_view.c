@@ -42,13 +42,17 @@ viewers(const struct console *c)
 	struct json_object *list = json_object_new_array();
 	const struct viewer *v = console_viewers(c);
 
-	for (int i = 0; v && i < LIMIT_VIEWERS_LISTED; i++, v = v->next) {
-		struct json_object *one = json_object_new_object();
+	for (int i = 0; v && i < LIMIT_VIEWERS_LISTED; v = v->next) {
+		struct json_object *one;
 
+		if (v->away)
+			continue;
+		one = json_object_new_object();
 		put(one, "session", v->session);
 		put(one, "user", v->user);
 		put(one, "mode", mode_name(v->may_type));
 		json_object_array_add(list, one);
+		i++;
 	}
 	return list;
 }
@@ -70,7 +74,7 @@ json_viewers_event(const struct console *c)
 	struct json_object *event = json_object_new_object();
 
 	put(event, "type", "viewers");
-	put_number(event, "count", console_nviewers(c));
+	put_number(event, "count", console_npresent(c));
 	json_object_object_add(event, "viewers", viewers(c));
 	return event;
 }
@@ -146,7 +150,7 @@ json_console(const struct console *c, uint32_t rights)
 	put(obj, "name", console_name(c));
 	put(obj, "kind", console_kind_name(console_key_of(c)->kind));
 	put_state(obj, c);
-	put_number(obj, "viewers", console_nviewers(c));
+	put_number(obj, "viewers", console_npresent(c));
 	json_object_object_add(obj, "rights", rights_list(rights));
 	return obj;
 }

@@ -116,7 +116,7 @@ refuse(const struct poll *p, struct conn *conn, int status, const char *code,
 
 	if (!p->seq) {
 		reply_problem_with(conn, status, code,
-		    status == 401 ? "" : REPLY_RETRY, NULL, "%s", detail);
+		    status == 403 ? "" : REPLY_RETRY, NULL, "%s", detail);
 		return;
 	}
 	reply = reply_begin(204);
@@ -131,7 +131,7 @@ poll_answer(struct waiter *w, enum wake why)
 	struct poll *p = (struct poll *)w;
 
 	if (why == WAKE_CLOSED)
-		refuse(p, w->conn, 401, "unknown-token",
+		refuse(p, w->conn, 403, "unknown-token",
 		    "This session has ended.");
 	else
 		answer(p, w->conn, why);

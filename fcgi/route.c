@@ -142,20 +142,22 @@ check_user(struct request *r, unsigned needs)
 	return true;
 }
 
+/* 403: to a 401 a browser answers by forgetting the password that nginx had
+ * accepted, and by asking the user for it again. */
 static bool
 check_token(struct worker *w, struct request *r)
 {
 	const char *token = conn_param(r->conn, "HTTP_XENTERM_TOKEN");
 
 	if (!*token) {
-		reply_problem(r->conn, 401, "no-token",
+		reply_problem(r->conn, 403, "no-token",
 		    "This call needs a session's token in the header "
 		    "Xenterm-Token.");
 		return false;
 	}
 	r->session = session_find(w->sessions, token);
 	if (!r->session) {
-		reply_problem(r->conn, 401, "unknown-token",
+		reply_problem(r->conn, 403, "unknown-token",
 		    "This session does not exist or has ended. Make a new one "
 		    "with POST api/v1/sessions.");
 		return false;

@@ -39,7 +39,7 @@ struct session {
 	struct owner *owner;
 	struct console *console;
 	struct viewer viewer;
-	struct event *idle;
+	struct event *idle, *absent;
 	time_t last_used; /* monotonic seconds */
 	time_t ends;	  /* monotonic seconds */
 	time_t expires;	  /* wall clock */
@@ -161,27 +161,61 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 	session_close(s);
 }
 
+static void
+on_absent(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	(void)fd;
+	(void)what;
+	console_set_away(s->console, &s->viewer, true);
+}
+
+/* A request of s has come or gone. */
+static void
+used(struct session *s)
+{
+	const struct timeval delay = {.tv_sec = LIMIT_ABSENT};
+
+	s->last_used = monotonic();
+	if (s->parked == 0)
+		event_add(s->absent, &delay);
+	console_set_away(s->console, &s->viewer, false);
+}
+
+static void
+destroy(struct session *s)
+{
+	if (s->idle)
+		event_free(s->idle);
+	if (s->absent)
+		event_free(s->absent);
+	if (s->owner)
+		owner_drop(s->all, s->owner);
+	free(s);
+}
+
+/* NULL with errno set. */
 static struct session *
 create(struct sessions *all, const char *user)
 {
 	struct session *s = calloc(1, sizeof *s);
+	int error;
 
 	if (!s)
 		return NULL;
 	s->all = all;
 	s->idle = evtimer_new(all->base, on_idle, s);
-	if (!s->idle) {
-		free(s);
-		errno = ENOMEM;
-		return NULL;
-	}
-	s->owner = owner_take(all, user);
-	if (!s->owner) {
-		event_free(s->idle);
-		free(s);
-		return NULL;
-	}
-	return s;
+	s->absent = evtimer_new(all->base, on_absent, s);
+	errno = ENOMEM;
+	if (s->idle && s->absent)
+		s->owner = owner_take(all, user);
+	if (s->owner)
+		return s;
+	error = errno;
+	destroy(s);
+	errno = error;
+	return NULL;
 }
 
 int
@@ -202,13 +236,13 @@ session_open(struct sessions *all, struct console *console, const char *user,
 	randombytes_buf(id, sizeof id);
 	sodium_bin2hex(s->id, sizeof s->id, id, sizeof id);
 	s->console = console;
-	s->last_used = monotonic();
-	s->ends = s->last_used + (time_t)all->config->session_max;
+	s->ends = monotonic() + (time_t)all->config->session_max;
 	s->expires = time(NULL) + (time_t)all->config->session_max;
 	HASH_ADD(hh, all->by_hash, hash, HASH_BYTES, s);
 	s->viewer.session = s->id;
 	s->viewer.user = s->owner->name;
 	s->viewer.may_type = may_type;
+	used(s);
 	watch_time(s);
 	log_info("session %s: %s may %s %s (%s)", s->id, user,
 	    may_type ? "type at" : "watch", console_name(console),
@@ -225,9 +259,7 @@ session_close(struct session *s)
 	waiters_close(console_waiters(s->console), s);
 	console_leave(s->console, &s->viewer);
 	log_info("session %s: closed", s->id);
-	event_free(s->idle);
-	owner_drop(s->all, s->owner);
-	free(s);
+	destroy(s);
 }
 
 void
@@ -255,7 +287,7 @@ session_find(struct sessions *all, const char *token)
 	hash_token(bytes, hash);
 	HASH_FIND(hh, all->by_hash, hash, HASH_BYTES, s);
 	if (s)
-		s->last_used = monotonic();
+		used(s);
 	return s;
 }
 
@@ -326,6 +358,7 @@ session_park(struct session *s)
 	if (s->parked >= LIMIT_POLLS_PER_SESSION)
 		return false;
 	s->parked++;
+	event_del(s->absent);
 	return true;
 }
 
@@ -333,5 +366,5 @@ void
 session_unpark(struct session *s)
 {
 	s->parked--;
-	s->last_used = monotonic();
+	used(s);
 }

@@ -58,7 +58,9 @@ void session_typed(struct session *s, uint64_t seq);
 uint64_t session_echoed(const struct session *s, uint64_t run);
 void session_set_echoed(struct session *s, uint64_t run, uint64_t offset);
 
-/* Counts the polls that wait; false: it has LIMIT_POLLS_PER_SESSION. */
+/* Counts the polls that wait.  A session without any, that makes no request
+ * for LIMIT_ABSENT, is away: it lives on, and is no viewer who is present
+ * until it makes one.  False: it has LIMIT_POLLS_PER_SESSION. */
 bool session_park(struct session *s);
 void session_unpark(struct session *s);
 

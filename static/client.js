@@ -329,7 +329,7 @@ export class ConsoleClient extends EventTarget {
 		if (this.#closed)
 			return;
 		const { status, code } = error;
-		if (status === 401 && code !== 'no-identity' && this.#session) {
+		if (code === 'unknown-token' && this.#session) {
 			if (this.#fresh)
 				return this.#end('session', error);
 			this.#session = null;
@@ -457,7 +457,7 @@ export class ConsoleClient extends EventTarget {
 		if (!surelyNotTyped(error, input.echo))
 			input.uncertain = true;
 		input.echo = 0;
-		if (status === 401) {
+		if (status === 401 || code === 'unknown-token') {
 			input.dead = true;          /* the poll loop meets the same and decides */
 			this.#pollAgain();
 		} else if (status === 409 && code === 'seq-gap') {
@@ -657,10 +657,10 @@ const realTimers = {
 
 /*
  * Whether a failed input has certainly not reached the guest. With an echo the worker answers after typing, so
- * that then a session's end (401) or a lack of room to wait (429, 503) says nothing about the typing.
+ * that then a session's end (unknown-token) or a lack of room to wait (429, 503) says nothing about the typing.
  */
 function surelyNotTyped({ status, code }, echo) {
-	if (status === 401)
+	if (status === 401 || code === 'unknown-token')
 		return !echo;
 	return [400, 403, 404, 409, 413, 415].includes(status) || code === 'queue-full' || code === 'no-worker';
 }

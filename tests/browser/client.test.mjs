@@ -552,9 +552,9 @@ test('unknown-token: a new session by itself, from where the old one was; the ke
 	client.send('later');
 	(await server.next(INPUT)).answer(problem(502, 'no-worker'));
 	await timers.advance(1000);
-	(await server.next(INPUT)).answer(problem(401, 'unknown-token'));
+	(await server.next(INPUT)).answer(problem(403, 'unknown-token'));
 	await settle();
-	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	(await server.next(POLL)).answer(problem(403, 'unknown-token'));
 	(await server.next('POST sessions')).answer(session('b'.repeat(64)));
 	const poll = await server.next(POLL);
 	assert.equal(poll.query.get('from'), '1.100.1');
@@ -573,7 +573,7 @@ test('unknown-token with bytes in flight whose fate is unknown: told, never sent
 	client.send('danger');
 	(await server.next(INPUT)).fail();
 	await settle();
-	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	(await server.next(POLL)).answer(problem(403, 'unknown-token'));
 	(await server.next('POST sessions')).answer(session('b'.repeat(64)));
 	(await server.next(POLL)).answer(nothing());
 	await timers.advance(2000);
@@ -590,9 +590,9 @@ test('a session that ended while an echo was waited for: the keys may have been 
 	const { server, client, seen } = await live();
 	client.send('rm');
 	client.send(' x');
-	(await server.next(INPUT)).answer(problem(401, 'unknown-token'));
+	(await server.next(INPUT)).answer(problem(403, 'unknown-token'));
 	await settle();
-	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	(await server.next(POLL)).answer(problem(403, 'unknown-token'));
 	(await server.next('POST sessions')).answer(session('b'.repeat(64)));
 	(await server.next(POLL)).answer(nothing());
 	await settle();
@@ -603,9 +603,9 @@ test('a session that ended while an echo was waited for: the keys may have been 
 
 test('a new session that is unknown at once is not replaced for ever', async () => {
 	const { server, timers, client, seen } = await live();
-	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	(await server.next(POLL)).answer(problem(403, 'unknown-token'));
 	(await server.next('POST sessions')).answer(session('b'.repeat(64)));
-	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	(await server.next(POLL)).answer(problem(403, 'unknown-token'));
 	await settle();
 	assert.equal(seen.connection.at(-1).state, 'ended');
 	assert.equal(seen.connection.at(-1).reason, 'session');

@@ -132,13 +132,13 @@ class Worker:
         seen.answers += 1
 
     def on_tty(self, data, fds):
-        _, serial, key = struct.unpack("=II24s", data)
+        _, serial, domid, key = struct.unpack("=III24s", data)
         assert len(fds) == 2
         assert key in self.consoles, "a tty of a console never told of"
         seen = self[key]
         seen.close()
         seen.ring, seen.pty = fds
-        seen.serial = serial
+        seen.serial, seen.tty_domid = serial, domid
         seen.answers += 1
 
     def wait(self, condition, what=None, timeout=standin.PATIENCE):
@@ -273,7 +273,8 @@ class Broker:
                  what=f"in the log: {pattern}")
 
     def ttys(self):
-        """The pseudo terminals it has open."""
+        """The pseudo terminals it has open; one that it refuses is among
+        them for a moment, whenever it looks at it again."""
         found = []
         folder = f"/proc/{self.process.inside()}/fd"
         for fd in os.listdir(folder):
@@ -358,6 +359,7 @@ def test_reboot_is_followed(start, xenstored):
     worker.wait(lambda: seen.serial != serial and seen.state == "up",
                 "the new tty")
     assert seen.domid > old and run_of(seen) == run
+    assert seen.tty_domid == seen.domid
     echoes(seen.pty, b"again")
     wait_for(lambda: broker.locks() == [f"xenconsole.{seen.domid}"])
     assert broker.ttys() == [host.tty("web1")]
@@ -682,7 +684,7 @@ def refused(broker, worker, key, tty, reason):
     worker.want(key)
     worker.wait_state(key, "refused")
     assert worker[key].pty is None
-    assert broker.ttys() == [] == broker.locks()
+    wait_for(lambda: broker.ttys() == [] == broker.locks())
     pattern = f"refused: .*{reason}"
     broker.wait_log(pattern)
     worker.want(key)
@@ -784,7 +786,7 @@ def test_forged_while_held(start):
     with terminal(host, raw=True) as tty:
         host.xenstore_write(f"/local/domain/{domid}/console/tty", tty)
         broker.wait_log("not held by xenconsoled")
-        assert broker.ttys() == [good]
+        wait_for(lambda: broker.ttys() == [good])
         echoes(seen.pty, b"alive")
 
 
@@ -801,7 +803,7 @@ def test_tty_of_another_guest(start):
     worker.open(victim)
     worker.want(thief)
     worker.wait_state(thief, "refused")
-    assert broker.ttys() == [tty]
+    wait_for(lambda: broker.ttys() == [tty])
     # Where the guest can write its device/ (xapi): only qemu's ptys there.
     host.destroy("victim")
     read_to_end(worker[victim].pty)
@@ -814,7 +816,7 @@ def test_tty_of_another_guest(start):
     worker.want(other)
     worker.wait_state(other, "refused")
     worker.open(Key(host.uuid("second")))
-    assert broker.ttys() == [host.tty("second")]
+    wait_for(lambda: broker.ttys() == [host.tty("second")])
 
 
 def test_serial_must_be_qemus(start):
@@ -828,7 +830,7 @@ def test_serial_must_be_qemus(start):
         worker.want(key)
         worker.wait_state(key, "refused")
         broker.wait_log("not held by the guest's qemu")
-        assert broker.ttys() == []
+        wait_for(lambda: broker.ttys() == [])
 
 
 def test_foreign_backend(start):

@@ -125,7 +125,7 @@ def test_no_token(site):
     for method, path in (("GET", "sessions/current"), ("GET", "output"),
                          ("DELETE", "sessions/current"),
                          ("POST", "input?seq=1"), ("POST", "size")):
-        site.request(method, f"api/v1/{path}").problem(401, "no-token")
+        site.request(method, f"api/v1/{path}").problem(403, "no-token")
     assert site.healthz()["sessions"] == count
 
 
@@ -133,11 +133,11 @@ def test_a_token_that_nobody_gave(site):
     """It is refused everywhere, and makes no session."""
     count = site.healthz()["sessions"]
     for token in NO_TOKENS:
-        current(site, token).problem(401, "unknown-token")
+        current(site, token).problem(403, "unknown-token")
         for method, path in (("GET", "output"), ("POST", "input?seq=1"),
                              ("DELETE", "sessions/current")):
             site.request(method, f"api/v1/{path}", headers={TOKEN: token}) \
-                .problem(401, "unknown-token")
+                .problem(403, "unknown-token")
     assert site.healthz()["sessions"] == count
 
 
@@ -146,18 +146,19 @@ def test_one_digit_off(site):
     for at in range(64):
         digit = "0" if session.token[at] != "0" else "1"
         token = session.token[:at] + digit + session.token[at + 1:]
-        current(site, token).problem(401, "unknown-token")
+        current(site, token).problem(403, "unknown-token")
     assert current(site, session.token).status == 200
 
 
 def test_a_token_does_not_travel_elsewhere(site):
     """Not in the URL, not in a cookie, not as an authorization."""
     token = site.session("web1").token
-    site.request("GET", f"api/v1/sessions/current?token={token}").problem(401)
+    site.request("GET", f"api/v1/sessions/current?token={token}") \
+        .problem(403, "no-token")
     for header in (("Cookie", f"{TOKEN}={token}"), ("Token", token),
                    ("X-Xenterm-Token", token), ("Xenterm_Token", token)):
         site.request("GET", "api/v1/sessions/current", b"", [header]) \
-            .problem(401, "no-token")
+            .problem(403, "no-token")
 
 
 def test_two_tokens_open_no_more_than_the_first(site):
@@ -165,10 +166,10 @@ def test_two_tokens_open_no_more_than_the_first(site):
     mine, other = (site.session("web1") for _ in range(2))
     for token in (other.token, "0" * 64):
         answer = current(site, mine.token, headers=[(TOKEN, token)])
-        assert answer.status == 401 or \
+        assert answer.status == 403 or \
             answer.json()["session"] == mine.made["session"]
     answer = current(site, "0" * 64, headers=[(TOKEN, mine.token)])
-    answer.problem(401, "unknown-token")
+    answer.problem(403, "unknown-token")
 
 
 def test_a_session_is_its_users(site):
@@ -190,9 +191,9 @@ def test_a_deleted_session(site, guest):
     before = site.healthz()["sessions"]
     assert session.delete().status == 204
     assert site.healthz()["sessions"] == before - 1
-    session.current().problem(401, "unknown-token")
-    session.type(b"x").problem(401, "unknown-token")
-    session.delete().problem(401, "unknown-token")
+    session.current().problem(403, "unknown-token")
+    session.type(b"x").problem(403, "unknown-token")
+    session.delete().problem(403, "unknown-token")
 
 
 def test_deleting_answers_those_who_wait(site, guest):
@@ -201,7 +202,7 @@ def test_deleting_answers_those_who_wait(site, guest):
     session.send_poll(wait=60)
     site.wait_requests(1)
     assert session.delete().status == 204
-    session.poller.receive().problem(401, "unknown-token")
+    session.poller.receive().problem(403, "unknown-token")
 
 
 def test_deleting_tells_the_other_viewers(site, guest):
@@ -214,6 +215,31 @@ def test_deleting_tells_the_other_viewers(site, guest):
     other.delete()
     session.wait(lambda: session.last("viewers")["count"] == 1, "one")
     assert session.last("viewers")["viewers"][0]["user"] == "admin"
+
+
+def test_who_vanishes_is_not_listed_for_long(site, guest):
+    """A browser that was killed says nothing; its session lives on for a
+    while, and nobody is shown as there who is not."""
+    name = guest("--echo")
+    vanished = site.session(name, "watch", "viewer")
+    session = site.session(name)
+    for viewer in session, vanished:
+        viewer.wait(lambda v=viewer: v.last("viewers").get("count") == 2,
+                    "both")
+    vanished.send_poll(wait=30)
+    site.wait_requests(1)
+    vanished.poller.close()
+    site.wait_requests(0)
+    session.wait(lambda: session.last("viewers")["count"] == 1, "one",
+                 timeout=30)
+    assert [one["user"] for one in session.last("viewers")["viewers"]] == \
+        ["admin"]
+    assert site.consoles()[name]["viewers"] == 1
+    assert [one["user"] for one in session.current().json()["viewers"]] == \
+        ["admin"]
+    # Its session lives on, and it is there again as soon as it asks.
+    assert vanished.current().status == 200
+    session.wait(lambda: session.last("viewers")["count"] == 2, "both")
 
 
 def test_an_idle_session_ends(own_site):
@@ -231,7 +257,7 @@ def test_an_idle_session_ends(own_site):
 
     wait_for(ended, 15, "the end of the idle one")
     assert set(asked) == {200}
-    forgotten.current().problem(401, "unknown-token")
+    forgotten.current().problem(403, "unknown-token")
     # The poll that waits learns who has gone.
     assert waiting.receive_poll().event("viewers")["count"] == 2
     assert waiting.current().status == 200
@@ -242,8 +268,8 @@ def test_a_session_has_a_latest_end(own_site):
     session = site.session(site.guest("--deaf"))
     session.wait(lambda: session.last("viewers"), "settled")
     session.send_poll(wait=60)
-    session.poller.receive(timeout=15).problem(401, "unknown-token")
-    session.current().problem(401, "unknown-token")
+    session.poller.receive(timeout=15).problem(403, "unknown-token")
+    session.current().problem(403, "unknown-token")
     assert site.healthz()["sessions"] == 0
 
 

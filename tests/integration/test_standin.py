@@ -121,7 +121,17 @@ def test_shell_of_a_guest(host, attach):
     console.expect(b"web1 login: ")
 
 
-def test_interrupt_reaches_the_program(plain_host, attach):
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN],
+                ids=["at a terminal", "in the background"])
+def interrupts(request):
+    """How the host and its guests are started: a shell without job control
+    starts what is to run in the background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupt_reaches_the_program(interrupts, plain_host, attach):
     plain_host.create("web1")
     console = attach(plain_host, "web1")
     login(console, "web1")

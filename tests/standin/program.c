@@ -148,6 +148,10 @@ run(const struct program_options *options)
 	    options->argv[0] != NULL ? options->argv : init_argv;
 	sigset_t none;
 
+	/* What started the demo in the background ignores SIGINT, and so would
+	 * all that a guest runs. */
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (chdir("/home") == -1)

@@ -90,12 +90,12 @@ test_groups(void **state)
 	    {LIST("@"), LIST("*"), W},
 	};
 	static const struct question questions[] = {
-	    {"alice", "ops", "web1", L | T},
-	    {"alice", "dev,ops", "web1", L | T},
-	    {"alice", "dev, ops", "web1", L | T},
-	    {"alice", "ops,dev", "web1", L | T},
-	    {"alice", ",,ops,,", "web1", L | T},
-	    {"", "ops", "web1", L | T},
+	    {"alice", "ops", "web1", L | W | T},
+	    {"alice", "dev,ops", "web1", L | W | T},
+	    {"alice", "dev, ops", "web1", L | W | T},
+	    {"alice", "ops,dev", "web1", L | W | T},
+	    {"alice", ",,ops,,", "web1", L | W | T},
+	    {"", "ops", "web1", L | W | T},
 	    {"alice", "", "web1", 0},
 	    {"alice", ",", "web1", 0},
 	    {"alice", "op", "web1", 0},
@@ -170,10 +170,29 @@ test_several(void **state)
 	static const struct question questions[] = {
 	    {"alice", "dev", "test1", L | W | T},
 	    {"alice", "dev", "test3", L | W},
-	    {"alice", "", "test2", L | T},
+	    {"alice", "", "test2", L | W | T},
 	    {"bob", "dev", "test1", L | W},
 	    {"bob", "", "test1", L},
 	    {"alice", "dev", "web1", L},
+	};
+
+	(void)state;
+	check(rules, COUNT(rules), questions, COUNT(questions));
+}
+
+/* Each right includes the ones before it. */
+static void
+test_includes(void **state)
+{
+	struct config_access rules[] = {
+	    {LIST("lister"), LIST("*"), L},
+	    {LIST("watcher"), LIST("*"), W},
+	    {LIST("typist"), LIST("*"), T},
+	};
+	static const struct question questions[] = {
+	    {"lister", "", "web1", L},
+	    {"watcher", "", "web1", L | W},
+	    {"typist", "", "web1", L | W | T},
 	};
 
 	(void)state;
@@ -190,6 +209,7 @@ main(void)
 	    cmocka_unit_test(test_everybody),
 	    cmocka_unit_test(test_patterns),
 	    cmocka_unit_test(test_several),
+	    cmocka_unit_test(test_includes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
 /* One console in the worker: its ring and pty, what happens, who watches. */
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -19,76 +18,14 @@
 #include <cmocka.h>
 
 #include "common/limits.h"
-#include "common/log.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
-#include "fcgi/server.h"
 #include "fcgi/waiters.h"
+#include "tests/unit/stubs.h"
 
 static struct event_base *base;
 static struct console *console;
 static int ring_fd;
-
-/* What the owner was told. */
-static struct {
-	int hangups, wanted;
-	uint32_t serial;
-	size_t nviewers;
-} told;
-
-/* Stands in for server.c: nobody leaves. */
-void
-conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
-{
-	(void)conn;
-	(void)gone;
-	(void)ctx;
-}
-
-void
-log_info(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_error(const char *fmt, ...)
-{
-	fail_msg("%s", fmt);
-}
-
-void
-log_warn(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_debug(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-static void
-on_hangup(void *ctx, struct console *c, uint32_t serial)
-{
-	assert_ptr_equal(ctx, &told);
-	assert_ptr_equal(c, console);
-	/* It is closed and told of by now. */
-	assert_false(console_is_open(c));
-	told.hangups++;
-	told.serial = serial;
-}
-
-static void
-on_wanted(void *ctx, struct console *c)
-{
-	assert_ptr_equal(ctx, &told);
-	told.wanted++;
-	told.nviewers = console_nviewers(c);
-}
-
-static const struct console_owner owner = {on_hangup, on_wanted, &told, NULL};
 
 static int
 setup(void **state)
@@ -97,9 +34,9 @@ setup(void **state)
 	    .uuid = {0xab}, .kind = CONSOLE_SERIAL, .number = 1};
 
 	(void)state;
-	memset(&told, 0, sizeof told);
+	memset(&stub_told, 0, sizeof stub_told);
 	base = event_base_new();
-	console = console_create(base, &key, &owner);
+	console = console_create(base, &key, &stub_owner);
 	ring_fd = ring_make(LIMIT_RING_MIN);
 	return base && console && ring_fd >= 0 ? 0 : -1;
 }
@@ -115,24 +52,13 @@ teardown(void **state)
 }
 
 static int
-count_fds(void)
+take_tty(int ring, int pty, uint32_t serial)
 {
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
-/* The screen has no process here, so it needs nothing. */
-static int
-attach_pty(int memory, int pty, uint32_t serial)
-{
-	int fds[TTY_FDS] = {memory, -1, -1, pty};
-	int error = console_attach(console, fds, serial);
+	const struct msg_tty msg = {
+	    .type = MSG_TTY, .serial = serial, .domid = 10 + serial};
+	/* The screen has no process here, so it needs nothing. */
+	int fds[TTY_FDS] = {ring, -1, -1, pty};
+	int error = console_attach(console, fds, &msg);
 
 	assert_int_equal(fds[TTY_PTY], -1);
 	return error;
@@ -149,45 +75,31 @@ attach(uint32_t serial)
 	assert_int_equal(openpty(&master, &slave, NULL, &raw, NULL), 0);
 	fcntl(slave, F_SETFL, O_NONBLOCK);
 	fcntl(master, F_SETFL, O_NONBLOCK);
-	assert_int_equal(attach_pty(ring_fd, slave, serial), 0);
+	assert_int_equal(take_tty(ring_fd, slave, serial), 0);
 	return master;
-}
-
-static void
-on_late(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
 }
 
 /* Turns the loop until done() says so. */
 static void
-run_until(bool (*done)(void))
+run_until(bool (*done)(void *arg))
 {
-	const struct timeval most = {.tv_sec = 20};
-	bool late = false;
-	struct event *end = evtimer_new(base, on_late, &late);
-
-	event_add(end, &most);
-	while (!done() && !late)
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(end);
-	assert_true(done());
+	loop_until(base, done, NULL, 20);
 }
 
 static uint64_t wanted_end;
 
 static bool
-has_read(void)
+has_read(void *arg)
 {
+	(void)arg;
 	return ring_end(console_ring(console)) >= wanted_end;
 }
 
 static bool
-has_hung_up(void)
+has_hung_up(void *arg)
 {
-	return told.hangups > 0;
+	(void)arg;
+	return stub_told.hangups > 0;
 }
 
 static void
@@ -330,8 +242,8 @@ test_hangup(void **state)
 	event = console_event(console);
 	close(guest);
 	run_until(has_hung_up);
-	assert_int_equal(told.hangups, 1);
-	assert_int_equal(told.serial, 17);
+	assert_int_equal(stub_told.hangups, 1);
+	assert_int_equal(stub_told.serial, 17);
 	assert_int_equal(console_state(console), STATE_WAITING);
 	assert_true(console_event(console) > event);
 	assert_int_equal(console_type(console, "x", 1), -ENOTCONN);
@@ -349,12 +261,12 @@ test_end_of_file(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(attach_pty(ring_fd, fds[0], 3), 0);
+	assert_int_equal(take_tty(ring_fd, fds[0], 3), 0);
 	assert_int_equal(write(fds[1], "last words", 10), 10);
 	close(fds[1]);
 	run_until(has_hung_up);
 	check_ring("last words");
-	assert_int_equal(told.serial, 3);
+	assert_int_equal(stub_told.serial, 3);
 }
 
 /* A state that the broker told stays, when the tty ends after it. */
@@ -383,14 +295,16 @@ test_attach_again(void **state)
 	other = attach(2);
 	assert_int_equal(ring_run(console_ring(console)), run);
 	assert_true(console_event(console) > event);
+	/* It is another domain's, whether or not the broker has said so. */
+	assert_int_equal(console_domid(console), 12);
 	print(other, "two");
 	check_ring("one two");
 	/* The old tty is nobody's any more: no hangup of it is told. */
 	close(guest);
 	close(other);
 	run_until(has_hung_up);
-	assert_int_equal(told.hangups, 1);
-	assert_int_equal(told.serial, 2);
+	assert_int_equal(stub_told.hangups, 1);
+	assert_int_equal(stub_told.serial, 2);
 }
 
 /* What the old tty still holds comes before the new one's. */
@@ -402,12 +316,12 @@ test_attach_drains(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(attach_pty(ring_fd, fds[0], 1), 0);
+	assert_int_equal(take_tty(ring_fd, fds[0], 1), 0);
 	assert_int_equal(write(fds[1], "old ", 4), 4);
 	other = attach(2);
 	print(other, "new");
 	check_ring("old new");
-	assert_int_equal(told.hangups, 0);
+	assert_int_equal(stub_told.hangups, 0);
 	close(fds[1]);
 	close(other);
 }
@@ -439,7 +353,7 @@ test_attach_refused(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(attach_pty(null, fds[0], 1), -EPROTO);
+	assert_int_equal(take_tty(null, fds[0], 1), -EPROTO);
 	assert_false(console_is_open(console));
 	assert_null(console_ring(console));
 	close(null);
@@ -471,7 +385,7 @@ test_others_close_it(void **state)
 	}
 	/* It was the broker's wish, so it is not told of a hangup. */
 	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
-	assert_int_equal(told.hangups, 0);
+	assert_int_equal(stub_told.hangups, 0);
 }
 
 /* A guest that prints without end wraps the ring, and the loop turns. */
@@ -485,7 +399,7 @@ test_flood(void **state)
 	(void)state;
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(attach_pty(ring_fd, fds[0], 1), 0);
+	assert_int_equal(take_tty(ring_fd, fds[0], 1), 0);
 	ring = console_ring(console);
 	for (int i = 0; i < 50; i++) {
 		memset(block, 'a' + i % 26, sizeof block);
@@ -547,7 +461,7 @@ test_events_after_restart(void **state)
 	struct console *next;
 
 	(void)state;
-	next = console_create(base, &key, &owner);
+	next = console_create(base, &key, &stub_owner);
 	assert_true(console_event(next) >= console_event(console));
 	console_destroy(next);
 }
@@ -555,8 +469,9 @@ test_events_after_restart(void **state)
 static uint64_t viewers_before;
 
 static bool
-viewers_told(void)
+viewers_told(void *arg)
 {
+	(void)arg;
 	return console_changed(console, NEWS_VIEWERS) > viewers_before;
 }
 
@@ -575,24 +490,65 @@ test_viewers(void **state)
 	assert_ptr_equal(console_viewers(console), &a);
 	assert_ptr_equal(console_viewers(console)->next, &b);
 	/* The first one is told to the owner, the second is not. */
-	assert_int_equal(told.wanted, 1);
-	assert_int_equal(told.nviewers, 2 - 1);
+	assert_int_equal(stub_told.wanted, 1);
+	assert_int_equal(stub_told.nviewers, 2 - 1);
 	/* Both are one event, a moment later. */
 	event = console_event(console);
-	assert_false(viewers_told());
+	assert_false(viewers_told(NULL));
 	run_until(viewers_told);
 	assert_int_equal(console_event(console), event + 1);
 	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
 	viewers_before = console_changed(console, NEWS_VIEWERS);
 	console_leave(console, &a);
-	assert_int_equal(told.wanted, 1);
+	assert_int_equal(stub_told.wanted, 1);
 	assert_ptr_equal(console_viewers(console), &b);
 	console_leave(console, &b);
-	assert_int_equal(told.wanted, 2);
-	assert_int_equal(told.nviewers, 0);
+	assert_int_equal(stub_told.wanted, 2);
+	assert_int_equal(stub_told.nviewers, 0);
 	assert_null(console_viewers(console));
 	run_until(viewers_told);
 	assert_int_equal(console_event(console), event + 2);
+}
+
+/* Who is away still wants the console, and is not there. */
+static void
+test_away(void **state)
+{
+	struct viewer a = {.session = "1", .user = "alice"};
+	struct viewer b = {.session = "2", .user = "bob"};
+	uint64_t event;
+
+	(void)state;
+	viewers_before = console_changed(console, NEWS_VIEWERS);
+	console_join(console, &a);
+	console_join(console, &b);
+	assert_int_equal(console_npresent(console), 2);
+	run_until(viewers_told);
+	/* It is told, like a leave. */
+	viewers_before = console_changed(console, NEWS_VIEWERS);
+	console_set_away(console, &a, true);
+	console_set_away(console, &a, true);
+	assert_int_equal(console_npresent(console), 1);
+	assert_int_equal(console_nviewers(console), 2);
+	run_until(viewers_told);
+	/* What changes nothing is no news. */
+	event = console_event(console);
+	console_set_away(console, &a, true);
+	console_set_away(console, &b, false);
+	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
+	assert_int_equal(console_event(console), event);
+	console_set_away(console, &b, true);
+	assert_int_equal(console_npresent(console), 0);
+	assert_int_equal(stub_told.wanted, 1);
+	console_set_away(console, &a, false);
+	assert_int_equal(console_npresent(console), 1);
+	console_leave(console, &a);
+	assert_int_equal(console_npresent(console), 0);
+	assert_int_equal(stub_told.wanted, 1);
+	console_leave(console, &b);
+	assert_int_equal(console_npresent(console), 0);
+	assert_int_equal(stub_told.wanted, 2);
+	assert_int_equal(stub_told.nviewers, 0);
 }
 
 struct test_waiter {
@@ -669,6 +625,7 @@ main(void)
 	    WITH_CONSOLE(test_events_grow),
 	    WITH_CONSOLE(test_events_after_restart),
 	    WITH_CONSOLE(test_viewers),
+	    WITH_CONSOLE(test_away),
 	    WITH_CONSOLE(test_output_wakes),
 	};
 

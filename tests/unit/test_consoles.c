@@ -11,75 +11,22 @@
 #include <cmocka.h>
 
 #include "common/limits.h"
-#include "common/log.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
-#include "fcgi/server.h"
+#include "tests/unit/stubs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static struct event_base *base;
 static struct consoles *all;
-static int errors;
-
-/* Stands in for server.c: nothing waits here. */
-void
-conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
-{
-	(void)conn;
-	(void)gone;
-	(void)ctx;
-}
-
-void
-log_info(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_error(const char *fmt, ...)
-{
-	(void)fmt;
-	errors++;
-}
-
-void
-log_warn(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_debug(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-static void
-on_hangup(void *ctx, struct console *c, uint32_t serial)
-{
-	(void)ctx;
-	(void)c;
-	(void)serial;
-}
-
-static void
-on_wanted(void *ctx, struct console *c)
-{
-	(void)ctx;
-	(void)c;
-}
-
-static const struct console_owner owner = {on_hangup, on_wanted, NULL, NULL};
 
 static int
 setup(void **state)
 {
 	(void)state;
 	base = event_base_new();
-	all = consoles_create(base, &owner);
-	errors = 0;
+	all = consoles_create(base, &stub_owner);
+	stub_allow_errors(false);
 	return base && all ? 0 : -1;
 }
 
@@ -347,10 +294,10 @@ test_limit(void **state)
 		key = key_of(i, CONSOLE_PV, 0);
 		assert_non_null(consoles_add(all, &key));
 	}
-	assert_int_equal(errors, 0);
+	stub_allow_errors(true);
 	key = key_of(LIMIT_CONSOLES, CONSOLE_PV, 0);
 	assert_null(consoles_add(all, &key));
-	assert_int_equal(errors, 1);
+	assert_int_equal(stub_errors(), 1);
 	assert_int_equal(consoles_count(all), LIMIT_CONSOLES);
 	/* Those that are there are found still. */
 	key = key_of(0, CONSOLE_PV, 0);

@@ -21,6 +21,7 @@
 #include "common/ring.h"
 #include "fcgi/console.h"
 #include "fcgi/frames.h"
+#include "tests/unit/stubs.h"
 
 #define RING_SIZE (2 * LIMIT_SNAPSHOT)
 
@@ -29,23 +30,6 @@ static struct console *console;
 static struct ring *ring; /* a second mapping, to write to */
 static int ring_fd, guest;
 
-static void
-on_hangup(void *ctx, struct console *c, uint32_t serial)
-{
-	(void)ctx;
-	(void)c;
-	(void)serial;
-}
-
-static void
-on_wanted(void *ctx, struct console *c)
-{
-	(void)ctx;
-	(void)c;
-}
-
-static const struct console_owner owner = {on_hangup, on_wanted, NULL, NULL};
-
 static int
 setup(void **state)
 {
@@ -53,7 +37,7 @@ setup(void **state)
 
 	(void)state;
 	base = event_base_new();
-	console = console_create(base, &key, &owner);
+	console = console_create(base, &key, &stub_owner);
 	ring_fd = ring_make(RING_SIZE);
 	ring = ring_map(ring_fd);
 	guest = -1;
@@ -73,25 +57,17 @@ teardown(void **state)
 	return 0;
 }
 
-/* The screen has no process here, so it needs nothing. */
-static int
-attach_pty(int memory, int pty, uint32_t serial)
-{
-	int fds[TTY_FDS] = {memory, -1, -1, pty};
-	int error = console_attach(console, fds, serial);
-
-	assert_int_equal(fds[TTY_PTY], -1);
-	return error;
-}
-
 static void
 attach(void)
 {
-	int fds[2];
+	const struct msg_tty msg = {.type = MSG_TTY, .serial = 1};
+	int fds[2], tty[TTY_FDS] = {ring_fd, -1, -1, -1};
 
 	assert_int_equal(pipe(fds), 0);
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
-	assert_int_equal(attach_pty(ring_fd, fds[0], 1), 0);
+	/* The screen has no process here, so it needs nothing. */
+	tty[TTY_PTY] = fds[0];
+	assert_int_equal(console_attach(console, tty, &msg), 0);
 	guest = fds[1];
 }
 

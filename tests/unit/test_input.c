@@ -19,6 +19,7 @@
 
 #include "common/limits.h"
 #include "fcgi/input.h"
+#include "tests/unit/stubs.h"
 
 #define BURST	     256
 #define BYTES_PER_MS 16
@@ -104,31 +105,18 @@ read_guest(void)
 		ngot += (size_t)n;
 }
 
-static void
-on_late(evutil_socket_t fd, short what, void *arg)
+static bool
+has_got(void *arg)
 {
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
+	read_guest();
+	return ngot >= *(size_t *)arg;
 }
 
 /* Turns the loop until the guest has read so many bytes. */
 static void
 run_until_got(size_t want)
 {
-	const struct timeval most = {.tv_sec = 20};
-	const struct timeval look = {.tv_usec = 2000};
-	bool late = false, looked;
-	struct event *end = evtimer_new(base, on_late, &late);
-	struct event *tick = event_new(base, -1, EV_PERSIST, on_late, &looked);
-
-	event_add(end, &most);
-	event_add(tick, &look);
-	for (read_guest(); ngot < want && !late; read_guest())
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(end);
-	event_free(tick);
-	assert_true(ngot >= want);
+	loop_until(base, has_got, &want, 20);
 }
 
 /* A pty passes on what it holds in its own time; a socket does nothing. */

@@ -1,6 +1,5 @@
 /* One packet with its descriptors, and peers that break the rules. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -16,6 +15,7 @@
 #include <cmocka.h>
 
 #include "common/msg.h"
+#include "tests/unit/stubs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -42,19 +42,6 @@ teardown(void **state)
 	if (there >= 0)
 		close(there);
 	return 0;
-}
-
-static int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 /* As a peer could, which does not use msg_send(): any size, any number. */

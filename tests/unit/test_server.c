@@ -27,8 +27,8 @@
 
 #include "common/limits.h"
 #include "common/listener.h"
-#include "common/log.h"
 #include "fcgi/server.h"
+#include "tests/unit/stubs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -59,30 +59,6 @@ static size_t seen_body;
 static bool seen_too_large;
 static struct conn *parked[MANY];
 static size_t nparked;
-
-void
-log_warn(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_debug(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_error(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_info(const char *fmt, ...)
-{
-	(void)fmt;
-}
 
 static void
 answer(struct conn *conn, const char *body, size_t len)
@@ -295,31 +271,11 @@ check_hello(const struct client *c)
 	assert_true(c->closed);
 }
 
-static void
-on_late(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
-}
-
 /* Turns the loop until done(arg) says so. */
 static void
 run_until(bool (*done)(void *arg), void *arg)
 {
-	const struct timeval most = {.tv_sec = 30};
-	const struct timeval look = {.tv_usec = 1000};
-	bool late = false, looked;
-	struct event *end = evtimer_new(base, on_late, &late);
-	struct event *tick = event_new(base, -1, EV_PERSIST, on_late, &looked);
-
-	event_add(end, &most);
-	event_add(tick, &look);
-	while (!done(arg) && !late)
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(end);
-	event_free(tick);
-	assert_false(late);
+	loop_until(base, done, arg, 30);
 }
 
 static bool

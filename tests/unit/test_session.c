@@ -17,11 +17,10 @@
 
 #include "common/config.h"
 #include "common/limits.h"
-#include "common/log.h"
 #include "fcgi/console.h"
-#include "fcgi/server.h"
 #include "fcgi/session.h"
 #include "fcgi/waiters.h"
+#include "tests/unit/stubs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -29,59 +28,6 @@ static struct config config;
 static struct event_base *base;
 static struct sessions *all;
 static struct console *console;
-static int wanted; /* how often the console's owner was told */
-
-/* Stands in for server.c: nobody leaves. */
-void
-conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
-{
-	(void)conn;
-	(void)gone;
-	(void)ctx;
-}
-
-/* And for log.c: thousands of sessions are a line each. */
-void
-log_info(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_error(const char *fmt, ...)
-{
-	fail_msg("%s", fmt);
-}
-
-void
-log_warn(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-void
-log_debug(const char *fmt, ...)
-{
-	(void)fmt;
-}
-
-static void
-on_hangup(void *ctx, struct console *c, uint32_t serial)
-{
-	(void)ctx;
-	(void)c;
-	fail_msg("hangup of %u", serial);
-}
-
-static void
-on_wanted(void *ctx, struct console *c)
-{
-	(void)ctx;
-	(void)c;
-	wanted++;
-}
-
-static const struct console_owner owner = {on_hangup, on_wanted, NULL, NULL};
 
 static int
 setup(void **state)
@@ -91,10 +37,10 @@ setup(void **state)
 	(void)state;
 	config.session_idle = 300;
 	config.session_max = 43200;
-	wanted = 0;
+	memset(&stub_told, 0, sizeof stub_told);
 	base = event_base_new();
 	all = sessions_create(base, &config);
-	console = console_create(base, &key, &owner);
+	console = console_create(base, &key, &stub_owner);
 	return sodium_init() >= 0 && base && all && console ? 0 : -1;
 }
 
@@ -159,16 +105,16 @@ test_joins(void **state)
 
 	(void)state;
 	assert_int_equal(console_nviewers(console), 2);
-	assert_int_equal(wanted, 1);
+	assert_int_equal(stub_told.wanted, 1);
 	assert_string_equal(v->session, session_id(a));
 	assert_string_equal(v->user, "alice");
 	assert_string_equal(v->next->user, "bob");
 	session_close(a);
 	assert_int_equal(console_nviewers(console), 1);
-	assert_int_equal(wanted, 1);
+	assert_int_equal(stub_told.wanted, 1);
 	session_close(b);
 	assert_int_equal(console_nviewers(console), 0);
-	assert_int_equal(wanted, 2);
+	assert_int_equal(stub_told.wanted, 2);
 	assert_null(console_viewers(console));
 }
 
@@ -298,25 +244,16 @@ test_long_name(void **state)
 	assert_string_equal(session_user(make(user, token)), user);
 }
 
-static void
-on_late(evutil_socket_t fd, short what, void *arg)
+static bool
+has_count(void *arg)
 {
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
+	return sessions_count(all) <= *(size_t *)arg;
 }
 
 static void
 run_until_count(size_t want)
 {
-	const struct timeval most = {.tv_sec = 20};
-	bool late = false;
-	struct event *end = evtimer_new(base, on_late, &late);
-
-	event_add(end, &most);
-	while (sessions_count(all) > want && !late)
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(end);
+	loop_until(base, has_count, &want, 20);
 	assert_int_equal(sessions_count(all), want);
 }
 
@@ -374,6 +311,48 @@ test_parked(void **state)
 	session_unpark(s);
 	assert_true(session_park(s));
 	assert_false(session_park(s));
+}
+
+static bool
+is_alone(void *arg)
+{
+	(void)arg;
+	return console_npresent(console) == 1;
+}
+
+/* Who asks for nothing is not listed after a while; whose poll waits is, and
+ * who asks again is at once. */
+static void
+test_absent(void **state)
+{
+	char token[SESSION_TOKEN_TEXT];
+	struct session *silent = make("alice", token), *parked, *asking;
+	time_t start = time(NULL);
+	char other[SESSION_TOKEN_TEXT];
+
+	(void)state;
+	parked = make("bob", other);
+	assert_true(session_park(parked));
+	assert_true(session_park(parked));
+	session_unpark(parked); /* one of two */
+	loop_until(base, is_alone, NULL, LIMIT_ABSENT + 10);
+	assert_true(time(NULL) - start >= LIMIT_ABSENT - 1);
+	assert_true(console_viewers(console)->away);
+	assert_int_equal(console_nviewers(console), 2);
+	assert_int_equal(sessions_count(all), 2);
+	assert_ptr_equal(session_find(all, token), silent);
+	assert_int_equal(console_npresent(console), 2);
+	/* A poll keeps it there, and its end does not take it away at once. */
+	assert_true(session_park(silent));
+	session_unpark(silent);
+	assert_int_equal(console_npresent(console), 2);
+	session_close(silent);
+	assert_int_equal(console_npresent(console), 1);
+	asking = make("carol", token);
+	session_close(parked);
+	assert_int_equal(console_npresent(console), 1);
+	session_close(asking);
+	assert_int_equal(console_npresent(console), 0);
 }
 
 static void
@@ -456,7 +435,7 @@ static void
 test_close_console(void **state)
 {
 	const struct console_key key = {.kind = CONSOLE_SERIAL};
-	struct console *second = console_create(base, &key, &owner);
+	struct console *second = console_create(base, &key, &stub_owner);
 	char tokens[3][SESSION_TOKEN_TEXT];
 	struct session *s;
 
@@ -493,6 +472,7 @@ main(void)
 	    WITH_ALL(test_idle),
 	    WITH_ALL(test_max),
 	    WITH_ALL(test_parked),
+	    WITH_ALL(test_absent),
 	    WITH_ALL(test_seq),
 	    WITH_ALL(test_echoed),
 	    WITH_ALL(test_close_answers),

@@ -40,7 +40,7 @@ function joined(ops) {
 	return out;
 }
 
-const withOp = (record, i, op) => ({ ...record, ops: record.ops.toSpliced(i, 1, op) });
+const withOp = (record, i, op) => ({ ...record, ops: record.ops.map((old, j) => (j === i ? op : old)) });
 
 /* fails(record) is truthy (or a promise of it) when the record still shows the difference. */
 export async function minimize(record, fails) {
