@@ -21,6 +21,7 @@ struct poll {
 	struct session *session;
 	struct position from;
 	uint64_t seq; /* of the input it answers, or 0 */
+	int token_status;
 	bool json;
 };
 
@@ -116,7 +117,7 @@ refuse(const struct poll *p, struct conn *conn, int status, const char *code,
 
 	if (!p->seq) {
 		reply_problem_with(conn, status, code,
-		    status == 403 ? "" : REPLY_RETRY, NULL, "%s", detail);
+		    status == p->token_status ? "" : REPLY_RETRY, NULL, "%s", detail);
 		return;
 	}
 	reply = reply_begin(204);
@@ -131,7 +132,7 @@ poll_answer(struct waiter *w, enum wake why)
 	struct poll *p = (struct poll *)w;
 
 	if (why == WAKE_CLOSED)
-		refuse(p, w->conn, 403, "unknown-token",
+		refuse(p, w->conn, p->token_status, "unknown-token",
 		    "This session has ended.");
 	else
 		answer(p, w->conn, why);
@@ -188,6 +189,7 @@ begin(struct poll *p, struct request *r, unsigned ms)
 	p->waiter.owner = r->session;
 	p->session = r->session;
 	p->json = r->wants_json;
+	p->token_status = r->token_status;
 	if (p->from.event == POSITION_NO_EVENT)
 		p->from.event = console_event(console_of(p));
 	if (p->seq ? echo_ready(&p->waiter)

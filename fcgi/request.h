@@ -25,7 +25,8 @@ struct request {
 	struct json_object *members; /* of a JSON body, or NULL */
 	const uint8_t *body;
 	size_t body_len;
-	bool wants_json; /* Accept: application/json */
+	bool wants_json;  /* Accept: application/json */
+	int token_status; /* what a token that is not good is answered with */
 };
 
 /*

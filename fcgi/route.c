@@ -142,22 +142,28 @@ check_user(struct request *r, unsigned needs)
 	return true;
 }
 
-/* 403: to a 401 a browser answers by forgetting the password that nginx had
+/* 401; but to that a browser answers by forgetting the password that nginx had
  * accepted, and by asking the user for it again. */
+static int
+token_status(struct conn *conn)
+{
+	return *conn_param(conn, "HTTP_SEC_FETCH_SITE") ? 403 : 401;
+}
+
 static bool
 check_token(struct worker *w, struct request *r)
 {
 	const char *token = conn_param(r->conn, "HTTP_XENTERM_TOKEN");
 
 	if (!*token) {
-		reply_problem(r->conn, 403, "no-token",
+		reply_problem(r->conn, r->token_status, "no-token",
 		    "This call needs a session's token in the header "
 		    "Xenterm-Token.");
 		return false;
 	}
 	r->session = session_find(w->sessions, token);
 	if (!r->session) {
-		reply_problem(r->conn, 403, "unknown-token",
+		reply_problem(r->conn, r->token_status, "unknown-token",
 		    "This session does not exist or has ended. Make a new one "
 		    "with POST api/v1/sessions.");
 		return false;
@@ -242,6 +248,7 @@ route_request(void *ctx, struct conn *conn)
 
 	if (!route)
 		return;
+	r.token_status = token_status(conn);
 	TAILQ_INIT(&r.query);
 	r.wants_json =
 	    strcmp(conn_param(conn, "HTTP_ACCEPT"), "application/json") == 0;

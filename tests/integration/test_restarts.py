@@ -169,8 +169,8 @@ def test_the_worker_is_killed(own_site):
     session.typist.request("GET", "api/v1/consoles").problem(502)
     site.start_worker()
     site.wait_connected()
-    session.current().problem(403, "unknown-token")
-    session.type(b"x").problem(403, "unknown-token")
+    session.current().problem(401, "unknown-token")
+    session.type(b"x").problem(401, "unknown-token")
     assert site.healthz()["sessions"] == 0
     # The broker has kept lock, tty and history.
     assert site.consoles()[name]["state"] == "up"
@@ -226,7 +226,7 @@ def test_viewers_who_wait_when_the_worker_is_killed(own_site):
         assert answer.problem(502)["code"] == "no-worker"
     site.start_worker()
     site.wait_connected()
-    session.current().problem(403, "unknown-token")
+    session.current().problem(401, "unknown-token")
 
 
 def test_the_worker_ends_on_a_signal(own_site):
@@ -239,7 +239,7 @@ def test_the_worker_ends_on_a_signal(own_site):
     session.send_poll(wait=60)
     site.wait_requests(1)
     site.restart_worker()
-    session.poller.receive().problem(403, "unknown-token")
+    session.poller.receive().problem(401, "unknown-token")
     again = site.session(name)
     assert again.screen() == "kept;"
     assert again.type(b"k", echo=1000).output() == b"k"

@@ -125,7 +125,7 @@ def test_no_token(site):
     for method, path in (("GET", "sessions/current"), ("GET", "output"),
                          ("DELETE", "sessions/current"),
                          ("POST", "input?seq=1"), ("POST", "size")):
-        site.request(method, f"api/v1/{path}").problem(403, "no-token")
+        site.request(method, f"api/v1/{path}").problem(401, "no-token")
     assert site.healthz()["sessions"] == count
 
 
@@ -133,12 +133,23 @@ def test_a_token_that_nobody_gave(site):
     """It is refused everywhere, and makes no session."""
     count = site.healthz()["sessions"]
     for token in NO_TOKENS:
-        current(site, token).problem(403, "unknown-token")
+        current(site, token).problem(401, "unknown-token")
         for method, path in (("GET", "output"), ("POST", "input?seq=1"),
                              ("DELETE", "sessions/current")):
             site.request(method, f"api/v1/{path}", headers={TOKEN: token}) \
-                .problem(403, "unknown-token")
+                .problem(401, "unknown-token")
     assert site.healthz()["sessions"] == count
+
+
+def test_a_browser_is_not_told_401(site):
+    """It would forget the password that nginx has accepted."""
+    for headers, status in (({}, 401), ({"Sec-Fetch-Site": "same-origin"}, 403),
+                            ({"Sec-Fetch-Site": "cross-site"}, 403)):
+        site.request("GET", "api/v1/output", headers=headers) \
+            .problem(status, "no-token")
+        headers[TOKEN] = "0" * 64
+        site.request("GET", "api/v1/output", headers=headers) \
+            .problem(status, "unknown-token")
 
 
 def test_one_digit_off(site):
@@ -146,7 +157,7 @@ def test_one_digit_off(site):
     for at in range(64):
         digit = "0" if session.token[at] != "0" else "1"
         token = session.token[:at] + digit + session.token[at + 1:]
-        current(site, token).problem(403, "unknown-token")
+        current(site, token).problem(401, "unknown-token")
     assert current(site, session.token).status == 200
 
 
@@ -154,11 +165,11 @@ def test_a_token_does_not_travel_elsewhere(site):
     """Not in the URL, not in a cookie, not as an authorization."""
     token = site.session("web1").token
     site.request("GET", f"api/v1/sessions/current?token={token}") \
-        .problem(403, "no-token")
+        .problem(401, "no-token")
     for header in (("Cookie", f"{TOKEN}={token}"), ("Token", token),
                    ("X-Xenterm-Token", token), ("Xenterm_Token", token)):
         site.request("GET", "api/v1/sessions/current", b"", [header]) \
-            .problem(403, "no-token")
+            .problem(401, "no-token")
 
 
 def test_two_tokens_open_no_more_than_the_first(site):
@@ -166,10 +177,10 @@ def test_two_tokens_open_no_more_than_the_first(site):
     mine, other = (site.session("web1") for _ in range(2))
     for token in (other.token, "0" * 64):
         answer = current(site, mine.token, headers=[(TOKEN, token)])
-        assert answer.status == 403 or \
+        assert answer.status == 401 or \
             answer.json()["session"] == mine.made["session"]
     answer = current(site, "0" * 64, headers=[(TOKEN, mine.token)])
-    answer.problem(403, "unknown-token")
+    answer.problem(401, "unknown-token")
 
 
 def test_a_session_is_its_users(site):
@@ -191,9 +202,9 @@ def test_a_deleted_session(site, guest):
     before = site.healthz()["sessions"]
     assert session.delete().status == 204
     assert site.healthz()["sessions"] == before - 1
-    session.current().problem(403, "unknown-token")
-    session.type(b"x").problem(403, "unknown-token")
-    session.delete().problem(403, "unknown-token")
+    session.current().problem(401, "unknown-token")
+    session.type(b"x").problem(401, "unknown-token")
+    session.delete().problem(401, "unknown-token")
 
 
 def test_deleting_answers_those_who_wait(site, guest):
@@ -202,7 +213,7 @@ def test_deleting_answers_those_who_wait(site, guest):
     session.send_poll(wait=60)
     site.wait_requests(1)
     assert session.delete().status == 204
-    session.poller.receive().problem(403, "unknown-token")
+    session.poller.receive().problem(401, "unknown-token")
 
 
 def test_deleting_tells_the_other_viewers(site, guest):
@@ -257,7 +268,7 @@ def test_an_idle_session_ends(own_site):
 
     wait_for(ended, 15, "the end of the idle one")
     assert set(asked) == {200}
-    forgotten.current().problem(403, "unknown-token")
+    forgotten.current().problem(401, "unknown-token")
     # The poll that waits learns who has gone.
     assert waiting.receive_poll().event("viewers")["count"] == 2
     assert waiting.current().status == 200
@@ -268,8 +279,8 @@ def test_a_session_has_a_latest_end(own_site):
     session = site.session(site.guest("--deaf"))
     session.wait(lambda: session.last("viewers"), "settled")
     session.send_poll(wait=60)
-    session.poller.receive(timeout=15).problem(403, "unknown-token")
-    session.current().problem(403, "unknown-token")
+    session.poller.receive(timeout=15).problem(401, "unknown-token")
+    session.current().problem(401, "unknown-token")
     assert site.healthz()["sessions"] == 0
 
 
