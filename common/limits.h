@@ -80,6 +80,13 @@
  * back-off. */
 #define LIMIT_ABSENT 10
 
+/* The name an AjaxTerm page gives itself: a random number of nine digits. */
+#define LIMIT_VIEWER_NAME 64
+
+/* Milliseconds an AjaxTerm page's keys wait for their echo: it polls again
+ * anyhow, but only a while later. */
+#define LIMIT_AJAXTERM_ECHO 20
+
 /* Milliseconds an input's answer may wait for its echo. */
 #define LIMIT_ECHO 1000
 

@@ -75,6 +75,18 @@ parse_options(int argc, char **argv)
 	}
 }
 
+/* The signals that end a program in order. */
+static void
+hold_signals(int how)
+{
+	sigset_t both;
+
+	sigemptyset(&both);
+	sigaddset(&both, SIGTERM);
+	sigaddset(&both, SIGINT);
+	sigprocmask(how, &both, NULL);
+}
+
 struct config *
 program_start(const char *name, int argc, char **argv)
 {
@@ -93,6 +105,8 @@ program_start(const char *name, int argc, char **argv)
 	/* Peers close sockets while they are written to.  libxenstore would
 	 * otherwise change this for the whole process around each request. */
 	signal(SIGPIPE, SIG_IGN);
+	/* One that comes while the program starts waits for program_run(). */
+	hold_signals(SIG_BLOCK);
 	return config;
 }
 
@@ -167,14 +181,11 @@ program_run(struct event_base *base)
 {
 	struct event *terminate = watch_signal(base, SIGTERM);
 	struct event *interrupt = watch_signal(base, SIGINT);
-	sigset_t both;
 
+	hold_signals(SIG_UNBLOCK);
 	event_base_dispatch(base);
 	/* A second one must not cut the orderly end short. */
-	sigemptyset(&both);
-	sigaddset(&both, SIGTERM);
-	sigaddset(&both, SIGINT);
-	sigprocmask(SIG_BLOCK, &both, NULL);
+	hold_signals(SIG_BLOCK);
 	event_free(terminate);
 	event_free(interrupt);
 }

@@ -40,6 +40,8 @@ enum screen_format {
 	SCREEN_TEXT,
 	SCREEN_HTML,
 	SCREEN_JSON,
+	SCREEN_AJAXTERM, /* without history, as AjaxTerm's pages read it */
+	SCREEN_AJAXTERM_MONO,
 	SCREEN_FORMATS,
 };
 

@@ -310,6 +310,12 @@ console_is_open(const struct console *c)
 	return c->fd >= 0;
 }
 
+bool
+console_is_settled(const struct console *c)
+{
+	return console_is_open(c) || c->state != STATE_UP;
+}
+
 int
 console_type(struct console *c, const void *bytes, size_t len)
 {

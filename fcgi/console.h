@@ -84,6 +84,8 @@ int console_attach(
 
 /* There is a pty to type into. */
 bool console_is_open(const struct console *c);
+/* It is open, or it is known that it will not be by itself. */
+bool console_is_settled(const struct console *c);
 /* As input_add(). */
 int console_type(struct console *c, const void *bytes, size_t len);
 void console_resize(struct console *c, unsigned rows, unsigned cols);

@@ -7,12 +7,10 @@
 
 #include "common/config.h"
 #include "common/limits.h"
-#include "fcgi/access.h"
-#include "fcgi/broker_link.h"
 #include "fcgi/console.h"
-#include "fcgi/consoles.h"
 #include "fcgi/handlers.h"
 #include "fcgi/json_view.h"
+#include "fcgi/lookup.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/session.h"
@@ -38,15 +36,10 @@ answer_new(
 }
 
 static bool
-is_settled(const struct console *c)
-{
-	return console_is_open(c) || console_state(c) != STATE_UP;
-}
-
-static bool
 opening_ready(struct waiter *w)
 {
-	return is_settled(session_console(((struct opening *)w)->session));
+	return console_is_settled(
+	    session_console(((struct opening *)w)->session));
 }
 
 static void
@@ -102,32 +95,6 @@ wait_for_tty(struct request *r, struct session *s, const char *token)
 	    "The worker is out of memory.");
 }
 
-/* The console that the user names and may list; NULL: 404 was answered. */
-static struct console *
-find_console(struct worker *w, struct request *r, uint32_t *rights)
-{
-	struct console *c;
-	const char *name;
-
-	if (!request_member_text(r, "console", &name))
-		return NULL;
-	c = consoles_lookup(w->consoles, name);
-	*rights =
-	    c ? access_rights(w->config, r->user, r->groups, console_guest(c))
-	      : 0;
-	if (*rights & RIGHT_LIST)
-		return c;
-	if (!c && !broker_link_synced(w->broker))
-		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker does not know the guests yet: it has no "
-		    "connection to xenterm-broker.");
-	else
-		reply_problem(r->conn, 404, "no-such-console",
-		    "There is no such console, or you may not see it. GET "
-		    "api/v1/consoles lists yours.");
-	return NULL;
-}
-
 static bool
 parse_mode(struct request *r, bool *may_type)
 {
@@ -147,15 +114,17 @@ void
 handle_session_new(struct worker *w, struct request *r)
 {
 	char token[SESSION_TOKEN_TEXT];
+	const char *name;
 	struct session *s;
 	struct console *c;
 	uint32_t rights;
 	bool may_type;
 	int error;
 
-	if (!parse_mode(r, &may_type))
+	if (!parse_mode(r, &may_type) ||
+	    !request_member_text(r, "console", &name))
 		return;
-	c = find_console(w, r, &rights);
+	c = lookup_console(w, r, name, &rights);
 	if (!c)
 		return;
 	if (!(rights & (may_type ? RIGHT_TYPE : RIGHT_WATCH))) {
@@ -172,7 +141,7 @@ handle_session_new(struct worker *w, struct request *r)
 	else if (error)
 		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
 		    "The worker is out of memory.");
-	else if (is_settled(c))
+	else if (console_is_settled(c))
 		answer_new(r->conn, s, token);
 	else
 		wait_for_tty(r, s, token);

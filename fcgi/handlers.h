@@ -6,6 +6,7 @@
 struct request;
 struct worker;
 
+void handle_ajaxterm(struct worker *w, struct request *r);
 void handle_consoles(struct worker *w, struct request *r);
 void handle_session_new(struct worker *w, struct request *r);
 void handle_session_get(struct worker *w, struct request *r);

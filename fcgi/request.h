@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/limits.h"
+
 struct conn;
 struct json_object;
 struct session;
@@ -21,11 +23,13 @@ struct request {
 	struct conn *conn;
 	const char *user, *groups;   /* as nginx vouches for them; "" */
 	struct session *session;     /* of the token, if the route needs it */
+	char name[LIMIT_PATH + 1];   /* what the path has for a route's '*' */
 	struct evkeyvalq query;	     /* decoded */
 	struct json_object *members; /* of a JSON body, or NULL */
 	const uint8_t *body;
 	size_t body_len;
 	bool wants_json;  /* Accept: application/json */
+	bool same_site;	  /* it says that a page of this site makes it */
 	int token_status; /* what a token that is not good is answered with */
 };
 

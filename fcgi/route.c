@@ -20,16 +20,18 @@ enum {
 	NEEDS_USER = 1,	 /* an identity from nginx */
 	NEEDS_TOKEN = 2, /* a session */
 	SAME_ORIGIN = 4, /* no other site's page may make a browser call it */
+	TAKES_FORM = 8,	 /* the handler reads query and body itself */
 };
 
 enum body {
 	BODY_NONE,
 	BODY_JSON,
 	BODY_BYTES,
+	BODY_FORM,
 };
 
 struct route {
-	const char *method, *path;
+	const char *method, *path; /* '*': a name, which may contain slashes */
 	unsigned needs;
 	enum body body;
 	const char *const *names; /* of parameters, or of JSON members */
@@ -56,13 +58,37 @@ static const struct route routes[] = {
 	NAMES("seq", "echo", "from"), handle_input},
     {"POST", "/api/v1/size", NEEDS_TOKEN, BODY_JSON,
 	NAMES("rows", "cols", "tell_guest"), handle_size},
+    {"GET", "/ajaxterm/*/u", NEEDS_USER | SAME_ORIGIN | TAKES_FORM, BODY_NONE,
+	NULL, handle_ajaxterm},
+    {"POST", "/ajaxterm/*/u", NEEDS_USER | SAME_ORIGIN | TAKES_FORM, BODY_FORM,
+	NULL, handle_ajaxterm},
 };
 
 #define NROUTES (sizeof routes / sizeof routes[0])
 
+/* Copies what stands for the '*' into name. */
+static bool
+path_matches(const char *pattern, const char *path, char name[LIMIT_PATH + 1])
+{
+	const char *star = strchr(pattern, '*');
+	size_t before, after, n = strlen(path);
+
+	if (!star)
+		return strcmp(pattern, path) == 0;
+	before = (size_t)(star - pattern);
+	after = strlen(star + 1);
+	if (n <= before + after || n - before - after > LIMIT_PATH ||
+	    memcmp(path, pattern, before) != 0 ||
+	    strcmp(path + n - after, star + 1) != 0)
+		return false;
+	memcpy(name, path + before, n - before - after);
+	name[n - before - after] = '\0';
+	return true;
+}
+
 /* NULL after it has answered 404 or 405. */
 static const struct route *
-find_route(struct conn *conn)
+find_route(struct conn *conn, char name[LIMIT_PATH + 1])
 {
 	const char *method = conn_param(conn, "REQUEST_METHOD");
 	const char *path = conn_param(conn, "PATH_INFO");
@@ -72,7 +98,7 @@ find_route(struct conn *conn)
 		const struct route *route = &routes[i];
 		size_t n = strlen(allow);
 
-		if (strcmp(route->path, path) != 0)
+		if (!path_matches(route->path, path, name))
 			continue;
 		if (strcmp(route->method, method) == 0)
 			return route;
@@ -102,24 +128,45 @@ origin_is(const char *origin, const char *host)
 	return at && *host && strcasecmp(at + 3, host) == 0;
 }
 
-/* Browsers say where a call comes from; programs do not. */
+/* The same of "https://host:8443/path". */
 static bool
-check_origin(struct conn *conn)
+referer_is(const char *referer, const char *host)
+{
+	const char *at = strstr(referer, "://");
+	size_t n = strlen(host);
+
+	return at && n > 0 && strncasecmp(at + 3, host, n) == 0 &&
+	       (at[3 + n] == '/' || at[3 + n] == '\0');
+}
+
+/* It says so itself, in the first of three headers that it has: browsers that
+ * do not know the newer ones have the last. */
+static bool
+is_same_site(struct conn *conn)
 {
 	const char *site = conn_param(conn, "HTTP_SEC_FETCH_SITE");
 	const char *origin = conn_param(conn, "HTTP_ORIGIN");
-	bool same;
+	const char *host = conn_param(conn, "HTTP_HOST");
 
 	if (*site)
-		same = strcmp(site, "same-origin") == 0 ||
-		       strcmp(site, "none") == 0;
-	else
-		same = !*origin ||
-		       origin_is(origin, conn_param(conn, "HTTP_HOST"));
-	if (!same)
-		reply_problem(conn, 403, "wrong-origin",
-		    "This call must come from a page of this site.");
-	return same;
+		return strcmp(site, "same-origin") == 0;
+	if (*origin)
+		return origin_is(origin, host);
+	return referer_is(conn_param(conn, "HTTP_REFERER"), host);
+}
+
+/* Browsers say where a call comes from; programs do not. */
+static bool
+check_origin(const struct request *r)
+{
+	const char *site = conn_param(r->conn, "HTTP_SEC_FETCH_SITE");
+	const char *origin = conn_param(r->conn, "HTTP_ORIGIN");
+
+	if (r->same_site || strcmp(site, "none") == 0 || (!*site && !*origin))
+		return true;
+	reply_problem(r->conn, 403, "wrong-origin",
+	    "This call must come from a page of this site.");
+	return false;
 }
 
 static bool
@@ -200,8 +247,11 @@ type_is(struct conn *conn, const char *want)
 static bool
 check_body(struct request *r, enum body kind)
 {
-	const char *type =
-	    kind == BODY_JSON ? "application/json" : "application/octet-stream";
+	static const char *const types[] = {
+	    [BODY_JSON] = "application/json",
+	    [BODY_BYTES] = "application/octet-stream",
+	    [BODY_FORM] = "application/x-www-form-urlencoded",
+	};
 	bool too_large;
 
 	r->body = conn_body(r->conn, &r->body_len, &too_large);
@@ -220,9 +270,9 @@ check_body(struct request *r, enum body kind)
 		    r->conn, 400, "bad-body", "This call takes no body.");
 		return false;
 	}
-	if (kind != BODY_NONE && !type_is(r->conn, type)) {
+	if (kind != BODY_NONE && !type_is(r->conn, types[kind])) {
 		reply_problem(r->conn, 415, "content-type",
-		    "The body must be sent as %s.", type);
+		    "The body must be sent as %s.", types[kind]);
 		return false;
 	}
 	return true;
@@ -233,6 +283,8 @@ parse(struct request *r, const struct route *route)
 {
 	const char *const *names = route->names;
 
+	if (route->needs & TAKES_FORM)
+		return true;
 	if (route->body == BODY_JSON)
 		return request_parse_query(r, NULL) &&
 		       request_parse_json(r, names);
@@ -243,8 +295,8 @@ void
 route_request(void *ctx, struct conn *conn)
 {
 	struct worker *w = ctx;
-	const struct route *route = find_route(conn);
 	struct request r = {.conn = conn};
+	const struct route *route = find_route(conn, r.name);
 
 	if (!route)
 		return;
@@ -252,8 +304,9 @@ route_request(void *ctx, struct conn *conn)
 	TAILQ_INIT(&r.query);
 	r.wants_json =
 	    strcmp(conn_param(conn, "HTTP_ACCEPT"), "application/json") == 0;
+	r.same_site = is_same_site(conn);
 	if (check_user(&r, route->needs) &&
-	    (!(route->needs & SAME_ORIGIN) || check_origin(conn)) &&
+	    (!(route->needs & SAME_ORIGIN) || check_origin(&r)) &&
 	    (!(route->needs & NEEDS_TOKEN) || check_token(w, &r)) &&
 	    check_body(&r, route->body) && parse(&r, route))
 		route->handler(w, &r);

@@ -29,6 +29,7 @@ struct sessions {
 	const struct config *config;
 	struct session *by_hash;
 	struct owner *owners;
+	uint8_t key[crypto_generichash_KEYBYTES]; /* see hash_viewer() */
 };
 
 struct session {
@@ -45,6 +46,7 @@ struct session {
 	time_t expires;	  /* wall clock */
 	uint64_t seq;
 	uint64_t echoed_run, echoed;
+	struct session_shown shown;
 	unsigned parked;
 };
 
@@ -63,6 +65,26 @@ hash_token(const uint8_t token[TOKEN_BYTES], uint8_t hash[HASH_BYTES])
 	crypto_generichash(hash, HASH_BYTES, token, TOKEN_BYTES, NULL, 0);
 }
 
+/*
+ * Stands in the table for a viewer without a token.  It depends on a key that
+ * nobody knows and is the hash of no token that anybody could find, so such a
+ * session is reached by the identity alone.
+ */
+static void
+hash_viewer(const struct sessions *all, const struct console *console,
+    const char *user, bool may_type, const char *name, uint8_t hash[HASH_BYTES])
+{
+	const char *const parts[] = {
+	    console_id(console), user, may_type ? "type" : "watch", name};
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, all->key, sizeof all->key, HASH_BYTES);
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		crypto_generichash_update(
+		    &state, (const uint8_t *)parts[i], strlen(parts[i]) + 1);
+	crypto_generichash_final(&state, hash, HASH_BYTES);
+}
+
 struct sessions *
 sessions_create(struct event_base *base, const struct config *config)
 {
@@ -72,6 +94,7 @@ sessions_create(struct event_base *base, const struct config *config)
 		return NULL;
 	all->base = base;
 	all->config = config;
+	randombytes_buf(all->key, sizeof all->key);
 	return all;
 }
 
@@ -218,21 +241,20 @@ create(struct sessions *all, const char *user)
 	return NULL;
 }
 
-int
-session_open(struct sessions *all, struct console *console, const char *user,
-    bool may_type, char token[SESSION_TOKEN_TEXT], struct session **out)
+/* Makes the session that the table has under hash. */
+static int
+open_as(struct sessions *all, const uint8_t hash[HASH_BYTES],
+    struct console *console, const char *user, bool may_type,
+    struct session **out)
 {
-	uint8_t bytes[TOKEN_BYTES], id[ID_BYTES];
+	uint8_t id[ID_BYTES];
 	struct session *s;
 
 	errno = ENOMEM;
 	s = create(all, user);
 	if (!s)
 		return -errno;
-	randombytes_buf(bytes, sizeof bytes);
-	hash_token(bytes, s->hash);
-	sodium_bin2hex(token, SESSION_TOKEN_TEXT, bytes, sizeof bytes);
-	sodium_memzero(bytes, sizeof bytes);
+	memcpy(s->hash, hash, HASH_BYTES);
 	randombytes_buf(id, sizeof id);
 	sodium_bin2hex(s->id, sizeof s->id, id, sizeof id);
 	s->console = console;
@@ -249,6 +271,33 @@ session_open(struct sessions *all, struct console *console, const char *user,
 	    console_id(console));
 	console_join(console, &s->viewer);
 	*out = s;
+	return 0;
+}
+
+int
+session_open(struct sessions *all, struct console *console, const char *user,
+    bool may_type, char token[SESSION_TOKEN_TEXT], struct session **out)
+{
+	uint8_t bytes[TOKEN_BYTES], hash[HASH_BYTES];
+
+	randombytes_buf(bytes, sizeof bytes);
+	hash_token(bytes, hash);
+	sodium_bin2hex(token, SESSION_TOKEN_TEXT, bytes, sizeof bytes);
+	sodium_memzero(bytes, sizeof bytes);
+	return open_as(all, hash, console, user, may_type, out);
+}
+
+int
+session_of_viewer(struct sessions *all, struct console *console,
+    const char *user, bool may_type, const char *name, struct session **out)
+{
+	uint8_t hash[HASH_BYTES];
+
+	hash_viewer(all, console, user, may_type, name, hash);
+	HASH_FIND(hh, all->by_hash, hash, HASH_BYTES, *out);
+	if (!*out)
+		return open_as(all, hash, console, user, may_type, out);
+	(*out)->last_used = monotonic();
 	return 0;
 }
 
@@ -350,6 +399,18 @@ session_set_echoed(struct session *s, uint64_t run, uint64_t offset)
 {
 	s->echoed_run = run;
 	s->echoed = offset;
+}
+
+struct session_shown
+session_shown(const struct session *s)
+{
+	return s->shown;
+}
+
+void
+session_set_shown(struct session *s, struct session_shown shown)
+{
+	s->shown = shown;
 }
 
 bool

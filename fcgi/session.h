@@ -33,6 +33,12 @@ void sessions_destroy(struct sessions *all);
 int session_open(struct sessions *all, struct console *console,
     const char *user, bool may_type, char token[SESSION_TOKEN_TEXT],
     struct session **out);
+/* The session of one who has no token and is known by identity alone: a viewer
+ * with a name of its own, at most LIMIT_VIEWER_NAME bytes, which tells it from
+ * the same user's others at the console.  Found, it counts as used now;
+ * otherwise it is made, with session_open()'s errors. */
+int session_of_viewer(struct sessions *all, struct console *console,
+    const char *user, bool may_type, const char *name, struct session **out);
 /* Leaves the console; requests of this session that wait are answered. */
 void session_close(struct session *s);
 /* Closes all sessions of a console. */
@@ -57,6 +63,14 @@ void session_typed(struct session *s, uint64_t seq);
  * poll need not wake for it.  Of another run: 0. */
 uint64_t session_echoed(const struct session *s, uint64_t run);
 void session_set_echoed(struct session *s, uint64_t run, uint64_t offset);
+
+/* What it was shown last, for who is told of changes only; nothing yet: 0. */
+struct session_shown {
+	uint64_t run, generation;
+	unsigned format; /* enum screen_format */
+};
+struct session_shown session_shown(const struct session *s);
+void session_set_shown(struct session *s, struct session_shown shown);
 
 /* Counts the polls that wait.  A session without any, that makes no request
  * for LIMIT_ABSENT, is away: it lives on, and is no viewer who is present

@@ -41,7 +41,10 @@ static void
 become_program(int program, int sock)
 {
 	char *const argv[] = {"xenterm-screen", NULL};
+	sigset_t none;
 
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(sock, STDIN_FILENO) == STDIN_FILENO)
 		fexecve(program, argv, environ);
 	_exit(127);

@@ -177,6 +177,13 @@ emulator_generation(const struct emulator *e)
 	return e->generation;
 }
 
+void
+emulator_number_from(struct emulator *e, uint64_t generation)
+{
+	if (generation > e->generation)
+		e->generation = generation;
+}
+
 uint64_t
 emulator_row_generation(const struct emulator *e, uint32_t row)
 {

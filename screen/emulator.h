@@ -89,6 +89,8 @@ const char *emulator_title(const struct emulator *e);
  * it.  The cursor counts as part of the rows it leaves and enters.
  */
 uint64_t emulator_generation(const struct emulator *e);
+/* Those to come are greater than this one, if it is greater than the last. */
+void emulator_number_from(struct emulator *e, uint64_t generation);
 uint64_t emulator_row_generation(const struct emulator *e, uint32_t row);
 
 /* --- reading cells ------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/limits.h"
@@ -16,6 +17,7 @@
 #include "screen/checkpoint.h"
 #include "screen/confine.h"
 #include "screen/emulator.h"
+#include "screen/render_ajaxterm.h"
 #include "screen/render_ansi.h"
 #include "screen/render_html.h"
 #include "screen/render_json.h"
@@ -35,6 +37,7 @@ struct process {
 	size_t block_size;
 	uint64_t offset, saved, skipped;
 	uint64_t live; /* nothing before it is answered */
+	uint64_t born; /* microseconds, see start() */
 	struct screen_reply reply;
 };
 
@@ -224,6 +227,11 @@ render(struct process *p, const struct screen_wish *wish)
 	case SCREEN_JSON:
 		render_json(e, wish->history, 0, pack, &parcel);
 		break;
+	case SCREEN_AJAXTERM:
+	case SCREEN_AJAXTERM_MONO:
+		render_ajaxterm(
+		    e, wish->format == SCREEN_AJAXTERM, pack, &parcel);
+		break;
 	}
 	send_parcel(&parcel);
 	image.len = parcel.sent;
@@ -273,6 +281,9 @@ start(struct process *p, const struct screen_start *msg)
 			skip(p, LIMIT_READ);
 	}
 	feed(p, ring_end(p->ring));
+	/* What was seen of a process before this one, which may have got here
+	 * in other steps, is never what this one calls unchanged. */
+	emulator_number_from(p->emulator, p->born);
 	/* The size as the worker knows it, if this is not it. */
 	return emulator_resize(p->emulator, msg->rows, msg->cols);
 }
@@ -334,7 +345,10 @@ enum process_status
 process_run(int sock, int ring_fd, int checkpoint_fd)
 {
 	struct process p = {.sock = sock};
+	struct timespec now;
 
+	clock_gettime(CLOCK_REALTIME, &now);
+	p.born = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	/* What one writes to is no ring to be shared with this process. */
 	if ((fcntl(ring_fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
 		return PROCESS_FDS;

@@ -231,6 +231,8 @@ if (wanted === '') {
 	ended = { reason: 'refused', detail: 'The address names no console. Choose one from the list.', status: 404 };
 	showOverlay();
 } else {
+	$('plain').href = `ajaxterm/${encodeURIComponent(wanted)}/`;
+	$('plain').hidden = false;
 	connect();
 	terminal.focus();
 }

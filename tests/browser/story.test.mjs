@@ -1,42 +1,21 @@
 /*
- * The whole thing, from the browser to a guest: ./demo brings up Xen's own daemons, guests, the broker, the
- * worker and nginx; Chromium does what a person does.
+ * The whole thing, from the browser to a guest: Chromium does what a person does, at a site that ./demo brings up.
  *
- *   DEMO         the program to start, ../../demo unless set. Called with --dir TMP --port FREE --guests 2 it
- *                prints `url: …`, `user: …`, `password: …`, `guests: …`, `worker-pid: N`, then `ready`; SIGINT ends it.
  *   GUEST_USER   what to answer at `login:`, root unless set; GUEST_PASSWORD where the guest asks for one
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { launch, openPage, screenText, waitForText } from './browser.mjs';
+import { alive, startDemo, stopDemo, until } from './demo.mjs';
 
-const here = dirname(fileURLToPath(import.meta.url));
-const program = process.env.DEMO ?? join(here, '../../demo');
 const guestUser = process.env.GUEST_USER ?? 'root';
-const START_LIMIT = 120000;
-
-if (!existsSync(program)) {
-	process.stdout.write(`skipped: there is no ${program}\n`);
-	process.exit(77);
-}
-
 const browser = await launch();
 let demo;
-let folder;
 let context;
 let page;
 
 before(async () => {
-	folder = await mkdtemp(join(tmpdir(), 'xenterm-story-'));
-	demo = await startDemo(folder, await freePort());
+	demo = await startDemo();
 	context = await newContext();
 	page = await openPage(context);
 });
@@ -45,60 +24,7 @@ after(async () => {
 	await browser.close();
 	if (demo)
 		await stopDemo(demo);
-	await rm(folder, { recursive: true, force: true });
 });
-
-function freePort() {
-	return new Promise((resolve, reject) => {
-		const server = createServer().on('error', reject);
-		server.listen(0, '127.0.0.1', () => {
-			const { port } = server.address();
-			server.close(() => resolve(port));
-		});
-	});
-}
-
-/* Resolves with what the demo has said about itself once it is ready. */
-function startDemo(dir, port) {
-	const child = spawn(program, ['--dir', dir, '--port', String(port), '--guests', '2'],
-		{ stdio: ['ignore', 'pipe', 'pipe'] });
-	const told = { child };
-	let errors = '';
-	child.stderr.on('data', (data) => { errors = (errors + data).slice(-8000); });
-	return new Promise((resolve, reject) => {
-		const fail = (why) => {
-			clearTimeout(timer);
-			reject(new Error(`the demo ${why}; its last messages:\n${errors}`));
-		};
-		const timer = setTimeout(() => {
-			child.kill('SIGINT');
-			fail('was not ready in time');
-		}, START_LIMIT);
-		child.on('error', (error) => fail(`did not start (${error.message})`));
-		child.on('exit', (status) => fail(`ended with status ${status}`));
-		createInterface({ input: child.stdout }).on('line', (line) => {
-			const [, key, value] = /^([a-z-]+): (.*)$/.exec(line) ?? [];
-			if (key)
-				told[key] = value;
-			if (line !== 'ready')
-				return;
-			clearTimeout(timer);
-			child.removeAllListeners('exit');
-			told.url = told.url.replace(/\/?$/, '/');
-			resolve(told);
-		});
-	});
-}
-
-function stopDemo({ child }) {
-	return new Promise((resolve) => {
-		if (child.exitCode !== null || child.signalCode !== null)
-			return resolve();
-		const timer = setTimeout(() => child.kill('SIGKILL'), 20000);
-		child.on('exit', () => { clearTimeout(timer); resolve(); });
-		child.kill('SIGINT');
-	});
-}
 
 function newContext() {
 	return browser.newContext({
@@ -130,24 +56,6 @@ async function typeLine(which, text) {
 async function calculate(which, a, b) {
 	await typeLine(which, `echo "<$((${a}*${b}))>"`);
 	await waitForText(which, new RegExp(`^<${a * b}>$`, 'm'));
-}
-
-/* Whether a process is there and is not a zombie that its parent has yet to reap. */
-function alive(pid) {
-	try {
-		return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-	} catch {
-		return false;
-	}
-}
-
-async function until(condition, what) {
-	for (let i = 0; i < 500; i++) {
-		if (await condition())
-			return;
-		await new Promise((resolve) => setTimeout(resolve, 20));
-	}
-	assert.fail(`${what} did not happen`);
 }
 
 test('without a password there is nothing to see', async () => {

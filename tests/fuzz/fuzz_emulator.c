@@ -10,6 +10,7 @@
 
 #include "screen/emulator.h"
 #include "screen/grid.h"
+#include "screen/render_ajaxterm.h"
 #include "screen/render_ansi.h"
 #include "screen/render_html.h"
 #include "screen/render_json.h"
@@ -135,6 +136,7 @@ render_all(const struct emulator *e)
 	render_text(e, 10, true, sink, &t);
 	render_html(e, 10, sink, &t);
 	render_json(e, 10, 0, sink, &t);
+	render_ajaxterm(e, true, sink, &t);
 	free(t.bytes);
 }
 

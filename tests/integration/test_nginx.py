@@ -10,7 +10,7 @@ import pytest
 import whole_site
 
 STATIC = whole_site.TOP / "static"
-PAGES = ("", "index.html", "console.html")
+PAGES = ("", "index.html", "console.html", "ajaxterm.html")
 TYPES = {".html": "text/html; charset=utf-8",
          ".js": "text/javascript; charset=utf-8",
          ".mjs": "text/javascript; charset=utf-8",
@@ -124,7 +124,7 @@ def test_the_pages(site):
         assert rules["script-src"] == rules["connect-src"] == "'self'"
         assert rules["frame-ancestors"] == rules["base-uri"] == "'none'"
         headers_once(answer, {"X-Content-Type-Options": "nosniff",
-                              "Referrer-Policy": "no-referrer",
+                              "Referrer-Policy": "same-origin",
                               "Cache-Control": "no-cache"})
 
 

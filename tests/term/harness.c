@@ -19,12 +19,14 @@
  *	?replies = "text"		since the last time it was asked
  *	?text = "lines"			the whole screen
  *	?html = "text", ?json = "text"	a part of that rendering
+ *	?ajaxterm = "text", ?mono = "text"	the same, of AjaxTerm's document
  *	?changed = "rows"		since the last time it was asked
  *	?memory = 1			the block has not grown, and is sound
  *
  * Prints TAP: a line for each case.
  */
 #include "screen/emulator.h"
+#include "screen/render_ajaxterm.h"
 #include "screen/render_ansi.h"
 #include "screen/render_html.h"
 #include "screen/render_json.h"
@@ -323,6 +325,7 @@ is_sound(const struct script *s)
 	render_ansi(s->e, add, &t);
 	render_html(s->e, 1000000, add, &t);
 	render_json(s->e, 1000000, 0, add, &t);
+	render_ajaxterm(s->e, true, add, &t);
 	free(t.bytes);
 	for (int i = 0; i < GUARD; i++)
 		if (guard[i] != 0x5a)
@@ -348,6 +351,10 @@ ask_text(struct script *s, const char *what, struct text *got)
 		render_html(s->e, 0, add, got);
 	else if (strncmp(what, "json", 4) == 0)
 		render_json(s->e, 0, 0, add, got);
+	else if (strncmp(what, "ajaxterm", 8) == 0)
+		render_ajaxterm(s->e, true, add, got);
+	else if (strncmp(what, "mono", 4) == 0)
+		render_ajaxterm(s->e, false, add, got);
 	else if (strncmp(what, "changed", 7) == 0)
 		changed_rows(s, got);
 	else if (strncmp(what, "replies", 7) == 0)
@@ -403,7 +410,9 @@ ask(struct script *s, const char *what)
 			text++;
 		/* Of these only a part is asked for. */
 		if (strncmp(what, "html", 4) == 0 ||
-		    strncmp(what, "json", 4) == 0) {
+		    strncmp(what, "json", 4) == 0 ||
+		    strncmp(what, "ajaxterm", 8) == 0 ||
+		    strncmp(what, "mono", 4) == 0) {
 			if (!strstr(text, want.bytes))
 				fail(
 				    s, "no \"%s\" in \"%s\"", want.bytes, text);

@@ -368,6 +368,63 @@ test_seq(void **state)
 	assert_int_equal(session_seq(other), 0);
 }
 
+static struct session *
+viewer(const char *user, bool may_type, const char *name)
+{
+	struct session *s = NULL;
+
+	assert_int_equal(
+	    session_of_viewer(all, console, user, may_type, name, &s), 0);
+	assert_non_null(s);
+	return s;
+}
+
+static void
+test_viewers(void **state)
+{
+	struct session *s = viewer("alice", true, "1");
+	char token[SESSION_TOKEN_TEXT];
+
+	(void)state;
+	assert_ptr_equal(viewer("alice", true, "1"), s);
+	assert_int_equal(sessions_count(all), 1);
+	assert_true(session_may_type(s));
+	assert_string_equal(session_user(s), "alice");
+	session_set_shown(s, (struct session_shown){5, 7, 1});
+	/* Another mode, name or user is another viewer, and so is what reads
+	 * the same when it is put together. */
+	assert_ptr_not_equal(viewer("alice", false, "1"), s);
+	assert_ptr_not_equal(viewer("alice", true, "2"), s);
+	assert_ptr_not_equal(viewer("bob", true, "1"), s);
+	assert_ptr_not_equal(viewer("alicetype", true, "1"), s);
+	assert_ptr_not_equal(make("alice", token), s);
+	assert_int_equal(sessions_count(all), 6);
+	assert_int_equal(session_shown(viewer("alice", true, "1")).run, 5);
+	assert_int_equal(session_shown(viewer("bob", true, "1")).run, 0);
+	session_close(s);
+	assert_int_equal(session_shown(viewer("alice", true, "1")).run, 0);
+	assert_int_equal(sessions_count(all), 6);
+}
+
+static void
+test_viewers_count(void **state)
+{
+	struct session *s;
+	char name[16];
+
+	(void)state;
+	for (unsigned i = 0; i < LIMIT_SESSIONS_PER_USER; i++) {
+		snprintf(name, sizeof name, "%u", i);
+		viewer("alice", true, name);
+	}
+	assert_int_equal(
+	    session_of_viewer(all, console, "alice", true, "one more", &s),
+	    -EMFILE);
+	assert_ptr_equal(
+	    viewer("alice", true, "0"), viewer("alice", true, "0"));
+	viewer("bob", true, "0");
+}
+
 static void
 test_echoed(void **state)
 {
@@ -474,6 +531,8 @@ main(void)
 	    WITH_ALL(test_parked),
 	    WITH_ALL(test_absent),
 	    WITH_ALL(test_seq),
+	    WITH_ALL(test_viewers),
+	    WITH_ALL(test_viewers_count),
 	    WITH_ALL(test_echoed),
 	    WITH_ALL(test_close_answers),
 	    WITH_ALL(test_close_console),

@@ -1,0 +1,32 @@
+#include "fcgi/lookup.h"
+
+#include "common/config.h"
+#include "fcgi/access.h"
+#include "fcgi/broker_link.h"
+#include "fcgi/console.h"
+#include "fcgi/consoles.h"
+#include "fcgi/reply.h"
+#include "fcgi/request.h"
+#include "fcgi/worker.h"
+
+struct console *
+lookup_console(
+    struct worker *w, struct request *r, const char *name, uint32_t *rights)
+{
+	struct console *c = consoles_lookup(w->consoles, name);
+
+	*rights =
+	    c ? access_rights(w->config, r->user, r->groups, console_guest(c))
+	      : 0;
+	if (*rights & RIGHT_LIST)
+		return c;
+	if (!c && !broker_link_synced(w->broker))
+		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
+		    "The worker does not know the guests yet: it has no "
+		    "connection to xenterm-broker.");
+	else
+		reply_problem(r->conn, 404, "no-such-console",
+		    "There is no such console, or you may not see it. GET "
+		    "api/v1/consoles lists yours.");
+	return NULL;
+}

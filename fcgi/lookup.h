@@ -1,0 +1,16 @@
+/* The console that a request names, and what its user may do there. */
+#ifndef XENTERM_LOOKUP_H
+#define XENTERM_LOOKUP_H
+
+#include <stdint.h>
+
+struct console;
+struct request;
+struct worker;
+
+/* By id or name, as consoles_lookup().  NULL when there is none, or none that
+ * the user may list, which look the same: the request has been answered. */
+struct console *lookup_console(
+    struct worker *w, struct request *r, const char *name, uint32_t *rights);
+
+#endif
