@@ -106,7 +106,7 @@ json_raw_notice(void)
 
 	put(event, "type", "notice");
 	put(event, "code", "no-screen");
-	put(event, "text",
+	put(event, "detail",
 	    "The screen cannot be shown as it is; the guest's last output "
 	    "follows instead.");
 	return event;
