@@ -120,6 +120,96 @@ export const corrections = [
 		},
 	},
 	{
+		name: 'no-room-without-wrapping',
+		reason: 'with wrapping off, half of a wide character stays visible under what overwrites its other half',
+		see: 'docs/terminal.md#no-room-without-wrapping',
+		install(core, tell) {
+			const input = core._inputHandler;
+			const { _parser: parser, _unicodeService: widths } = input;
+
+			/* The room the next character needs, and how far it moves the cursor: a lone combining one by a place. */
+			const measure = (code, before) => {
+				const properties = widths.charProperties(code, before);
+				const width = properties >> 1 & 3;
+				const joins = (properties & 1) !== 0;
+				return { properties, width: joins ? width - (before >> 1 & 3) : width, step: joins ? 0 : Math.max(1, width) };
+			};
+			core.wrapMethod(input, 'print', (print) => (data, start, end) => {
+				let from = start;
+				let { x } = core.buffer;
+				let before = parser.precedingJoinState;
+				for (let at = start; at < end && !core.modes.wraparound; at++) {
+					const { properties, width, step } = measure(data[at], before);
+					if (x + width > core.cols) {
+						if (at > from)
+							print(data, from, at);
+						x = core.buffer.x = core.cols - 1;
+						from = width === 2 ? at + 1 : at;
+						tell();
+					}
+					if (from > at) {
+						before = parser.precedingJoinState = 0;
+					} else {
+						before = properties;
+						x += step;
+					}
+				}
+				if (end > from)
+					print(data, from, end);
+			});
+		},
+	},
+	{
+		name: 'restore-brings-back-all',
+		reason: 'restoring the cursor changes what text looks like and goes through, but not all of it: underline and designations disagree afterwards',
+		see: 'docs/terminal.md#restoring-the-cursor',
+		install(core, tell) {
+			const input = core._inputHandler;
+			const none = { _charsets: [], glevel: 0, charset: undefined };
+			core.wrapMethod(input, 'saveCursor', (save) => (params) => {
+				const { buffer, charsets } = core;
+				buffer.savedCurAttrData.extended = input._curAttrData.extended.clone();
+				buffer.savedCharsets = { _charsets: [...charsets._charsets], glevel: charsets.glevel, charset: charsets.charset };
+				return save(params);
+			});
+			core.wrapMethod(input, 'restoreCursor', (restore) => (params) => {
+				const { buffer, charsets } = core;
+				const { _charsets, glevel, charset } = buffer.savedCharsets ?? none;
+				const result = restore(params);
+				const pen = input._curAttrData;
+				const { extended } = buffer.savedCurAttrData;
+				if (pen.extended.ext !== extended.ext || glevel !== charsets.glevel || [0, 1, 2, 3].some((n) => _charsets[n] !== charsets._charsets[n]))
+					tell();
+				pen.extended = extended.clone();
+				Object.assign(charsets, { _charsets: [..._charsets], glevel, charset });
+				return result;
+			});
+			core.wrapMethod(input, 'softReset', (reset) => (params) => {
+				const result = reset(params);
+				core.buffer.savedCurAttrData.extended = input._curAttrData.extended.clone();
+				delete core.buffer.savedCharsets;
+				return result;
+			});
+		},
+	},
+	{
+		name: 'moving-ends-the-wrap',
+		reason: 'a wrap that is due belongs to what is in the last column; nothing can bring it about once that has been moved away',
+		see: 'docs/terminal.md#the-end-of-a-wrap-that-is-due',
+		install(core, tell) {
+			const moving = [{ final: 'S' }, { final: 'T' }, { intermediates: ' ', final: '@' }, { intermediates: ' ', final: 'A' },
+				{ intermediates: '\'', final: '}' }, { intermediates: '\'', final: '~' }, { prefix: '?', final: 'J' }, { prefix: '?', final: 'K' }];
+			for (const id of moving)
+				core.registerCsiHandler(id, () => {
+					if (core.buffer.x >= core.cols) {
+						core.buffer.x = core.cols - 1;
+						tell();
+					}
+					return false;
+				});
+		},
+	},
+	{
 		name: 'reflow-mixes-up-marks',
 		reason: 'moving cells gives cells further right the combining characters of others',
 		see: 'docs/terminal.md#combining-characters-in-a-reflow',

@@ -52,6 +52,14 @@ class Core {
 		return this.#terminal._core.buffer;
 	}
 
+	get charsets() {
+		return this.#terminal._core._charsetService;
+	}
+
+	get modes() {
+		return this.#terminal._core.coreService.decPrivateModes;
+	}
+
 	get _inputHandler() {
 		return this.#terminal._core._inputHandler;
 	}
@@ -68,6 +76,11 @@ class Core {
 			if (activeBuffer === buffers.normal && !Object.hasOwn(buffers.normal.lines, 'set'))
 				change(buffers.normal);
 		});
+	}
+
+	/* A method of one of the terminal's objects, for this terminal alone: wrap(original) takes its place. */
+	wrapMethod(object, name, wrap) {
+		object[name] = wrap(object[name].bind(object));
 	}
 
 	/* Lines are made in many places: the method of all of them, until close(). */
@@ -195,6 +208,11 @@ function row(line) {
 	return `{"w":${line.isWrapped},"c":[${cells.join()}]}`;
 }
 
+/* What is designated and shifted, of a charset service or of what a saved cursor has of it. */
+function charsetNames({ _charsets, glevel } = { _charsets: [], glevel: 0 }) {
+	return { g: [0, 1, 2, 3].map((n) => charsets.get(_charsets[n])), gl: glevel };
+}
+
 function bufferText(buffer, { rows, cols }, active, alternate) {
 	const tabs = [];
 	for (let x = 0; x < cols; x++)
@@ -204,8 +222,8 @@ function bufferText(buffer, { rows, cols }, active, alternate) {
 	const saved = {
 		x: Math.min(buffer.savedX, cols),
 		y: Math.min(Math.max(buffer.savedY - buffer.ybase, 0), rows - 1),
-		pen: [...colour(pen.fg), ...colour(pen.bg), flagsOf(pen.fg, pen.bg)],
-		charset: charsets.get(buffer.savedCharset),
+		pen: attributes(pen.fg, pen.bg, pen.extended, true),
+		charsets: charsetNames(buffer.savedCharsets),
 	};
 	const above = [];
 	const lines = [];
@@ -248,13 +266,12 @@ function state(term, replies) {
 		wraparoundMode: modes.wraparoundMode,
 		newlineMode: term.options.convertEol,
 	};
-	const g = [0, 1, 2, 3].map((n) => charsets.get(gsets._charsets[n]));
 	const title = Array.from(input._windowTitle).slice(0, MAX_TITLE).join('');
 	const join = (input._parser.precedingJoinState >> 1) & 3;
 	return `{"rows":${term.rows},"cols":${term.cols},"cursor":${JSON.stringify(cursor)},"alt":${alt},`
 		+ `"modes":${JSON.stringify(all)},"title":${JSON.stringify(title)},`
 		+ `"pen":[${attributes(pen.fg, pen.bg, pen.extended, true)}],"join":${join},`
-		+ `"charsets":${JSON.stringify({ g, gl: gsets.glevel, now: charsets.get(gsets.charset) })},`
+		+ `"charsets":${JSON.stringify({ ...charsetNames(gsets), now: charsets.get(gsets.charset) })},`
 		+ `"normal":${bufferText(buffers.normal, term, !alt, false)},`
 		+ `"alternate":${bufferText(buffers.alt, term, alt, true)},`
 		+ `"replies":${JSON.stringify(replies)}}`;
