@@ -110,19 +110,33 @@ copy(struct emulator *e)
 	return block;
 }
 
+static void
+no_reply(void *user, const char *bytes, size_t len)
+{
+	(void)user;
+	(void)bytes;
+	(void)len;
+	assert(!"a snapshot makes the terminal answer");
+}
+
 static struct emulator *
 restore(struct emulator *e)
 {
-	struct text t = {0};
+	static const struct emulator_replies none = {no_reply, NULL};
+	struct text t = {0}, again = {0};
 	struct emulator *fresh =
 	    open_emulator(emulator_rows(e), emulator_cols(e));
 
 	render_ansi(e, sink, &t);
-	emulator_write(fresh, t.bytes, t.len, NULL);
+	emulator_write(fresh, t.bytes, t.len, &none);
 	assert(fresh->parser.state == e->parser.state);
 	assert(fresh->alternate_active == e->alternate_active);
 	assert(fresh->normal.ybase == e->normal.ybase);
+	/* What has been carried over is there to be carried over again. */
+	render_ansi(fresh, sink, &again);
+	assert(again.len == t.len && memcmp(again.bytes, t.bytes, t.len) == 0);
 	free(t.bytes);
+	free(again.bytes);
 	free(e);
 	return fresh;
 }

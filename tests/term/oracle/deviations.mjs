@@ -15,7 +15,54 @@
  *           forgive: (ours, theirs, record) => { theirs.x = ours.x; },
  *   }
  */
+const MAX_MARKS = 31;           /* EMULATOR_MARKS_MAX */
+const MAX_TITLE = 256;          /* EMULATOR_TITLE_MAX, code points */
+export const MAX_REPEAT = 65535;       /* print.c: REPEAT_MAX */
+const WIDTH = 22;               /* the place of a cell's width in its first word */
+
 export const corrections = [
+	{
+		name: 'few-marks-in-a-cell',
+		reason: 'what a guest can make a cell cost has a bound',
+		see: 'docs/terminal.md#bounds',
+		install(core, tell) {
+			core.wrapLineMethod('addCodepointToCell', (add) => function (x, code, width) {
+				if (Array.from(this.getString(x)).length <= MAX_MARKS) {
+					add.call(this, x, code, width);
+					return;
+				}
+				if (width)
+					this._data[x * 3] = (this._data[x * 3] & ~(3 << WIDTH)) | width << WIDTH;
+				tell();
+			});
+		},
+	},
+	{
+		name: 'short-title',
+		reason: 'a title is a line on the screen of a person',
+		see: 'docs/terminal.md#bounds',
+		install(core, tell) {
+			core.wrapMethod(core._inputHandler, 'setTitle', (set) => (title) => {
+				const kept = Array.from(title).slice(0, MAX_TITLE).join('');
+				if (kept !== title)
+					tell();
+				return set(kept);
+			});
+		},
+	},
+	{
+		name: 'few-repetitions',
+		reason: 'some bytes must not buy work without end',
+		see: 'docs/terminal.md#bounds',
+		install(core, tell) {
+			core.registerCsiHandler({ final: 'b' }, ([count]) => {
+				if (count <= MAX_REPEAT)
+					return false;
+				tell();
+				return core._inputHandler.repeatPrecedingCharacter({ params: [MAX_REPEAT] });
+			});
+		},
+	},
 	{
 		name: 'erase-above-at-the-last-column',
 		reason: 'CSI 1 J in the last column of the last row throws when there is no line below, and ends the terminal for good',

@@ -4,10 +4,9 @@
  */
 import { pathToFileURL } from 'node:url';
 import headless from '@xterm/headless';
-import { corrections } from './deviations.mjs';
+import { MAX_REPEAT, corrections } from './deviations.mjs';
 import { BYTES, RESIZE, decodeAll } from './record.mjs';
 
-const MAX_TITLE = 256;  /* code points */
 const COLOUR_MODE = 0x3000000;
 const HAS_EXTENDED = 0x10000000;
 const BLANK = '["",1,0,0,0,0,0,0,0]';
@@ -18,7 +17,9 @@ const BG_FLAGS = [[0x8000000, 2], [0x4000000, 4], [0x40000000, 256], [0x20000000
 
 /* Sequences that xterm.js does as often as they say, however often that is. */
 const LOOPING = 'ILMSTZb';
-const MAX_LOOPS = 20000;
+
+/* Links, the clipboard and colours: the page swallows them (static/terminal.js). */
+const SWALLOWED = [8, 52, 4, 10, 11, 12, 104, 110, 111, 112];
 
 const REPLIES = [
 	/^\x1b\[\?[0-9;]*c$/,           /* DA1 */
@@ -120,11 +121,11 @@ class Core {
 
 function open({ rows, cols, scrollback }) {
 	const term = new headless.Terminal({ rows, cols, scrollback, allowProposedApi: true, logLevel: 'off' });
-	term.parser.registerOscHandler(8, () => true);
-	term.parser.registerOscHandler(52, () => true);
+	for (const number of SWALLOWED)
+		term.parser.registerOscHandler(number, () => true);
 	for (const final of LOOPING)
 		term.parser.registerCsiHandler({ final }, ([count]) => {
-			if (count > MAX_LOOPS)
+			if (count > MAX_REPEAT)
 				throw new Error(`CSI ${count} ${final} would keep xterm.js busy for too long`);
 			return false;
 		});
@@ -266,10 +267,9 @@ function state(term, replies) {
 		wraparoundMode: modes.wraparoundMode,
 		newlineMode: term.options.convertEol,
 	};
-	const title = Array.from(input._windowTitle).slice(0, MAX_TITLE).join('');
 	const join = (input._parser.precedingJoinState >> 1) & 3;
 	return `{"rows":${term.rows},"cols":${term.cols},"cursor":${JSON.stringify(cursor)},"alt":${alt},`
-		+ `"modes":${JSON.stringify(all)},"title":${JSON.stringify(title)},`
+		+ `"modes":${JSON.stringify(all)},"title":${JSON.stringify(input._windowTitle)},`
 		+ `"pen":[${attributes(pen.fg, pen.bg, pen.extended, true)}],"join":${join},`
 		+ `"charsets":${JSON.stringify({ ...charsetNames(gsets), now: charsets.get(gsets.charset) })},`
 		+ `"normal":${bufferText(buffers.normal, term, !alt, false)},`
