@@ -72,16 +72,10 @@ put_content(struct ansi *a, struct row r, int32_t x)
 	if (width == 0)
 		a->x = -1;
 	ansi_column(a, x);
-	if (width < 2) {
-		put_chars(a, chars, n);
-		a->x = x + 1;
-		return 1;
-	}
-	if (x + 1 >= a->e->cols)
-		return 1; /* half of it is beyond the edge: cannot be made */
 	put_chars(a, chars, n);
-	a->x = x + 2;
-	return 2;
+	width = width == 2 ? 2 : 1;
+	a->x = x + width;
+	return width;
 }
 
 /* Returns how many columns it took. */
@@ -219,28 +213,32 @@ wrap_first(struct ansi *a)
 	erase(a, a->e->cols);
 }
 
-/* A wide character that had no room left the last cell empty. */
+/* The last cell of a row was left empty by a wide character that had no room;
+ * or it looks as if. */
 static bool
-wraps_wide(const struct ansi *a, struct row above, struct row r)
+ends_open(const struct ansi *a, struct row r, struct row next)
 {
 	int32_t x = a->e->cols - 1;
 
-	return above.line->len == a->e->cols && r.line->wrapped &&
-	       above.cells[x].content == CELL_NULL &&
-	       (cell_width(&r.cells[0]) == 2 || is_cut(a, above, x));
+	return r.line->len == a->e->cols && r.cells[x].content == CELL_NULL &&
+	       (is_cut(a, r, x) ||
+		   (next.line->wrapped && cell_width(&next.cells[0]) == 2));
 }
 
-/* The same happens again. */
+/* The same happens again; the next row is then empty. */
 static void
-wrap_wide(struct ansi *a, struct row above)
+wrap_wide(struct ansi *a, struct row r, struct row next)
 {
-	struct emulator_attr attr = attr_at(a, above, a->e->cols - 1);
+	struct emulator_attr attr = attr_at(a, r, a->e->cols - 1);
 
 	ansi_attr(a, &attr);
 	ansi_column(a, a->e->cols - 1);
 	ansi_printf(a, WIDE "\r");
 	ansi_plain(a);
-	erase(a, a->e->cols);
+	if (next.line->wrapped)
+		erase(a, a->e->cols);
+	else
+		ansi_printf(a, "\033[K");
 	a->x = 0;
 }
 
@@ -257,14 +255,10 @@ can_wrap_with(const struct ansi *a, struct row r)
 	       !has_odd_cells(a, r);
 }
 
-/* From the end of the line above, which is on row y, to this one. */
+/* From the end of the line above, which is on row y, to r. */
 static void
-wrap_to(struct ansi *a, struct row above, struct row r, int32_t y)
+wrap_to(struct ansi *a, struct row r, int32_t y)
 {
-	if (wraps_wide(a, above, r)) {
-		wrap_wide(a, above);
-		return;
-	}
 	if (a->x != a->e->cols)
 		ansi_behind_end(a, y, false);
 	if (can_wrap_with(a, r)) {
@@ -292,20 +286,22 @@ ansi_normal(struct ansi *a)
 	const struct buffer *b = &a->e->normal;
 	int32_t count = min_of(b->ybase + a->e->rows, b->length);
 	struct row above = {NULL, NULL};
+	bool open = false;
 
 	a->x = 0;
 	for (int32_t i = 0; i < count; i++) {
 		struct row r = grid_row(a->e, b, i - b->ybase);
-		bool open =
-		    i + 1 < count &&
-		    wraps_wide(a, r, grid_row(a->e, b, i + 1 - b->ybase));
 
-		if (i == 0 && r.line->wrapped)
+		if (open)
+			wrap_wide(a, above, r);
+		else if (i == 0 && r.line->wrapped)
 			wrap_first(a);
 		else if (i > 0 && r.line->wrapped)
-			wrap_to(a, above, r, min_of(i, a->e->rows) - 1);
+			wrap_to(a, r, min_of(i, a->e->rows) - 1);
 		else if (i > 0)
 			next_line(a);
+		open = i + 1 < count &&
+		       ends_open(a, r, grid_row(a->e, b, i + 1 - b->ybase));
 		put_row(a, r, open);
 		above = r;
 	}
@@ -341,14 +337,15 @@ ansi_alternate(struct ansi *a)
 			wrap_row(a, y);
 	}
 	for (int32_t y = 0; y < a->e->rows; y++) {
+		bool last = y + 1 == a->e->rows;
 		struct row r = grid_row(a->e, b, y);
-		bool open = y + 1 < a->e->rows &&
-			    wraps_wide(a, r, grid_row(a->e, b, y + 1));
+		struct row next = grid_row(a->e, b, last ? y : y + 1);
+		bool open = !last && ends_open(a, r, next);
 
 		ansi_place(a, 0, y);
 		put_row(a, r, open);
 		if (open)
-			wrap_wide(a, r);
+			wrap_wide(a, r, next);
 	}
 	ansi_plain(a);
 }

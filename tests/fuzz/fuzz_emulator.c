@@ -54,6 +54,18 @@ sink(void *user, const char *bytes, size_t len)
 	t->len += len;
 }
 
+/* The second half of a wide character is there. */
+static void
+check_halves(const struct emulator *e, const struct buffer *b, int32_t i)
+{
+	const struct cell *c = grid_cells(e, b, i);
+
+	for (int32_t x = 0; x < e->cols; x++)
+		assert(cell_width(&c[x]) != 2 ||
+		       (x + 1 < e->cols && cell_width(&c[x + 1]) == 0 &&
+			   !cell_has_content(&c[x + 1])));
+}
+
 static void
 check_buffer(const struct emulator *e, const struct buffer *b)
 {
@@ -74,8 +86,10 @@ check_buffer(const struct emulator *e, const struct buffer *b)
 	assert(b->ybase >= 0 && b->ybase + e->rows <= b->length);
 	assert(b->x >= 0 && b->x <= e->cols + 1);
 	assert(b->y >= 0 && b->y < e->rows);
-	for (int32_t i = 0; i < b->length; i++)
+	for (int32_t i = 0; i < b->length; i++) {
 		assert(grid_line(e, b, i)->len == e->cols);
+		check_halves(e, b, i);
+	}
 }
 
 static void
