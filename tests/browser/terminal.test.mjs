@@ -222,6 +222,26 @@ test('paste is bracketed only when the guest asked, and cannot end the bracket i
 	await typedIs('\x1b[200~ls[201~\r\x1b[201~');
 });
 
+test('the colours are the page\'s, whatever a guest sets', async () => {
+	await openLive();
+	site.print(`${ESC}[31mred${ESC}[m `);
+	await waitForText(page, /red/);
+	const colours = () => page.evaluate(() => {
+		const { ansi, foreground, background, cursor } = window.xenterm.terminal._core._themeService.colors;
+		const text = document.querySelector('#terminal .xterm-rows span[class*="xterm-fg-1"]');
+		return { theme: [...ansi, foreground, background, cursor].map(({ css }) => css), text: getComputedStyle(text).color };
+	});
+	const before = await colours();
+	const set = ['104', '104;1', '110', '111', '112', ...Array.from({ length: 256 }, (_, n) => `4;${n};#123456`),
+		'4;0;rgb:ff/ff/ff;1;rgb:00/00/00', '10;#fff;#fff;#fff', '10;#000001', '11;rgb:1111/2222/3333', '12;#040404', '17;#050505'];
+	for (const body of set)
+		site.print(`${ESC}]${body}\x07${ESC}]${body}${ESC}\\`);
+	site.print('all-set');
+	await waitForText(page, /red all-set/);
+	await page.evaluate(() => new Promise(requestAnimationFrame));
+	assert.deepEqual(await colours(), before);
+});
+
 test('neither links nor the title of a guest leave its screen', async () => {
 	await openLive();
 	site.print('\x1b]8;;https://evil.example/\x07click me\x1b]8;;\x07\x1b]2;owned\x07 done');

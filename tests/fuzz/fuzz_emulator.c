@@ -55,6 +55,18 @@ sink(void *user, const char *bytes, size_t len)
 	t->len += len;
 }
 
+/* The second half of a wide character is there. */
+static void
+check_halves(const struct emulator *e, const struct buffer *b, int32_t i)
+{
+	const struct cell *c = grid_cells(e, b, i);
+
+	for (int32_t x = 0; x < e->cols; x++)
+		assert(cell_width(&c[x]) != 2 ||
+		       (x + 1 < e->cols && cell_width(&c[x + 1]) == 0 &&
+			   !cell_has_content(&c[x + 1])));
+}
+
 static void
 check_buffer(const struct emulator *e, const struct buffer *b)
 {
@@ -75,8 +87,10 @@ check_buffer(const struct emulator *e, const struct buffer *b)
 	assert(b->ybase >= 0 && b->ybase + e->rows <= b->length);
 	assert(b->x >= 0 && b->x <= e->cols + 1);
 	assert(b->y >= 0 && b->y < e->rows);
-	for (int32_t i = 0; i < b->length; i++)
+	for (int32_t i = 0; i < b->length; i++) {
 		assert(grid_line(e, b, i)->len == e->cols);
+		check_halves(e, b, i);
+	}
 }
 
 static void
@@ -90,41 +104,66 @@ check(const struct emulator *e)
 	assert(strlen(e->title) <= EMULATOR_TITLE_MAX * 4);
 }
 
+/* Two blocks take turns: new memory for each would take most of the time. */
+static void *
+next_block(void)
+{
+	static void *blocks[2];
+	static int turn;
+
+	turn = !turn;
+	if (!blocks[turn])
+		blocks[turn] = malloc(emulator_size(&limits));
+	assert(blocks[turn]);
+	return blocks[turn];
+}
+
 static struct emulator *
 open_emulator(uint32_t rows, uint32_t cols)
 {
-	void *block = malloc(emulator_size(&limits));
+	void *block = next_block();
 
-	assert(block);
 	memset(block, 0xa5, emulator_size(&limits));
 	return emulator_init(block, &limits, rows, cols);
 }
 
 static struct emulator *
-copy(struct emulator *e)
+copy(const struct emulator *e)
 {
-	void *block = malloc(emulator_block_size(e));
+	void *block = next_block();
 
-	assert(block);
+	assert(emulator_block_size(e) == emulator_size(&limits));
 	memcpy(block, e, emulator_block_size(e));
-	free(e);
 	return block;
 }
 
-static struct emulator *
-restore(struct emulator *e)
+static void
+no_reply(void *user, const char *bytes, size_t len)
 {
-	struct text t = {0};
+	(void)user;
+	(void)bytes;
+	(void)len;
+	assert(!"a snapshot makes the terminal answer");
+}
+
+static struct emulator *
+restore(const struct emulator *e)
+{
+	static const struct emulator_replies none = {no_reply, NULL};
+	struct text t = {0}, again = {0};
 	struct emulator *fresh =
 	    open_emulator(emulator_rows(e), emulator_cols(e));
 
 	render_ansi(e, sink, &t);
-	emulator_write(fresh, t.bytes, t.len, NULL);
+	emulator_write(fresh, t.bytes, t.len, &none);
 	assert(fresh->parser.state == e->parser.state);
 	assert(fresh->alternate_active == e->alternate_active);
 	assert(fresh->normal.ybase == e->normal.ybase);
+	/* What has been carried over is there to be carried over again. */
+	render_ansi(fresh, sink, &again);
+	assert(again.len == t.len && memcmp(again.bytes, t.bytes, t.len) == 0);
 	free(t.bytes);
-	free(e);
+	free(again.bytes);
 	return fresh;
 }
 
@@ -177,7 +216,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		}
 		check(e);
 	}
-	free(e);
 	return 0;
 }
 
