@@ -399,6 +399,8 @@ test('the keyboard can leave the terminal, and a screen reader has its mode', as
 	assert.equal(await page.getAttribute('#reader', 'aria-pressed'), 'true');
 	await page.waitForSelector('.xterm-accessibility');
 	await page.keyboard.press('Tab');
+	assert.equal(await page.evaluate(() => document.activeElement.id), 'plain');
+	await page.keyboard.press('Tab');
 	await page.keyboard.press('z');
 	await typedIs('z');
 	await page.reload();
