@@ -13,12 +13,14 @@
 
 #include "common/config.h"
 #include "common/limits.h"
+#include "common/log.h"
 #include "common/number.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
 #include "fcgi/form.h"
 #include "fcgi/handlers.h"
 #include "fcgi/lookup.h"
+#include "fcgi/markup.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/screen.h"
@@ -176,6 +178,25 @@ console_of(const struct view *view)
 	return session_console(view->session);
 }
 
+/* A copy, if it is what it has to be: the page makes HTML of it. */
+static int
+take_document(struct view *view, struct evbuffer *bytes)
+{
+	size_t len = evbuffer_get_length(bytes);
+	const unsigned char *text;
+
+	view->document = evbuffer_new();
+	if (!view->document ||
+	    evbuffer_add_buffer_reference(view->document, bytes) < 0)
+		return -ENOMEM;
+	text = evbuffer_pullup(view->document, -1);
+	if (text && markup_is_ajaxterm((const char *)text, len))
+		return 0;
+	log_warn("console %s: its screen process rendered what is no screen",
+	    console_id(console_of(view)));
+	return -EIO;
+}
+
 static void
 on_done(struct screen_job *job, int error, const struct screen_image *image,
     struct evbuffer *bytes)
@@ -183,19 +204,15 @@ on_done(struct screen_job *job, int error, const struct screen_image *image,
 	struct view *view =
 	    (struct view *)((char *)job - offsetof(struct view, job));
 
-	view->done = true;
-	view->error = error;
-	if (!error && !image->unchanged) {
-		view->document = evbuffer_new();
-		if (!view->document ||
-		    evbuffer_add_buffer_reference(view->document, bytes) < 0)
-			view->error = -ENOMEM;
-	}
+	if (!error && !image->unchanged)
+		error = take_document(view, bytes);
 	if (!error)
 		view->shown = (struct session_shown){
 		    .run = ring_run(console_ring(console_of(view))),
 		    .generation = image->generation,
 		    .format = image->format};
+	view->done = true;
+	view->error = error;
 	waiters_settle(console_waiters(console_of(view)));
 }
 

@@ -358,7 +358,8 @@ process_run(int sock, int ring_fd, int checkpoint_fd)
 		return PROCESS_FDS;
 	close(ring_fd);
 	close(checkpoint_fd);
-	if (process_confine(2 * ring_size(p.ring) + checkpoint_mapped_size()) < 0)
+	if (process_confine(2 * ring_size(p.ring) + checkpoint_mapped_size()) <
+	    0)
 		return PROCESS_OPEN;
 	return converse(&p);
 }

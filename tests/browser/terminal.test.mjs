@@ -385,7 +385,7 @@ test('a flood arrives whole', async () => {
 		site.print(text.slice(at, at + 30000));
 	await waitForText(page, /line 39999$/);
 	const lines = (await screenText(page)).split('\n');
-	assert.ok(lines.length >= 5000);
+	assert.ok(lines.length >= 2000);
 	lines.forEach((line, i) => assert.equal(line, `line ${40000 - lines.length + i}`));
 });
 
@@ -418,6 +418,8 @@ test('the keyboard can leave the terminal, and a screen reader has its mode', as
 	await page.keyboard.press('Enter');
 	assert.equal(await page.getAttribute('#reader', 'aria-pressed'), 'true');
 	await page.waitForSelector('.xterm-accessibility');
+	await page.keyboard.press('Tab');
+	assert.equal(await page.evaluate(() => document.activeElement.id), 'plain');
 	await page.keyboard.press('Tab');
 	await page.keyboard.press('z');
 	await typedIs('z');
