@@ -61,13 +61,14 @@ def measure_watched(stack, names):
         if status != 200:
             raise RuntimeError("no screen")
     pids = screen_pids(stack)
+    process_kib = pss_kib(pids) if pids else 0
     after = stack.pss()
     stack.close_sessions()
     standin.wait_for(lambda: not screen_pids(stack), what="no screens")
     return {
         "watched": len(names),
         "processes": len(pids),
-        "process_kib": pss_kib(pids) if pids else 0,
+        "process_kib": process_kib,
         "rest_kib": sum(after[p] - before[p] for p in ("worker", "broker")),
     }
 
