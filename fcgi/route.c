@@ -20,6 +20,7 @@ enum {
 	NEEDS_USER = 1,	 /* an identity from nginx */
 	NEEDS_TOKEN = 2, /* a session */
 	SAME_ORIGIN = 4, /* no other site's page may make a browser call it */
+	NUMBERED = 8,	 /* beside its JSON it takes the parameter seq */
 };
 
 enum body {
@@ -50,6 +51,8 @@ static const struct route routes[] = {
 	handle_output},
     {"POST", "/api/v1/input", NEEDS_TOKEN, BODY_BYTES,
 	NAMES("seq", "echo", "from"), handle_input},
+    {"POST", "/api/v1/keys", NEEDS_TOKEN | NUMBERED, BODY_JSON,
+	NAMES("key", "arg"), handle_keys},
     {"POST", "/api/v1/size", NEEDS_TOKEN, BODY_JSON,
 	NAMES("rows", "cols", "tell_guest"), handle_size},
 };
@@ -222,7 +225,8 @@ parse(struct request *r, const struct route *route)
 	const char *const *names = route->names;
 
 	if (route->body == BODY_JSON)
-		return request_parse_query(r, NULL) &&
+		return request_parse_query(
+			   r, route->needs & NUMBERED ? NAMES("seq") : NULL) &&
 		       request_parse_json(r, names);
 	return request_parse_query(r, names);
 }
