@@ -97,7 +97,7 @@ def test_sysrq_restarts_the_guest(site, guest):
     session = site.session(name)
     domid = session.last("state")["domid"] if session.poll() else None
     session.press(key="sysrq", arg="b")
-    session.read_until(b"Restarting system")
+    session.read_until(b"sysrq: Resetting")
     session.wait(lambda: session.state == "up"
                  and session.last("state")["domid"] != domid, "the next life")
 

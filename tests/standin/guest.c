@@ -139,29 +139,30 @@ end_saying(struct guest *guest, int status)
 
 /* --- Behaviours ------------------------------------------------------- */
 
-/* drivers/tty/sysrq.c in short: the keys that mean something here. */
+/* drivers/tty/sysrq.c in short, and as it says it: the keys that mean something
+ * here. Any other one gets the help. */
 static void
 sysrq_key(struct guest *guest, char key)
 {
-	char text[64];
-
 	switch (key) {
 	case 'b':
-		end_saying(guest, GUEST_REBOOT);
+		say(guest, "sysrq: Resetting\r\n");
+		end(guest, GUEST_REBOOT);
 		break;
 	case 'o':
+		say(guest, "sysrq: Power Off\r\n");
 		end_saying(guest, GUEST_POWEROFF);
 		break;
 	case 'c':
+		say(guest, "sysrq: Trigger a crash\r\n");
 		end_saying(guest, GUEST_CRASH);
 		break;
-	case 'h':
-		say(guest, "sysrq: HELP : reboot(b) crash(c) poweroff(o)\r\n");
+	case 's':
+		say(guest, "sysrq: Emergency Sync\r\n");
 		break;
 	default:
-		snprintf(text, sizeof text, "sysrq: key 0x%02x\r\n",
-		    (unsigned char)key);
-		say(guest, text);
+		say(guest, "sysrq: HELP : reboot(b) crash(c) poweroff(o) "
+			   "sync(s)\r\n");
 	}
 }
 
