@@ -200,21 +200,21 @@ def test_number_goes_to_the_next_guest_at_once(dom0, web, pair, guests):
 
 
 class Traced:
-    """The worker's reads of one tty, by strace in dom0; `inject` makes one of them fail."""
+    """The worker's reads of one tty, by strace in dom0. `*options` of strace choose what more is done to them."""
 
-    def __init__(self, dom0, tty, *inject):
+    def __init__(self, dom0, tty, *options):
+        self.dom0, self.tty = dom0, tty
         pid = dom0.run('cat /run/xenterm-test/worker.pid').stdout.strip()
         self.process = subprocess.Popen(
-            dom0.ssh_command() + [f'exec strace -f -qq -e signal=none -e trace=read -P {tty} '
-                                  + ' '.join(inject) + f' -p {pid}'],
+            dom0.ssh_command() + [f'exec strace -f -y -qq -e signal=none -e trace=read {" ".join(options)} -p {pid}'],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         dom0.wait_for('strace', f'grep -q "^TracerPid:.[1-9]" /proc/{pid}/status')
-        self.dom0 = dom0
 
     def end(self):
         self.dom0.run('kill $(pgrep -x strace)')
         said = self.process.communicate(timeout=30)[1]
-        return re.findall(r'read\(.*\) = (-?\d+)(?: (E\w+))?', said)
+        # When it has hung up, its name has gone: "</dev/pts/0 (deleted)>"
+        return re.findall(rf'read\(\d+<{self.tty}\b[^>]*>.*\) = (-?\d+)(?: (E\w+))?', said)
 
 
 def test_hangup_seen_as_end_of_file_or_eio(dom0, pair):
@@ -226,7 +226,8 @@ def test_hangup_seen_as_end_of_file_or_eio(dom0, pair):
 def test_hangup_as_eio_while_writes_are_still_accepted(dom0, pair):
     """The rare form, made certain: the read fails, and the tty is not hung up yet when the worker closes it."""
     _, blue = pair
-    follow_reboot(dom0, blue, Traced(dom0, blue.tty(), '-e inject=read:error=EIO:when=1+'), ('-1', 'EIO'))
+    tty = blue.tty()
+    follow_reboot(dom0, blue, Traced(dom0, tty, '-P', tty, '-e inject=read:error=EIO:when=1+'), ('-1', 'EIO'))
 
 
 def follow_reboot(dom0, guest, traced, *forms):
