@@ -17,6 +17,7 @@
 #include "common/number.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
+#include "fcgi/ctrl_o.h"
 #include "fcgi/form.h"
 #include "fcgi/handlers.h"
 #include "fcgi/lookup.h"
@@ -44,6 +45,7 @@ struct view {
 	struct waiter waiter; /* first */
 	struct screen_job job;
 	struct session *session;
+	const struct config *config;
 	bool typed;
 	uint64_t run, offset; /* of the output when the keys were typed */
 	bool done;	      /* the rendering, with: */
@@ -319,7 +321,9 @@ type(struct view *view)
 {
 	struct console *c = console_of(view);
 	const struct ring *ring = console_ring(c);
-	int error = ring ? console_type(c, view->keys, view->nkeys) : -ENOTCONN;
+	int error = ring ? ctrl_o_type(view->config, c,
+			       (const uint8_t *)view->keys, view->nkeys)
+			 : -ENOTCONN;
 
 	if (error == 0) {
 		view->run = ring_run(ring);
@@ -411,7 +415,8 @@ may(struct request *r, const struct query *q, uint32_t rights)
 }
 
 static void
-begin(struct request *r, struct session *session, const struct query *q)
+begin(struct worker *w, struct request *r, struct session *session,
+    const struct query *q)
 {
 	struct view *view;
 
@@ -435,6 +440,7 @@ begin(struct request *r, struct session *session, const struct query *q)
 	}
 	memcpy(view->keys, q->keys, q->nkeys);
 	view->nkeys = q->nkeys;
+	view->config = w->config;
 	view->waiter.conn = r->conn;
 	view->waiter.owner = view->session = session;
 	view->job = (struct screen_job){
@@ -468,5 +474,5 @@ handle_ajaxterm(struct worker *w, struct request *r)
 		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
 		    "The worker is out of memory.");
 	else
-		begin(r, session, &q);
+		begin(w, r, session, &q);
 }

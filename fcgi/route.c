@@ -21,6 +21,7 @@ enum {
 	NEEDS_TOKEN = 2, /* a session */
 	SAME_ORIGIN = 4, /* no other site's page may make a browser call it */
 	TAKES_FORM = 8,	 /* the handler reads query and body itself */
+	NUMBERED = 16,	 /* beside its JSON it takes the parameter seq */
 };
 
 enum body {
@@ -56,6 +57,8 @@ static const struct route routes[] = {
 	handle_history},
     {"POST", "/api/v1/input", NEEDS_TOKEN, BODY_BYTES,
 	NAMES("seq", "echo", "from"), handle_input},
+    {"POST", "/api/v1/keys", NEEDS_TOKEN | NUMBERED, BODY_JSON,
+	NAMES("key", "arg"), handle_keys},
     {"POST", "/api/v1/size", NEEDS_TOKEN, BODY_JSON,
 	NAMES("rows", "cols", "tell_guest"), handle_size},
     {"GET", "/ajaxterm/*/u", NEEDS_USER | SAME_ORIGIN | TAKES_FORM, BODY_NONE,
@@ -286,7 +289,8 @@ parse(struct request *r, const struct route *route)
 	if (route->needs & TAKES_FORM)
 		return true;
 	if (route->body == BODY_JSON)
-		return request_parse_query(r, NULL) &&
+		return request_parse_query(
+			   r, route->needs & NUMBERED ? NAMES("seq") : NULL) &&
 		       request_parse_json(r, names);
 	return request_parse_query(r, names);
 }

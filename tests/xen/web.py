@@ -8,6 +8,10 @@ import struct
 import time
 
 
+RING = 1 << 20          # ring_size, unless xenterm.conf says otherwise
+SPARE = 64 << 10        # what may come while the history is read
+
+
 class Answer:
     def __init__(self, response):
         self.status, self.headers, self.body = response.status, response.headers, response.read()
@@ -20,25 +24,49 @@ class Answer:
 class Web:
     """One user at one site. Its certificate is checked."""
 
-    def __init__(self, port, certificate, user, password):
-        self.port = port
+    def __init__(self, port, certificate, user, password, note=lambda text: None):
+        """`note` is told each call and what came of it, for the transcript of a failure."""
+        self.note = note
         self.tls = ssl.create_default_context(cafile=certificate)
+        self.connection = http.client.HTTPSConnection('127.0.0.1', port, context=self.tls, timeout=90)
         self.authorization = 'Basic ' + base64.b64encode(f'{user}:{password}'.encode()).decode()
 
     def call(self, method, path, body=None, **headers):
-        connection = http.client.HTTPSConnection('127.0.0.1', self.port, context=self.tls, timeout=60)
+        """On a connection that is kept, as a browser's: making one costs an emulated processor a third of a second.
+        One that nginx has meanwhile closed is made anew; what is typed has a number, and so is not typed twice."""
         headers = {'Authorization': self.authorization} | {k.replace('_', '-'): v for k, v in headers.items()}
+        kept = self.connection.sock is not None
         try:
-            connection.request(method, f'/xenterm/{path}', body, headers)
-            return Answer(connection.getresponse())
-        finally:
-            connection.close()
+            answer = self.exchange(method, path, body, headers)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            if not kept:
+                raise
+            answer = self.exchange(method, path, body, headers)
+        self.note(f'{method} {path} {shown(body)}: {answer.status} {len(answer.body)} bytes'
+                  + (f' {shown(answer.body)}' if answer.status >= 400 else ''))
+        return answer
+
+    def exchange(self, method, path, body, headers):
+        try:
+            self.connection.request(method, f'/xenterm/{path}', body, headers)
+            return Answer(self.connection.getresponse())
+        except (OSError, http.client.HTTPException) as e:
+            self.note(f'{method} {path} {shown(body)}: {e!r}')
+            self.close()
+            raise
+
+    def close(self):
+        """The next call connects again."""
+        self.connection.close()
 
     def console(self, domid):
         """The entry of this domain's console; None: it is not listed, or the worker is not there."""
+        return next((c for c in self.consoles() if c['domid'] == domid), None)
+
+    def consoles(self):
+        """Empty, too, while there is no worker."""
         answer = self.call('GET', 'api/v1/consoles')
-        entries = answer.json['consoles'] if answer.status == 200 else []
-        return next((c for c in entries if c['domid'] == domid), None)
+        return answer.json['consoles'] if answer.status == 200 else []
 
     def open(self, console, mode='type'):
         answer = self.call('POST', 'api/v1/sessions', json.dumps({'console': console, 'mode': mode}),
@@ -48,12 +76,14 @@ class Web:
 
 
 class Session:
-    """A viewer that keeps all it was told: `output` from offset 0 on, and `states`, one for each event."""
+    """A viewer that keeps all it was told: `output`, from offset `begin` of history `run` on, what it had of
+    histories before in `earlier`, and `states`, one for each event."""
 
     def __init__(self, web, made):
         self.web, self.token, self.console = web, made['token'], made['console']
         self.next, self.seq = None, 0
-        self.output, self.states = b'', []
+        self.run, self.begin, self.output, self.earlier = None, 0, b'', []
+        self.states = []
 
     def call(self, method, path, body=None, **headers):
         return self.web.call(method, path, body, Xenterm_Token=self.token, **headers)
@@ -71,14 +101,32 @@ class Session:
                 event = json.loads(payload)
                 if event['type'] == 'state':
                     self.states.append(event)
-            elif kind == b's':
-                self.output = payload[8:]       # from the history's beginning: the story is a short one
-                assert len(self.output) == offset(payload)
+                    self.web.note(f'state: {event}')
+                continue
+            self.web.note(f'output: {shown(payload[8:])}')
+            if kind == b's':
+                if self.run:
+                    self.earlier.append(self.output)
+                self.output, self.run = payload[8:], self.next.split('.')[0]
+                self.begin = offset(payload) - len(self.output)
             else:
                 assert kind == b'o'
                 self.output += payload[8:]
-                assert len(self.output) == offset(payload), 'bytes are missing, or came twice'
+                assert self.begin + len(self.output) == offset(payload), 'bytes are missing, or came twice'
         return True
+
+    def history(self):
+        """All that the console's ring still holds, as far as the last MiB goes."""
+        at = self.call('GET', 'api/v1/output?wait=0').headers['Xenterm-Next']
+        run, end = at.split('.')[:2]
+        seen, begin = b'', max(0, int(end) - RING + SPARE)
+        at = f'{run}.{begin}'
+        while (answer := self.call('GET', f'api/v1/output?from={at}&wait=0')).status == 200:
+            for kind, payload in frames(answer.body):
+                assert kind != b's', 'the history begins later than thought'
+                seen += payload[8:] if kind == b'o' else b''
+            at = answer.headers['Xenterm-Next']
+        return seen
 
     def wait(self, what, condition, seconds=30):
         """Polls until the condition holds; returns its value."""
@@ -106,6 +154,17 @@ class Session:
         answer = self.call('POST', f'api/v1/input?seq={self.seq}', text, Content_Type='application/octet-stream')
         assert answer.status == 200 and answer.json['typed'], answer.body
 
+    def press(self, **key):
+        """A key of api/v1/keys, such as key='sysrq', arg='h'; a refused one does not use up its number."""
+        answer = self.call('POST', f'api/v1/keys?seq={self.seq + 1}', json.dumps(key), Content_Type='application/json')
+        self.seq += answer.status == 200
+        return answer
+
+    def resize(self, rows, cols, tell_guest=False):
+        answer = self.call('POST', 'api/v1/size', json.dumps({'rows': rows, 'cols': cols, 'tell_guest': tell_guest}),
+                           Content_Type='application/json')
+        assert answer.status == 200, answer.body
+
     def ask(self, command, pattern, seconds=30):
         """Types a command at the shell's prompt and waits for the pattern; returns the offset where it was typed."""
         self.drain()
@@ -113,6 +172,13 @@ class Session:
         self.type(f'{command}\n')
         self.wait_for(pattern, begin, seconds)
         return begin
+
+
+def shown(data, limit=200):
+    """The end of it, on one line."""
+    if not data:
+        return ''
+    return ('...' if len(data) > limit else '') + ascii(data[-limit:])
 
 
 def frames(body):
