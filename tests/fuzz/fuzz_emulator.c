@@ -2,9 +2,6 @@
  * The terminal under bytes of any kind, resizes, copies of its block, and
  * snapshots that a fresh one goes on from.  After each operation its state
  * must hold together.
- *
- * As a libFuzzer target it takes its input from there; with FUZZ_REPLAY it is
- * a program that works through the files it is given.
  */
 #undef NDEBUG
 
@@ -15,31 +12,20 @@
 #include "screen/render_html.h"
 #include "screen/render_json.h"
 #include "screen/render_text.h"
+#include "tests/fuzz/input.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 static const struct emulator_limits limits = {
     .rows = 30, .cols = 60, .scrollback = 40, .scrollback_bytes = 8000};
-
-struct input {
-	const uint8_t *at, *end;
-};
 
 struct text {
 	char *bytes;
 	size_t len, room;
 };
-
-static uint8_t
-next(struct input *in)
-{
-	return in->at < in->end ? *in->at++ : 0;
-}
 
 static void
 sink(void *user, const char *bytes, size_t len)
@@ -218,30 +204,3 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	return 0;
 }
-
-#ifdef FUZZ_REPLAY
-static void
-replay(const char *path)
-{
-	static uint8_t bytes[1 << 20];
-	FILE *f = fopen(path, "rb");
-	size_t len;
-
-	if (!f) {
-		perror(path);
-		exit(1);
-	}
-	len = fread(bytes, 1, sizeof bytes, f);
-	fclose(f);
-	LLVMFuzzerTestOneInput(bytes, len);
-}
-
-int
-main(int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++)
-		replay(argv[i]);
-	printf("%d inputs\n", argc - 1);
-	return 0;
-}
-#endif

@@ -7,11 +7,6 @@ import ssl
 import struct
 import time
 
-
-RING = 1 << 20          # ring_size, unless xenterm.conf says otherwise
-SPARE = 64 << 10        # what may come while the history is read
-
-
 class Answer:
     def __init__(self, response):
         self.status, self.headers, self.body = response.status, response.headers, response.read()
@@ -19,7 +14,6 @@ class Answer:
     @property
     def json(self):
         return json.loads(self.body)
-
 
 class Web:
     """One user at one site. Its certificate is checked."""
@@ -74,10 +68,10 @@ class Web:
         assert answer.status == 201, answer.body
         return Session(self, answer.json)
 
-
 class Session:
-    """A viewer that keeps all it was told: `output`, from offset `begin` of history `run` on, what it had of
-    histories before in `earlier`, and `states`, one for each event."""
+    """A viewer that keeps what the guest printed: `output`, from offset `begin` of history `run` on, what it had of
+    histories before in `earlier`, and `states`, one for each event. Where it is shown a screen, what led to that is
+    taken from the history."""
 
     def __init__(self, web, made):
         self.web, self.token, self.console = web, made['token'], made['console']
@@ -107,26 +101,25 @@ class Session:
             if kind == b's':
                 if self.run:
                     self.earlier.append(self.output)
-                self.output, self.run = payload[8:], self.next.split('.')[0]
-                self.begin = offset(payload) - len(self.output)
+                self.run = self.next.split('.')[0]
+                held, self.begin = self.held()
+                self.output = held[:offset(payload) - self.begin]
             else:
                 assert kind == b'o'
                 self.output += payload[8:]
                 assert self.begin + len(self.output) == offset(payload), 'bytes are missing, or came twice'
         return True
 
+    def held(self):
+        """All that the console's ring still holds, and the offset of its first byte."""
+        answer = self.call('GET', 'api/v1/history?format=raw')
+        if answer.status == 409:            # it has never been open
+            return b'', 0
+        assert answer.status == 200, answer.body
+        return answer.body, int(answer.headers['Xenterm-Next'].split('.')[1]) - len(answer.body)
+
     def history(self):
-        """All that the console's ring still holds, as far as the last MiB goes."""
-        at = self.call('GET', 'api/v1/output?wait=0').headers['Xenterm-Next']
-        run, end = at.split('.')[:2]
-        seen, begin = b'', max(0, int(end) - RING + SPARE)
-        at = f'{run}.{begin}'
-        while (answer := self.call('GET', f'api/v1/output?from={at}&wait=0')).status == 200:
-            for kind, payload in frames(answer.body):
-                assert kind != b's', 'the history begins later than thought'
-                seen += payload[8:] if kind == b'o' else b''
-            at = answer.headers['Xenterm-Next']
-        return seen
+        return self.held()[0]
 
     def wait(self, what, condition, seconds=30):
         """Polls until the condition holds; returns its value."""
@@ -173,13 +166,11 @@ class Session:
         self.wait_for(pattern, begin, seconds)
         return begin
 
-
 def shown(data, limit=200):
     """The end of it, on one line."""
     if not data:
         return ''
     return ('...' if len(data) > limit else '') + ascii(data[-limit:])
-
 
 def frames(body):
     while body:
@@ -187,7 +178,6 @@ def frames(body):
         assert len(body) >= 5 + length, 'the answer ends inside a frame'
         yield kind, body[5:5 + length]
         body = body[5 + length:]
-
 
 def offset(payload):
     return struct.unpack_from('>Q', payload)[0]
