@@ -73,12 +73,6 @@ struct screen {
 	uint64_t last_job;
 	struct screen_wish wish; /* what was asked for */
 	struct evbuffer *data;	 /* of the rendering that comes */
-
-	struct screen_snapshot snapshot;
-	uint8_t *snapshot_bytes;
-	unsigned snapshot_rows, snapshot_cols;
-	struct screen_job snapshot_job;
-	bool snapshot_asked, snapshot_arrives;
 };
 
 static void step(struct screen *s);
@@ -107,14 +101,6 @@ close_process(struct screen *s)
 	s->asked = ASKED_NOTHING;
 	s->process = PROCESS_NONE;
 	evbuffer_drain(s->data, evbuffer_get_length(s->data));
-}
-
-static void
-drop_snapshot(struct screen *s)
-{
-	free(s->snapshot_bytes);
-	s->snapshot_bytes = NULL;
-	s->snapshot.bytes = NULL;
 }
 
 static void
@@ -212,7 +198,7 @@ on_again(evutil_socket_t fd, short what, void *arg)
 	}
 	while (s->jobs)
 		end_job(s, s->jobs, -EIO, NULL);
-	s->owner->changed(s->owner->ctx);
+	s->owner->failed(s->owner->ctx);
 }
 
 /* ---- what it says ------------------------------------------------------- */
@@ -448,7 +434,6 @@ stop(struct screen *s)
 	s->asked = ASKED_AT;
 	event_add(s->late, &delay);
 	shutdown(s->fd, SHUT_WR);
-	drop_snapshot(s);
 }
 
 /* The next process must not trust what the last ones have left. */
@@ -486,68 +471,13 @@ step(struct screen *s)
 		stop(s);
 }
 
-/* ---- the snapshot ------------------------------------------------------- */
-
-static void
-on_snapshot(struct screen_job *job, int error, const struct screen_image *image,
-    struct evbuffer *bytes)
-{
-	struct screen *s =
-	    (struct screen *)((char *)job -
-			      offsetof(struct screen, snapshot_job));
-	size_t len = error ? 0 : (size_t)image->len;
-
-	s->snapshot_asked = false;
-	drop_snapshot(s);
-	if (error)
-		return; /* fail() tells */
-	s->snapshot_bytes = malloc(len ? len : 1);
-	if (!s->snapshot_bytes)
-		return; /* asked for again when somebody looks */
-	evbuffer_copyout(bytes, s->snapshot_bytes, len);
-	s->snapshot = (struct screen_snapshot){.run = ring_run(s->ring),
-	    .offset = image->offset,
-	    .bytes = s->snapshot_bytes,
-	    .len = len};
-	s->snapshot_rows = image->rows;
-	s->snapshot_cols = image->cols;
-	s->snapshot_arrives = true;
-	s->owner->changed(s->owner->ctx);
-	s->snapshot_arrives = false;
-}
-
-/* One that has just arrived will do: under a flood there is no better one. */
-static bool
-snapshot_is_good(const struct screen *s)
-{
-	return s->snapshot.bytes && s->snapshot_rows == s->rows &&
-	       s->snapshot_cols == s->cols &&
-	       (s->snapshot_arrives ||
-		   ring_end(s->ring) - s->snapshot.offset <= LIMIT_OUTPUT);
-}
-
-const struct screen_snapshot *
-screen_snapshot(struct screen *s)
-{
-	if (!s->ring || s->process == PROCESS_FAILS)
-		return NULL;
-	if (snapshot_is_good(s))
-		return &s->snapshot;
-	if (s->snapshot_asked)
-		return NULL;
-	s->snapshot_job = (struct screen_job){
-	    .format = SCREEN_ANSI, .since = UINT64_MAX, .done = on_snapshot};
-	s->snapshot_asked = screen_render(s, &s->snapshot_job) == 0;
-	return NULL;
-}
+/* ---- for its owner ------------------------------------------------------ */
 
 bool
 screen_has_failed(const struct screen *s)
 {
 	return s->process == PROCESS_FAILS;
 }
-
-/* ---- for its owner ------------------------------------------------------ */
 
 struct screen *
 screen_create(struct event_base *base, struct spawner *spawner,
@@ -576,7 +506,6 @@ static void
 forget_ring(struct screen *s)
 {
 	close_process(s);
-	drop_snapshot(s);
 	if (s->ring_fd >= 0)
 		close(s->ring_fd);
 	if (s->checkpoint_fd >= 0)
@@ -646,7 +575,6 @@ screen_resize(struct screen *s, unsigned rows, unsigned cols)
 	s->rows = rows;
 	s->cols = cols;
 	s->size_due = true;
-	drop_snapshot(s);
 	s->size_from = s->ring ? ring_end(s->ring) : 0;
 	step(s);
 }

@@ -17,6 +17,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/ring.h"
+#include "fcgi/snapshot.h"
 #include "fcgi/spawner.h"
 #include "tests/fuzz/input.h"
 
@@ -24,6 +25,8 @@
 
 static struct event_base *base;
 static struct screen *screen;
+static struct snapshot *snapshot;
+static struct ring *ring;
 static int process = -1; /* its end of the socket */
 static unsigned answers, alive, snapshots;
 static struct screen_job jobs[JOBS];
@@ -31,12 +34,13 @@ static bool waits[JOBS];
 
 /* Stands in for spawner.c. */
 int
-spawner_screen(struct spawner *spawner, int ring, int checkpoint, uint32_t *id)
+spawner_screen(
+    struct spawner *spawner, int memory, int checkpoint, uint32_t *id)
 {
 	int ends[2];
 
 	(void)spawner;
-	(void)ring;
+	(void)memory;
 	(void)checkpoint;
 	*id = ++alive;
 	if (process >= 0)
@@ -82,10 +86,17 @@ on_reply(void *ctx, const void *bytes, size_t len)
 }
 
 static void
-on_changed(void *ctx)
+on_failed(void *ctx)
 {
 	(void)ctx;
-	if (screen && screen_snapshot(screen))
+	assert(screen_has_failed(screen));
+}
+
+static void
+on_arrived(void *ctx)
+{
+	(void)ctx;
+	if (snapshot_get(snapshot, ring, 24, 80))
 		snapshots++;
 }
 
@@ -98,7 +109,7 @@ on_done(struct screen_job *job, int error, const struct screen_image *image,
 	assert(error < 0 || evbuffer_get_length(bytes) == image->len);
 }
 
-static const struct screen_owner owner = {on_reply, on_changed, NULL, "fuzz"};
+static const struct screen_owner owner = {on_reply, on_failed, NULL, "fuzz"};
 
 static void
 wish(struct input *in)
@@ -121,7 +132,7 @@ wish(struct input *in)
 }
 
 static void
-say(struct input *in, const struct ring *ring)
+say(struct input *in)
 {
 	static union {
 		uint8_t bytes[SCREEN_DATA_MAX + 64];
@@ -182,7 +193,7 @@ hear(void)
 }
 
 static void
-one(struct ring *ring, struct input *in)
+one(struct input *in)
 {
 	uint8_t what = next(in);
 
@@ -202,7 +213,7 @@ one(struct ring *ring, struct input *in)
 		wish(in);
 		break;
 	case 4:
-		screen_snapshot(screen);
+		snapshot_get(snapshot, ring, 24, 80);
 		break;
 	case 5:
 		if (process >= 0)
@@ -210,7 +221,7 @@ one(struct ring *ring, struct input *in)
 		process = -1;
 		break;
 	default:
-		say(in, ring);
+		say(in);
 	}
 	hear();
 	event_base_loop(base, EVLOOP_NONBLOCK);
@@ -221,19 +232,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct input in = {data, data + len};
 	int fd = ring_make(LIMIT_RING_MIN);
-	struct ring *ring = ring_map(fd);
 	uint8_t spawner;
 
+	ring = ring_map(fd);
 	base = event_base_new();
 	assert(base && ring);
 	screen = screen_create(base, (struct spawner *)&spawner, &owner);
+	snapshot = snapshot_create(screen, on_arrived, NULL);
 	screen_resize(screen, 24, 80);
 	screen_set_ring(screen, ring, -1, -1);
 	screen_watch(screen, true);
 	while (in.at < in.end)
-		one(ring, &in);
+		one(&in);
+	snapshot_destroy(snapshot);
 	screen_destroy(screen);
-	screen = NULL;
 	for (int i = 0; i < JOBS; i++)
 		assert(!waits[i]);
 	if (process >= 0)
