@@ -124,7 +124,7 @@ console_create(struct event_base *base, const struct console_key *key,
 	    (struct screen_owner){on_screen_reply, on_screen, c, c->id};
 	c->screen = screen_create(base, owner->spawner, &c->screen_owner);
 	if (c->screen)
-		c->snapshot = snapshot_create(c->screen, on_screen, c);
+		c->snapshot = snapshot_create(base, c->screen, on_screen, c);
 	if (!c->input || !c->waiters || !c->viewers_told || !c->snapshot) {
 		console_destroy(c);
 		return NULL;
@@ -203,6 +203,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		screen_output(c->screen);
 		return;
 	}
+	screen_output(c->screen);
 	log_info("console %s: tty hung up", c->id);
 	close_pty(c);
 	if (c->state == STATE_UP)

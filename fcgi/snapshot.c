@@ -1,6 +1,7 @@
 #include "fcgi/snapshot.h"
 
 #include <event2/buffer.h>
+#include <event2/event.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -8,19 +9,33 @@
 #include "common/ring.h"
 #include "fcgi/screen.h"
 
+/* It takes some memory for each console that is watched: not for longer than
+ * those who come together need it. */
+#define KEPT_SECONDS 5
+
 struct snapshot {
 	struct screen_job job; /* first */
 	struct screen *screen;
 	void (*arrived)(void *ctx);
 	void *ctx;
+	struct event *old;
 	bool asked, arrives;
 	struct snapshot_image image; /* no bytes: there is none */
 	uint8_t *bytes;
 	unsigned rows, cols;
 };
 
+static void
+on_old(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	snapshot_drop(arg);
+}
+
 struct snapshot *
-snapshot_create(struct screen *screen, void (*arrived)(void *ctx), void *ctx)
+snapshot_create(struct event_base *base, struct screen *screen,
+    void (*arrived)(void *ctx), void *ctx)
 {
 	struct snapshot *s = calloc(1, sizeof *s);
 
@@ -29,6 +44,11 @@ snapshot_create(struct screen *screen, void (*arrived)(void *ctx), void *ctx)
 	s->screen = screen;
 	s->arrived = arrived;
 	s->ctx = ctx;
+	s->old = evtimer_new(base, on_old, s);
+	if (!s->old) {
+		free(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -38,6 +58,7 @@ snapshot_drop(struct snapshot *s)
 	free(s->bytes);
 	s->bytes = NULL;
 	s->image.bytes = NULL;
+	event_del(s->old);
 }
 
 void
@@ -48,6 +69,7 @@ snapshot_destroy(struct snapshot *s)
 	if (s->asked)
 		screen_cancel(&s->job);
 	snapshot_drop(s);
+	event_free(s->old);
 	free(s);
 }
 
@@ -56,6 +78,7 @@ static void
 on_done(struct screen_job *job, int error, const struct screen_image *image,
     struct evbuffer *bytes)
 {
+	const struct timeval delay = {.tv_sec = KEPT_SECONDS};
 	struct snapshot *s = (struct snapshot *)job;
 	size_t len = error ? 0 : (size_t)image->len;
 
@@ -71,6 +94,7 @@ on_done(struct screen_job *job, int error, const struct screen_image *image,
 	    .offset = image->offset, .bytes = s->bytes, .len = len};
 	s->rows = image->rows;
 	s->cols = image->cols;
+	event_add(s->old, &delay);
 	s->arrives = true;
 	s->arrived(s->ctx);
 	s->arrives = false;

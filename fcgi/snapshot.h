@@ -1,8 +1,8 @@
 /*
  * What a new viewer of a console begins with: its whole terminal as ANSI.
  *
- * One rendering serves all who come while little has been printed since: they
- * are told the output behind it as well.
+ * One rendering serves all who come in the next seconds while little is printed
+ * behind it, which they are told as well.
  */
 #ifndef XENTERM_SNAPSHOT_H
 #define XENTERM_SNAPSHOT_H
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct event_base;
 struct ring;
 struct screen;
 struct snapshot;
@@ -22,8 +23,8 @@ struct snapshot_image {
 
 /* Renderings come from screen, which is borrowed; arrived(ctx) is called when
  * snapshot_get() has a new one.  NULL when out of memory. */
-struct snapshot *snapshot_create(
-    struct screen *screen, void (*arrived)(void *ctx), void *ctx);
+struct snapshot *snapshot_create(struct event_base *base, struct screen *screen,
+    void (*arrived)(void *ctx), void *ctx);
 /* NULL is fine. */
 void snapshot_destroy(struct snapshot *s);
 

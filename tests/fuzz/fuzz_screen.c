@@ -238,7 +238,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	base = event_base_new();
 	assert(base && ring);
 	screen = screen_create(base, (struct spawner *)&spawner, &owner);
-	snapshot = snapshot_create(screen, on_arrived, NULL);
+	snapshot = snapshot_create(base, screen, on_arrived, NULL);
 	screen_resize(screen, 24, 80);
 	screen_set_ring(screen, ring, -1, -1);
 	screen_watch(screen, true);
