@@ -24,6 +24,11 @@
 /* So much later an end has nothing to do with the one before. */
 #define CRASH_MEMORY_SECONDS 60
 
+/* Output is fed so much later: its viewers are told first, and what comes in
+ * pieces wakes the process once.  More than a quarter of the ring is fed at
+ * once. */
+#define FEED_DELAY_MS 10
+
 /* Messages taken in one turn of the loop. */
 #define MESSAGES_PER_TURN 64
 
@@ -58,6 +63,8 @@ struct screen {
 	struct event *readable;
 	struct event *late;  /* it has not answered */
 	struct event *again; /* time for the next one */
+	struct event *soon;  /* time to feed it */
+	bool feed_due;
 	/* The process has worked through, has saved, and has been answered
 	 * for the output up to here. */
 	uint64_t offset, saved, answered;
@@ -98,6 +105,8 @@ close_process(struct screen *s)
 	close(s->fd);
 	s->fd = -1;
 	event_del(s->late);
+	event_del(s->soon);
+	s->feed_due = false;
 	s->asked = ASKED_NOTHING;
 	s->process = PROCESS_NONE;
 	evbuffer_drain(s->data, evbuffer_get_length(s->data));
@@ -199,6 +208,17 @@ on_again(evutil_socket_t fd, short what, void *arg)
 	while (s->jobs)
 		end_job(s, s->jobs, -EIO, NULL);
 	s->owner->failed(s->owner->ctx);
+}
+
+static void
+on_soon(evutil_socket_t fd, short what, void *arg)
+{
+	struct screen *s = arg;
+
+	(void)fd;
+	(void)what;
+	s->feed_due = true;
+	step(s);
 }
 
 /* ---- what it says ------------------------------------------------------- */
@@ -421,7 +441,21 @@ ask_feed(struct screen *s)
 {
 	const struct screen_msg msg = {SCREEN_FEED};
 
+	s->feed_due = false;
+	event_del(s->soon);
 	ask(s, &msg, sizeof msg, ASKED_AT);
+}
+
+static void
+feed(struct screen *s)
+{
+	const struct timeval delay = {.tv_usec = FEED_DELAY_MS * 1000};
+	uint64_t unread = ring_end(s->ring) - s->offset;
+
+	if (s->feed_due || !is_wanted(s) || unread > ring_size(s->ring) / 4)
+		ask_feed(s);
+	else if (!event_pending(s->soon, EV_TIMEOUT, NULL))
+		event_add(s->soon, &delay);
 }
 
 /* The process saves its state and ends. */
@@ -466,7 +500,7 @@ step(struct screen *s)
 	else if (s->jobs)
 		ask_image(s);
 	else if (s->offset < ring_end(s->ring))
-		ask_feed(s);
+		feed(s);
 	else if (!is_wanted(s))
 		stop(s);
 }
@@ -494,8 +528,9 @@ screen_create(struct event_base *base, struct spawner *spawner,
 	s->process = spawner ? PROCESS_NONE : PROCESS_FAILS;
 	s->late = evtimer_new(base, on_late, s);
 	s->again = evtimer_new(base, on_again, s);
+	s->soon = evtimer_new(base, on_soon, s);
 	s->data = evbuffer_new();
-	if (!s->late || !s->again || !s->data) {
+	if (!s->late || !s->again || !s->soon || !s->data) {
 		screen_destroy(s);
 		return NULL;
 	}
@@ -527,6 +562,8 @@ screen_destroy(struct screen *s)
 		event_free(s->late);
 	if (s->again)
 		event_free(s->again);
+	if (s->soon)
+		event_free(s->soon);
 	if (s->data)
 		evbuffer_free(s->data);
 	free(s);

@@ -127,16 +127,22 @@ turn(void)
 	event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-/* The next question, or 0. */
+/* The next question, or 0 when there is none in the time of two feedings. */
 static uint32_t
 asked(void)
 {
+	const struct timeval wait = {.tv_usec = 20000};
 	union {
 		uint32_t type;
 		uint8_t bytes[256];
 	} msg;
 	ssize_t n = recv(process, &msg, sizeof msg, 0);
 
+	if (n < 0) {
+		event_base_loopexit(base, &wait);
+		event_base_loop(base, 0);
+		n = recv(process, &msg, sizeof msg, 0);
+	}
 	return n > 0 ? msg.type : 0;
 }
 
