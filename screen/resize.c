@@ -268,11 +268,10 @@ change_rows(struct buffer *b, struct resize *r, int32_t max)
 	} else {
 		remove_rows(b, r);
 	}
-	if (max < r->max) {
-		if (r->length > max)
-			trim(r, r->length - max);
-		r->max = max;
-	}
+	/* More rows may be more lines than there is room for in bytes. */
+	if (r->length > max)
+		trim(r, r->length - max);
+	r->max = max;
 	b->x = min_of(b->x, r->cols - 1);
 	r->y = min_of(r->y, r->rows - 1) + added_to_y;
 	b->saved.x = min_of(b->saved.x, r->cols - 1);
