@@ -185,8 +185,8 @@ check_user(struct request *r, unsigned needs)
 	}
 	if ((needs & NEEDS_USER) && !*r->user) {
 		reply_problem(r->conn, 401, "no-identity",
-		    "nginx has not said who you are: log in, or have its "
-		    "authentication set up.");
+		    "The web server has not said who you are: log in, or have "
+		    "its authentication set up.");
 		return false;
 	}
 	return true;

@@ -188,11 +188,13 @@ def from_json(event):
 # --- Connections -------------------------------------------------------------
 
 class Client:
-    """One user's persistent connection to nginx. user None: no password."""
+    """One user's persistent connection to nginx. user None: no password.
+    tls: a context of its own, with a certificate."""
 
-    def __init__(self, site, user="admin"):
+    def __init__(self, site, user="admin", tls=None):
         self.site = site
         self.user = user
+        self.tls = tls
         self.sock = None
         self.used = 0.0
 
@@ -205,7 +207,7 @@ class Client:
             plain = socket.create_connection(("127.0.0.1", self.site.port),
                                              timeout=PATIENCE)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.sock = self.site.tls.wrap_socket(
+            self.sock = (self.tls or self.site.tls).wrap_socket(
                 plain, server_hostname="127.0.0.1")
         return self.sock
 
@@ -431,13 +433,15 @@ class Session:
 # --- The site ----------------------------------------------------------------
 
 class Site:
-    """conf: more lines for xenterm.conf. users: names that can log in."""
+    """conf: more lines for xenterm.conf. users: names that can log in.
+    identity: further arguments of site-config."""
 
     def __init__(self, dir, conf="", users=USERS, reboot_ms=300,
-                 xenstored="c"):
+                 xenstored="c", identity=()):
         self.dir = pathlib.Path(dir)
         self.conf = CONFIG.format(extra=conf, screen=SCREEN)
         self.users = users
+        self.identity = identity
         self.host = Host(self.dir, xenstored, reboot_ms=reboot_ms)
         self.broker = self.worker = self.nginx = None
         self.sessions, self.clients, self.names = [], {}, 0
@@ -462,7 +466,8 @@ class Site:
         (self.dir / "xenterm.conf").write_text(self.conf)
         self.port = free_port()
         passwords = "".join(f"{user}:{PASSWORD}\n" for user in self.users)
-        subprocess.run([SITE_CONFIG, self.dir, str(self.port)], check=True,
+        subprocess.run([SITE_CONFIG, self.dir, str(self.port),
+                        *map(str, self.identity)], check=True,
                        input=passwords, text=True)
         self.tls = self.tls_context()
         self.start_nginx()
