@@ -111,6 +111,38 @@ check_ctrl_o(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+static int
+check_algorithm(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *value = cfg_opt_getnstr(opt, 0);
+
+	if (strcmp(value, "HS256") != 0 && strcmp(value, "EdDSA") != 0) {
+		cfg_error(
+		    cfg, "algorithm = \"%s\": must be HS256 or EdDSA", value);
+		return -1;
+	}
+	return 0;
+}
+
+/* The section that has just been read: nothing in it can be guessed. */
+static int
+check_ticket_key(cfg_t *cfg, cfg_opt_t *opt)
+{
+	static const char *const needed[] = {"algorithm", "file", "audience"};
+	cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+
+	for (size_t i = 0; i < COUNT(needed); i++) {
+		const char *value = cfg_getstr(section, needed[i]);
+
+		if (!value || !*value) {
+			cfg_error(cfg, "ticket_key \"%s\": needs %s",
+			    cfg_title(section), needed[i]);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static uint32_t
 right_of(const char *name)
 {
@@ -178,6 +210,28 @@ rights_of(cfg_t *section)
 }
 
 static void
+take_ticket_keys(struct config *config, cfg_t *cfg)
+{
+	config->nticket_keys = cfg_size(cfg, "ticket_key");
+	config->ticket_keys =
+	    zeroed(config->nticket_keys, sizeof *config->ticket_keys);
+	for (size_t i = 0; i < config->nticket_keys; i++) {
+		struct config_ticket_key *key = &config->ticket_keys[i];
+		cfg_t *section = cfg_getnsec(cfg, "ticket_key", (unsigned)i);
+
+		key->name = copy(cfg_title(section));
+		key->algorithm =
+		    strcmp(cfg_getstr(section, "algorithm"), "HS256") == 0
+			? TICKET_HS256
+			: TICKET_EDDSA;
+		key->file = copy(cfg_getstr(section, "file"));
+		key->audience = copy(cfg_getstr(section, "audience"));
+		key->consoles = copy_list(section, "consoles");
+		key->rights = rights_of(section);
+	}
+}
+
+static void
 take_holds(struct config *config, cfg_t *cfg)
 {
 	config->nholds = cfg_size(cfg, "hold");
@@ -241,6 +295,7 @@ take(cfg_t *cfg)
 	take_holds(config, cfg);
 	take_keys(config, cfg);
 	take_access(config, cfg);
+	take_ticket_keys(config, cfg);
 	return config;
 }
 
@@ -285,7 +340,8 @@ parse(cfg_t *cfg, const char *path)
 		return false;
 	if (cfg_size(cfg, "hold") > LIMIT_RULES ||
 	    cfg_size(cfg, "keys") > LIMIT_RULES ||
-	    cfg_size(cfg, "access") > LIMIT_RULES) {
+	    cfg_size(cfg, "access") > LIMIT_RULES ||
+	    cfg_size(cfg, "ticket_key") > LIMIT_RULES) {
 		fprintf(stderr, "%s: more than %d sections of a kind\n", path,
 		    LIMIT_RULES);
 		return false;
@@ -311,6 +367,14 @@ config_load(const char *path)
 	    CFG_STR_LIST("rights", "{list}", CFGF_NONE),
 	    CFG_END(),
 	};
+	cfg_opt_t ticket_key[] = {
+	    CFG_STR("algorithm", NULL, CFGF_NONE),
+	    CFG_STR("file", NULL, CFGF_NONE),
+	    CFG_STR("audience", NULL, CFGF_NONE),
+	    CFG_STR_LIST("consoles", "{}", CFGF_NONE),
+	    CFG_STR_LIST("rights", "{}", CFGF_NONE),
+	    CFG_END(),
+	};
 	cfg_opt_t options[] = {
 	    CFG_STR("run_dir", "/run/xenterm", CFGF_NONE),
 	    CFG_STR("user", "xenterm", CFGF_NONE),
@@ -328,6 +392,7 @@ config_load(const char *path)
 	    CFG_SEC("hold", hold, named),
 	    CFG_SEC("keys", keys, named),
 	    CFG_SEC("access", access, named),
+	    CFG_SEC("ticket_key", ticket_key, named),
 	    CFG_END(),
 	};
 	cfg_t *cfg = cfg_init(options, CFGF_NONE);
@@ -343,6 +408,10 @@ config_load(const char *path)
 	cfg_set_validate_func(cfg, "hold|mode", check_mode);
 	cfg_set_validate_func(cfg, "keys|ctrl_o", check_ctrl_o);
 	cfg_set_validate_func(cfg, "access|rights", check_rights);
+	cfg_set_validate_func(cfg, "ticket_key", check_ticket_key);
+	cfg_set_validate_func(cfg, "ticket_key|algorithm", check_algorithm);
+	cfg_set_validate_func(cfg, "ticket_key|file", check_path);
+	cfg_set_validate_func(cfg, "ticket_key|rights", check_rights);
 	for (size_t i = 0; i < COUNT(number_options); i++)
 		cfg_set_validate_func(
 		    cfg, number_options[i].name, check_number);
@@ -373,9 +442,16 @@ config_free(struct config *config)
 		free_list(config->access[i].users);
 		free_list(config->access[i].consoles);
 	}
+	for (size_t i = 0; i < config->nticket_keys; i++) {
+		free(config->ticket_keys[i].name);
+		free(config->ticket_keys[i].file);
+		free(config->ticket_keys[i].audience);
+		free_list(config->ticket_keys[i].consoles);
+	}
 	free(config->holds);
 	free(config->keys);
 	free(config->access);
+	free(config->ticket_keys);
 	free(config->run_dir);
 	free(config->user);
 	free(config->socket_group);

@@ -26,6 +26,22 @@ struct config_access {
 	uint32_t rights;
 };
 
+/* How a launch ticket is signed. */
+enum ticket_algorithm {
+	TICKET_HS256, /* HMAC-SHA-256, with a secret that the panel has too */
+	TICKET_EDDSA, /* Ed25519 */
+};
+
+/* A key that signs launch tickets, and what they can open at most. */
+struct config_ticket_key {
+	char *name;
+	enum ticket_algorithm algorithm;
+	char *file;
+	char *audience; /* this host, as tickets name it */
+	char **consoles;
+	uint32_t rights;
+};
+
 struct config_hold {
 	char *pattern;
 	bool always;
@@ -57,6 +73,8 @@ struct config {
 	size_t nkeys;
 	struct config_access *access;
 	size_t naccess;
+	struct config_ticket_key *ticket_keys;
+	size_t nticket_keys;
 };
 
 /* NULL when the file cannot be read or is wrong; that has been reported. */

@@ -127,6 +127,24 @@
 /* Viewers named in one event; the count is always complete. */
 #define LIMIT_VIEWERS_LISTED 100
 
+/* A launch ticket's text: a JWT with names as long as they may be. */
+#define LIMIT_TICKET 2048
+
+/* Seconds a ticket may live: from a panel's answer to the browser's call. */
+#define LIMIT_TICKET_SECONDS 300
+
+/* Seconds a panel's clock may differ from ours; with NTP it is far less. */
+#define LIMIT_TICKET_LEEWAY 5
+
+/* Tickets that wait to be used, and signed ones that have been and could be
+ * tried again: 50 launches a second. */
+#define LIMIT_TICKETS	   4096
+#define LIMIT_TICKETS_USED 16384
+
+/* A key that signs tickets, in bytes: no shorter than what it makes. */
+#define LIMIT_TICKET_KEY_MIN 32
+#define LIMIT_TICKET_KEY     256
+
 /* Rules of one kind in the configuration. */
 #define LIMIT_RULES 1024
 

@@ -45,6 +45,16 @@ names_guest(char *const *patterns, const char *guest)
 	return false;
 }
 
+/* Each right includes the one before it: what is typed is answered, so who
+ * types reads; and who reads may know that the console is there. */
+static uint32_t
+complete(uint32_t rights)
+{
+	if (rights & RIGHT_TYPE)
+		rights |= RIGHT_WATCH;
+	return rights ? rights | RIGHT_LIST : 0;
+}
+
 uint32_t
 access_rights(const struct config *config, const char *user, const char *groups,
     const char *guest)
@@ -58,9 +68,11 @@ access_rights(const struct config *config, const char *user, const char *groups,
 		    names_guest(rule->consoles, guest))
 			rights |= rule->rights;
 	}
-	/* Each right includes the one before it: what is typed is answered, so
-	 * who types reads; and who reads may know that the console is there. */
-	if (rights & RIGHT_TYPE)
-		rights |= RIGHT_WATCH;
-	return rights ? rights | RIGHT_LIST : 0;
+	return complete(rights);
+}
+
+uint32_t
+access_of_key(const struct config_ticket_key *key, const char *guest)
+{
+	return names_guest(key->consoles, guest) ? complete(key->rights) : 0;
 }

@@ -5,11 +5,15 @@
 #include <stdint.h>
 
 struct config;
+struct config_ticket_key;
 
 /* The rights (RIGHT_…) of a user, with the groups nginx vouches for as a
  * comma-separated list, on the consoles of a guest.  RIGHT_TYPE comes with
  * RIGHT_WATCH, and that with RIGHT_LIST. */
 uint32_t access_rights(const struct config *config, const char *user,
     const char *groups, const char *guest);
+
+/* The rights that tickets signed with a key can have on a guest's consoles. */
+uint32_t access_of_key(const struct config_ticket_key *key, const char *guest);
 
 #endif

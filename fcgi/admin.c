@@ -28,9 +28,8 @@ struct admin {
 	struct evhttp *http;
 };
 
-/* Takes ownership of body. */
-static void
-answer(struct evhttp_request *req, int status, struct json_object *body)
+void
+admin_answer(struct evhttp_request *req, int status, struct json_object *body)
 {
 	struct evbuffer *out = evhttp_request_get_output_buffer(req);
 	size_t len;
@@ -44,14 +43,14 @@ answer(struct evhttp_request *req, int status, struct json_object *body)
 	evhttp_send_reply(req, status, NULL, NULL);
 }
 
-static void
-problem(struct evhttp_request *req, int status, const char *detail)
+void
+admin_problem(struct evhttp_request *req, int status, const char *detail)
 {
 	struct json_object *body = json_object_new_object();
 
 	json_object_object_add(body, "status", json_object_new_int(status));
 	json_object_object_add(body, "detail", json_object_new_string(detail));
-	answer(req, status, body);
+	admin_answer(req, status, body);
 }
 
 static void
@@ -71,7 +70,7 @@ on_healthz(struct evhttp_request *req, void *ctx)
 	    json_object_new_uint64(server_requests(w->server)));
 	json_object_object_add(body, "connections",
 	    json_object_new_uint64(server_connections(w->server)));
-	answer(req, synced ? 200 : 503, body);
+	admin_answer(req, synced ? 200 : 503, body);
 }
 
 /* The console that ?console= names; NULL: a problem was answered. */
@@ -90,7 +89,7 @@ named_console(struct worker *w, struct evhttp_request *req)
 		c = consoles_lookup(w->consoles, name);
 	evhttp_clear_headers(&query);
 	if (!c)
-		problem(req, 404, "There is no console of that name.");
+		admin_problem(req, 404, "There is no console of that name.");
 	return c;
 }
 
@@ -102,7 +101,7 @@ change(struct evhttp_request *req, void *ctx,
 	struct console *c;
 
 	if (evhttp_request_get_command(req) != EVHTTP_REQ_POST) {
-		problem(req, 405, "This path takes POST.");
+		admin_problem(req, 405, "This path takes POST.");
 		return;
 	}
 	c = named_console(w, req);
@@ -111,7 +110,7 @@ change(struct evhttp_request *req, void *ctx,
 	if (verb(w->broker, c))
 		evhttp_send_reply(req, 204, NULL, NULL);
 	else
-		problem(req, 503, "xenterm-broker is away.");
+		admin_problem(req, 503, "xenterm-broker is away.");
 }
 
 static void
@@ -148,6 +147,8 @@ admin_create(struct worker *worker, int fd)
 	evhttp_set_cb(admin->http, "/healthz", on_healthz, admin);
 	evhttp_set_cb(admin->http, "/release", on_release, admin);
 	evhttp_set_cb(admin->http, "/hold", on_hold, admin);
+	evhttp_set_cb(admin->http, "/tickets", admin_tickets, worker);
+	evhttp_set_gencb(admin->http, admin_tickets, worker);
 	return admin;
 }
 

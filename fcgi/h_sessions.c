@@ -7,13 +7,16 @@
 
 #include "common/config.h"
 #include "common/limits.h"
+#include "common/log.h"
 #include "fcgi/console.h"
 #include "fcgi/handlers.h"
 #include "fcgi/json_view.h"
 #include "fcgi/lookup.h"
+#include "fcgi/redeem.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/session.h"
+#include "fcgi/tickets.h"
 #include "fcgi/waiters.h"
 #include "fcgi/worker.h"
 
@@ -110,37 +113,76 @@ parse_mode(struct request *r, bool *may_type)
 	return false;
 }
 
+/* The console of this name, if r's user may do so; else a problem is
+ * answered. */
+static struct console *
+find_permitted(
+    struct worker *w, struct request *r, const char *name, bool may_type)
+{
+	struct console *c;
+	uint32_t rights;
+
+	if (!request_has_user(r))
+		return NULL;
+	c = lookup_console(w, r, name, &rights);
+	if (!c || (rights & (may_type ? RIGHT_TYPE : RIGHT_WATCH)))
+		return c;
+	reply_problem(r->conn, 403, "not-allowed",
+	    "You may not %s this console.", may_type ? "type at" : "watch");
+	return NULL;
+}
+
+/* A session of the ticket's user; with it the ticket is used up. */
+static int
+open_with_ticket(struct worker *w, struct console *c,
+    const struct ticket *ticket, char token[SESSION_TOKEN_TEXT],
+    struct session **out)
+{
+	int error = session_open(
+	    w->sessions, c, ticket->user, ticket->may_type, token, out);
+
+	if (error)
+		return error;
+	error = tickets_use(w->tickets, ticket);
+	if (error) {
+		session_close(*out);
+		return -ENOMEM;
+	}
+	log_info("session %s: with ticket %s of %s", session_id(*out),
+	    ticket->id, ticket->key ? ticket->key->name : "this host");
+	return 0;
+}
+
 void
 handle_session_new(struct worker *w, struct request *r)
 {
 	char token[SESSION_TOKEN_TEXT];
-	const char *name;
+	const char *name, *text;
+	struct ticket ticket;
 	struct session *s;
 	struct console *c;
-	uint32_t rights;
 	bool may_type;
 	int error;
 
 	if (!parse_mode(r, &may_type) ||
-	    !request_member_text(r, "console", &name))
+	    !request_member_text(r, "console", &name) ||
+	    !request_member_ticket(r, "ticket", &text))
 		return;
-	c = lookup_console(w, r, name, &rights);
+	c = text ? redeem_ticket(w, r, text, name, may_type, &ticket)
+		 : find_permitted(w, r, name, may_type);
 	if (!c)
 		return;
-	if (!(rights & (may_type ? RIGHT_TYPE : RIGHT_WATCH))) {
-		reply_problem(r->conn, 403, "not-allowed",
-		    "You may not %s this console.",
-		    may_type ? "type at" : "watch");
-		return;
-	}
-	error = session_open(w->sessions, c, r->user, may_type, token, &s);
+	error =
+	    text ? open_with_ticket(w, c, &ticket, token, &s)
+		 : session_open(w->sessions, c, r->user, may_type, token, &s);
 	if (error == -EMFILE)
 		reply_problem(r->conn, 429, "too-many-sessions",
 		    "Too many sessions are open; close some, or wait for "
 		    "their end.");
 	else if (error)
 		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker is out of memory.");
+		    "The worker has no memory left, or too many tickets "
+		    "were used just now to know them all.");
 	else if (console_is_settled(c))
 		answer_new(r->conn, s, token);
 	else

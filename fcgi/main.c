@@ -28,6 +28,8 @@
 #include "fcgi/server.h"
 #include "fcgi/session.h"
 #include "fcgi/spawner.h"
+#include "fcgi/ticket_keys.h"
+#include "fcgi/tickets.h"
 #include "fcgi/worker.h"
 
 /* Threads that finish long answers: nginx reads those at memory's speed. */
@@ -111,6 +113,7 @@ shut_down(struct worker *w, struct admin *admin, struct spawner *spawner)
 	w->broker = NULL;
 	server_close_listener(w->server);
 	sessions_destroy(w->sessions);
+	tickets_destroy(w->tickets);
 	broker_link_destroy(broker);
 	admin_destroy(admin);
 	consoles_destroy(w->consoles);
@@ -121,7 +124,7 @@ shut_down(struct worker *w, struct admin *admin, struct spawner *spawner)
 
 static void
 run(const struct config *config, const struct sockets *sockets,
-    struct spawner *spawner)
+    const struct ticket_keys *keys, struct spawner *spawner)
 {
 	struct worker w = {.config = config};
 	const struct console_owner owner = {on_hangup, on_wanted, &w, spawner};
@@ -133,7 +136,8 @@ run(const struct config *config, const struct sockets *sockets,
 		log_fatal("no event loop");
 	w.consoles = consoles_create(w.base, &owner);
 	w.sessions = sessions_create(w.base, config);
-	if (!w.consoles || !w.sessions)
+	w.tickets = tickets_create(keys);
+	if (!w.consoles || !w.sessions || !w.tickets)
 		log_fatal("out of memory");
 	w.server = server_create(
 	    w.base, sockets->fcgi, POOL_THREADS, route_request, &w);
@@ -157,6 +161,7 @@ main(int argc, char **argv)
 	struct identity id = find_identity(config);
 	struct sockets sockets;
 	struct spawner *spawner;
+	struct ticket_keys *keys;
 	int screen;
 
 	program_raise_files(DESCRIPTORS);
@@ -166,6 +171,9 @@ main(int argc, char **argv)
 	if (screen < 0)
 		log_fatal("screen_program %s: %s", config->screen_program,
 		    strerror(-screen));
+	keys = ticket_keys_load(config);
+	if (!keys)
+		log_fatal("without its keys the worker does not start");
 	open_sockets(config, &id, &sockets);
 	program_background();
 	if (geteuid() == 0)
@@ -174,7 +182,8 @@ main(int argc, char **argv)
 	spawner = spawner_start(screen);
 	if (!spawner)
 		log_fatal("cannot start %s", config->screen_program);
-	run(config, &sockets, spawner);
+	run(config, &sockets, keys, spawner);
+	ticket_keys_free(keys);
 	config_free(config);
 	libevent_global_shutdown();
 	return 0;

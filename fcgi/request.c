@@ -10,8 +10,7 @@
 #include "common/text.h"
 #include "fcgi/reply.h"
 #include "fcgi/server.h"
-
-#define JSON_DEPTH 4
+#include "fcgi/strict_json.h"
 
 static bool
 is_allowed(const char *name, const char *const *allowed)
@@ -30,6 +29,17 @@ is_repeated(const struct evkeyvalq *query, const struct evkeyval *first)
 	TAILQ_FOREACH (other, query, next)
 		if (other != first && strcmp(other->key, first->key) == 0)
 			return true;
+	return false;
+}
+
+bool
+request_has_user(struct request *r)
+{
+	if (*r->user)
+		return true;
+	reply_problem(r->conn, 401, "no-identity",
+	    "The web server has not said who you are: log in, or have its "
+	    "authentication set up.");
 	return false;
 }
 
@@ -103,57 +113,10 @@ request_number(struct request *r, const char *name, bool required, uint64_t min,
 	return false;
 }
 
-/*
- * What json-c does not mind even in strict mode: several members with one
- * name, of which it keeps the last, and names in single quotes.  All values
- * here are plain, so outside of strings there is one colon for each member.
- */
-static bool
-is_exact(const uint8_t *text, size_t len, size_t members)
-{
-	bool in_string = false;
-	size_t colons = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		if (in_string && text[i] == '\\')
-			i++;
-		else if (text[i] == '"')
-			in_string = !in_string;
-		else if (text[i] == ':' && !in_string)
-			colons++;
-		else if (text[i] == '\'' && !in_string)
-			return false;
-	}
-	return colons == members;
-}
-
-static struct json_object *
-parse_object(const uint8_t *text, size_t len)
-{
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-	struct json_object *obj;
-
-	if (!tokener)
-		return NULL;
-	while (len > 0 && memchr(" \t\r\n", text[len - 1], 4))
-		len--;
-	json_tokener_set_flags(
-	    tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	obj = json_tokener_parse_ex(tokener, (const char *)text, (int)len);
-	if (json_tokener_get_error(tokener) != json_tokener_success ||
-	    json_tokener_get_parse_end(tokener) != len ||
-	    !json_object_is_type(obj, json_type_object)) {
-		json_object_put(obj);
-		obj = NULL;
-	}
-	json_tokener_free(tokener);
-	return obj;
-}
-
 bool
 request_parse_json(struct request *r, const char *const *allowed)
 {
-	r->members = parse_object(r->body, r->body_len);
+	r->members = strict_json_object(r->body, r->body_len);
 	if (!r->members) {
 		reply_problem(r->conn, 400, "bad-body",
 		    "The body must be one JSON object in UTF-8.");
@@ -173,8 +136,7 @@ request_parse_json(struct request *r, const char *const *allowed)
 			return false;
 		}
 	}
-	if (!is_exact(r->body, r->body_len,
-		(size_t)json_object_object_length(r->members))) {
+	if (!strict_json_is_exact(r->members, r->body, r->body_len)) {
 		reply_problem(r->conn, 400, "bad-body",
 		    "A member of the JSON object is given twice, or not in "
 		    "double quotes.");
@@ -183,25 +145,31 @@ request_parse_json(struct request *r, const char *const *allowed)
 	return true;
 }
 
-bool
-request_member_text(struct request *r, const char *name, const char **value)
+static bool
+member_text(struct request *r, const char *name, int max, const char **value)
 {
-	struct json_object *member;
-
-	if (json_object_object_get_ex(r->members, name, &member) &&
-	    json_object_is_type(member, json_type_string)) {
-		*value = json_object_get_string(member);
-		/* strlen: a NUL inside makes them differ. */
-		if (strlen(*value) ==
-			(size_t)json_object_get_string_len(member) &&
-		    text_is_clean(*value, LIMIT_STRING))
-			return true;
-	}
+	*value = strict_json_text(r->members, name, (size_t)max);
+	if (*value)
+		return true;
 	reply_problem(r->conn, 400, "bad-body",
 	    "The member %s must be text of 1 to %d bytes without control "
 	    "characters.",
-	    name, LIMIT_STRING);
+	    name, max);
 	return false;
+}
+
+bool
+request_member_text(struct request *r, const char *name, const char **value)
+{
+	return member_text(r, name, LIMIT_STRING, value);
+}
+
+bool
+request_member_ticket(struct request *r, const char *name, const char **value)
+{
+	*value = NULL;
+	return !json_object_object_get_ex(r->members, name, NULL) ||
+	       member_text(r, name, LIMIT_TICKET, value);
 }
 
 bool

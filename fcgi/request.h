@@ -38,6 +38,9 @@ struct request {
  * return false: the handler then only returns.
  */
 
+/* nginx has said who is asking. */
+bool request_has_user(struct request *r);
+
 /* Splits QUERY_STRING; all names must be in allowed, each once. */
 bool request_parse_query(struct request *r, const char *const *allowed);
 /* The body is one JSON object; its members must be in allowed, each once,
@@ -53,6 +56,9 @@ bool request_number(struct request *r, const char *name, bool required,
 const char *request_query(const struct request *r, const char *name);
 
 bool request_member_text(
+    struct request *r, const char *name, const char **value);
+/* Up to LIMIT_TICKET bytes; NULL when absent. */
+bool request_member_ticket(
     struct request *r, const char *name, const char **value);
 bool request_member_number(struct request *r, const char *name, int64_t min,
     int64_t max, int64_t *value);

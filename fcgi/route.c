@@ -43,8 +43,9 @@ struct route {
 
 static const struct route routes[] = {
     {"GET", "/api/v1/consoles", NEEDS_USER, BODY_NONE, NULL, handle_consoles},
-    {"POST", "/api/v1/sessions", NEEDS_USER | SAME_ORIGIN, BODY_JSON,
-	NAMES("console", "mode"), handle_session_new},
+    /* a ticket does instead of a user */
+    {"POST", "/api/v1/sessions", SAME_ORIGIN, BODY_JSON,
+	NAMES("console", "mode", "ticket"), handle_session_new},
     {"GET", "/api/v1/sessions/current", NEEDS_TOKEN, BODY_NONE, NULL,
 	handle_session_get},
     {"DELETE", "/api/v1/sessions/current", NEEDS_TOKEN, BODY_NONE, NULL,
@@ -183,13 +184,7 @@ check_user(struct request *r, unsigned needs)
 		    LIMIT_USER);
 		return false;
 	}
-	if ((needs & NEEDS_USER) && !*r->user) {
-		reply_problem(r->conn, 401, "no-identity",
-		    "The web server has not said who you are: log in, or have "
-		    "its authentication set up.");
-		return false;
-	}
-	return true;
+	return !(needs & NEEDS_USER) || request_has_user(r);
 }
 
 /* 401; but to that a browser answers by forgetting the password that nginx had

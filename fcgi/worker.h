@@ -8,6 +8,7 @@ struct consoles;
 struct event_base;
 struct server;
 struct sessions;
+struct tickets;
 
 struct worker {
 	const struct config *config;
@@ -15,6 +16,7 @@ struct worker {
 	struct server *server;
 	struct consoles *consoles;
 	struct sessions *sessions;
+	struct tickets *tickets;
 	struct broker_link *broker;
 };
 

@@ -68,6 +68,14 @@ BROKEN = (
     ("= 1", 14, ""),
     ("}", 14, ""),
     ("\x01\x02", 14, ""),
+    ('ticket_key "p" { algorithm = HS512 }', 14, "HS256 or EdDSA"),
+    ('ticket_key "p" { algorithm = none }', 14, "HS256 or EdDSA"),
+    ('ticket_key "p" { file = "panel.key" }', 14, "absolute"),
+    ('ticket_key "p" {\n rights = {"root"}\n}', 15, '"root"'),
+    ('ticket_key "p" { file = "/k"\naudience = "a" }', 15, "algorithm"),
+    ('ticket_key "p" { algorithm = HS256  audience = "a" }', 14, "file"),
+    ('ticket_key "p" { algorithm = HS256  file = "/k" }', 14, "audience"),
+    ('ticket_key { algorithm = HS256 }', 14, ""),
 )
 
 
@@ -105,7 +113,8 @@ def test_the_shipped_file(program):
 def test_all_that_the_shipped_file_shows(program, conf):
     """Each line that is commented out there is good, and the default."""
     text = (whole_site.TOP / "conf/xenterm.conf").read_text()
-    shown = re.sub(r"(?m)^# (?=\w+ = |hold |keys |access |    |\})", "", text)
+    shown = re.sub(
+        r"(?m)^# (?=\w+ = |hold |keys |access |ticket_key |    |\})", "", text)
     assert "\nuser = " in shown and "\naccess " in shown
     done = run(program, "-t", "-c", conf(shown))
     assert (done.returncode, done.stderr) == (0, "")

@@ -178,6 +178,38 @@ test_access(void **state)
 }
 
 static void
+test_ticket_key(void **state)
+{
+	struct config *config =
+	    load("ticket_key \"panel\" {\n"
+		 "  algorithm = HS256\n  file = \"/a\"\n  audience = \"here\"\n"
+		 "  consoles = {\"web*\"}\n  rights = {watch, type}\n"
+		 "}\n"
+		 "ticket_key two {\n"
+		 "  algorithm = \"EdDSA\"\n  file = /b\n  audience = here\n"
+		 "}\n");
+	const struct config_ticket_key *key;
+
+	(void)state;
+	assert_non_null(config);
+	assert_int_equal(config->nticket_keys, 2);
+	key = &config->ticket_keys[0];
+	assert_string_equal(key->name, "panel");
+	assert_int_equal(key->algorithm, TICKET_HS256);
+	assert_string_equal(key->file, "/a");
+	assert_string_equal(key->audience, "here");
+	assert_string_equal(key->consoles[0], "web*");
+	assert_null(key->consoles[1]);
+	assert_int_equal(key->rights, RIGHT_WATCH | RIGHT_TYPE);
+	key = &config->ticket_keys[1];
+	assert_string_equal(key->name, "two");
+	assert_int_equal(key->algorithm, TICKET_EDDSA);
+	assert_null(key->consoles[0]);
+	assert_int_equal(key->rights, 0);
+	config_free(config);
+}
+
+static void
 test_hold(void **state)
 {
 	struct config *config = load("hold \"web*\" { mode = always }\n"
@@ -417,6 +449,7 @@ main(void)
 	    cmocka_unit_test(test_empty_file),
 	    cmocka_unit_test(test_all_options),
 	    cmocka_unit_test(test_access),
+	    cmocka_unit_test(test_ticket_key),
 	    cmocka_unit_test(test_hold),
 	    cmocka_unit_test(test_keys),
 	    cmocka_unit_test(test_mistakes),

@@ -1,0 +1,83 @@
+#include "fcgi/redeem.h"
+
+#include <string.h>
+
+#include "common/config.h"
+#include "fcgi/access.h"
+#include "fcgi/broker_link.h"
+#include "fcgi/console.h"
+#include "fcgi/consoles.h"
+#include "fcgi/reply.h"
+#include "fcgi/request.h"
+#include "fcgi/tickets.h"
+#include "fcgi/worker.h"
+
+static void
+bad(struct request *r, const char *why)
+{
+	reply_problem(
+	    r->conn, r->token_status, "bad-ticket", "This ticket %s.", why);
+}
+
+/* What the ticket says is what the request wants. */
+static bool
+fits(struct request *r, const struct ticket *ticket, bool may_type)
+{
+	if (*r->user && strcmp(r->user, ticket->user) != 0)
+		reply_problem(r->conn, 403, "wrong-user",
+		    "This ticket is for another user than the one you are "
+		    "logged in as.");
+	else if (ticket->may_type != may_type)
+		bad(r, "is for the other mode");
+	else
+		return true;
+	return false;
+}
+
+/* The key that has signed it may open so much. */
+static bool
+key_may(const struct ticket *ticket, const struct console *c)
+{
+	uint32_t need = ticket->may_type ? RIGHT_TYPE : RIGHT_WATCH;
+
+	return !ticket->key ||
+	       (access_of_key(ticket->key, console_guest(c)) & need);
+}
+
+static struct console *
+find_console(struct worker *w, struct request *r, const struct ticket *ticket,
+    const char *name)
+{
+	struct console *c = consoles_lookup(w->consoles, ticket->console);
+
+	if (c && !key_may(ticket, c))
+		reply_problem(r->conn, 403, "not-allowed",
+		    "The key of this ticket may not open this console so.");
+	else if (!c && !broker_link_synced(w->broker))
+		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
+		    "The worker does not know the guests yet: it has no "
+		    "connection to xenterm-broker.");
+	else if (!c)
+		reply_problem(r->conn, 404, "no-such-console",
+		    "There is no console of the name in this ticket.");
+	else if (consoles_lookup(w->consoles, name) != c)
+		bad(r, "is for another console");
+	else
+		return c;
+	return NULL;
+}
+
+struct console *
+redeem_ticket(struct worker *w, struct request *r, const char *text,
+    const char *name, bool may_type, struct ticket *ticket)
+{
+	const char *why = tickets_check(w->tickets, text, ticket);
+
+	if (why) {
+		bad(r, why);
+		return NULL;
+	}
+	if (!fits(r, ticket, may_type))
+		return NULL;
+	return find_console(w, r, ticket, name);
+}
