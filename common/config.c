@@ -20,6 +20,8 @@ static const struct right_name right_names[] = {
     {"list", RIGHT_LIST},
     {"watch", RIGHT_WATCH},
     {"type", RIGHT_TYPE},
+    {"join", RIGHT_JOIN},
+    {"force", RIGHT_FORCE},
 };
 
 /* An option that is a number, with the range it must lie in. */
@@ -35,6 +37,12 @@ static const struct number_option number_options[] = {
     {"forget_after", 3600, 1, 604800, offsetof(struct config, forget_after)},
     {"session_idle", 300, 5, 86400, offsetof(struct config, session_idle)},
     {"session_max", 43200, 5, 604800, offsetof(struct config, session_max)},
+    {"sessions_total", LIMIT_SESSIONS, 1, LIMIT_SESSIONS,
+	offsetof(struct config, sessions_total)},
+    {"sessions_per_user", LIMIT_SESSIONS_PER_USER, 1, LIMIT_SESSIONS_PER_USER,
+	offsetof(struct config, sessions_per_user)},
+    {"sessions_per_console", LIMIT_SESSIONS, 1, LIMIT_SESSIONS,
+	offsetof(struct config, sessions_per_console)},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -160,7 +168,9 @@ check_rights(cfg_t *cfg, cfg_opt_t *opt)
 
 		if (right_of(name) == 0) {
 			cfg_error(cfg,
-			    "rights: \"%s\" is none of list, watch, type",
+			    "rights: \"%s\" is none of list, watch, type, "
+			    "join, "
+			    "force",
 			    name);
 			return -1;
 		}
@@ -389,6 +399,10 @@ config_load(const char *path)
 	    CFG_INT("forget_after", number_options[2].fallback, CFGF_NONE),
 	    CFG_INT("session_idle", number_options[3].fallback, CFGF_NONE),
 	    CFG_INT("session_max", number_options[4].fallback, CFGF_NONE),
+	    CFG_INT("sessions_total", number_options[5].fallback, CFGF_NONE),
+	    CFG_INT("sessions_per_user", number_options[6].fallback, CFGF_NONE),
+	    CFG_INT(
+		"sessions_per_console", number_options[7].fallback, CFGF_NONE),
 	    CFG_SEC("hold", hold, named),
 	    CFG_SEC("keys", keys, named),
 	    CFG_SEC("access", access, named),

@@ -11,9 +11,11 @@
 #include <stdint.h>
 
 enum {
-	RIGHT_LIST = 1,	 /* see that the console exists, and its state */
-	RIGHT_WATCH = 2, /* read its output */
-	RIGHT_TYPE = 4,	 /* send it input, set its size */
+	RIGHT_LIST = 1,	  /* see that the console exists, and its state */
+	RIGHT_WATCH = 2,  /* read its output */
+	RIGHT_TYPE = 4,	  /* send it input, set its size */
+	RIGHT_JOIN = 8,	  /* also while other users do */
+	RIGHT_FORCE = 16, /* make them watchers */
 };
 
 /*
@@ -67,6 +69,7 @@ struct config {
 	unsigned forget_after; /* seconds a `gone` console is kept */
 	unsigned session_idle; /* seconds */
 	unsigned session_max;  /* seconds */
+	unsigned sessions_total, sessions_per_user, sessions_per_console;
 	struct config_hold *holds;
 	size_t nholds;
 	struct config_keys *keys;

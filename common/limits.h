@@ -64,7 +64,7 @@
 /* A FastCGI request that is not complete after so long is given up. */
 #define LIMIT_REQUEST_SECONDS 10
 
-/* Sessions in all, and of one user. */
+/* Sessions in all, and of one user; the configuration can have less. */
 #define LIMIT_SESSIONS		16384
 #define LIMIT_SESSIONS_PER_USER 4096
 

@@ -45,11 +45,16 @@ names_guest(char *const *patterns, const char *guest)
 	return false;
 }
 
-/* Each right includes the one before it: what is typed is answered, so who
- * types reads; and who reads may know that the console is there. */
+/* Each right includes the one before it: who may type beside others may type;
+ * what is typed is answered, so who types reads; and who reads may know that
+ * the console is there. */
 static uint32_t
 complete(uint32_t rights)
 {
+	if (rights & RIGHT_FORCE)
+		rights |= RIGHT_JOIN;
+	if (rights & RIGHT_JOIN)
+		rights |= RIGHT_TYPE;
 	if (rights & RIGHT_TYPE)
 		rights |= RIGHT_WATCH;
 	return rights ? rights | RIGHT_LIST : 0;

@@ -8,8 +8,8 @@ struct config;
 struct config_ticket_key;
 
 /* The rights (RIGHT_…) of a user, with the groups nginx vouches for as a
- * comma-separated list, on the consoles of a guest.  RIGHT_TYPE comes with
- * RIGHT_WATCH, and that with RIGHT_LIST. */
+ * comma-separated list, on the consoles of a guest.  Each comes with those
+ * before it. */
 uint32_t access_rights(const struct config *config, const char *user,
     const char *groups, const char *guest);
 

@@ -51,6 +51,7 @@ struct console {
 	struct screen_owner screen_owner;
 	struct snapshot *snapshot;
 	struct viewer *viewers;
+	char taker[LIMIT_USER + 1], taker_session[LIMIT_VIEWER_NAME + 1];
 	size_t nviewers, ntypists, naway;
 	struct event *viewers_told;
 };
@@ -117,6 +118,7 @@ console_create(struct event_base *base, const struct console_key *key,
 	c->event = first_event();
 	for (int i = 0; i < NEWS_COUNT; i++)
 		c->changed[i] = c->event;
+	c->changed[NEWS_MODE] = 0;
 	c->input = input_create(base);
 	c->waiters = waiters_create(base);
 	c->viewers_told = evtimer_new(base, on_viewers_told, c);
@@ -393,6 +395,42 @@ console_set_away(struct console *c, struct viewer *viewer, bool away)
 	else
 		c->naway--;
 	viewers_changed(c);
+}
+
+void
+console_take_over(struct console *c, const struct viewer *viewer)
+{
+	struct viewer *v;
+
+	snprintf(c->taker, sizeof c->taker, "%s", viewer->user);
+	snprintf(
+	    c->taker_session, sizeof c->taker_session, "%s", viewer->session);
+	DL_FOREACH (c->viewers, v) {
+		if (v == viewer || !v->may_type)
+			continue;
+		v->may_type = false;
+		c->ntypists--;
+	}
+	viewers_changed(c);
+	happened(c, NEWS_MODE);
+}
+
+void
+console_taker(const struct console *c, const char **user, const char **session)
+{
+	*user = c->taker;
+	*session = c->taker_session;
+}
+
+const char *
+console_typist(const struct console *c, const char *user)
+{
+	const struct viewer *v;
+
+	DL_FOREACH (c->viewers, v)
+		if (v->may_type && !v->away && strcmp(v->user, user) != 0)
+			return v->user;
+	return NULL;
 }
 
 size_t

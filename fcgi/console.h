@@ -24,6 +24,7 @@ enum console_news {
 	NEWS_STATE,
 	NEWS_VIEWERS,
 	NEWS_SIZE,
+	NEWS_MODE, /* console_take_over(); nothing at first */
 	NEWS_COUNT,
 };
 
@@ -102,6 +103,13 @@ void console_leave(struct console *c, struct viewer *viewer);
 /* One that is away is not counted among those present, and still keeps the
  * console wanted. */
 void console_set_away(struct console *c, struct viewer *viewer, bool away);
+/* Every other viewer only watches from now on. */
+void console_take_over(struct console *c, const struct viewer *viewer);
+/* Who has done that last: the names of the user and of the session. */
+void console_taker(
+    const struct console *c, const char **user, const char **session);
+/* A user besides this one who is present and may type; NULL: nobody. */
+const char *console_typist(const struct console *c, const char *user);
 size_t console_nviewers(const struct console *c);
 size_t console_npresent(const struct console *c);
 /* All of them. */

@@ -133,8 +133,17 @@ add_events(struct builder *b, const struct console *c, uint64_t known)
 	};
 
 	for (int kind = 0; kind < NEWS_COUNT; kind++)
-		if (console_changed(c, kind) > known)
+		if (views[kind] && console_changed(c, kind) > known)
 			add_event(b, views[kind](c));
+}
+
+/* A change of modes is told to those who were there, and may have been made
+ * watchers by it; not to who begins. */
+static void
+add_mode(struct builder *b, const struct console *c, uint64_t known)
+{
+	if (known > 0 && console_changed(c, NEWS_MODE) > known)
+		add_event(b, json_mode_event(c));
 }
 
 /*
@@ -179,6 +188,7 @@ add_start(struct builder *b, const struct console *c, struct position *pos)
 	const struct snapshot_image *snapshot = console_snapshot(c);
 
 	add_events(b, c, 0);
+	add_mode(b, c, pos->event);
 	pos->event = console_event(c);
 	if (!ring) {
 		pos->run = pos->offset = 0;
@@ -231,6 +241,7 @@ add_known(struct builder *b, const struct console *c, struct position *pos)
 	if (!add_output_before_size(b, c, pos))
 		return; /* the events come with the next answer */
 	add_events(b, c, pos->event);
+	add_mode(b, c, pos->event);
 	pos->event = console_event(c);
 	if (ring)
 		add_output(b, c, pos, ring_end(ring));

@@ -457,6 +457,7 @@ handle_ajaxterm(struct worker *w, struct request *r)
 	struct session *session;
 	struct console *c;
 	uint32_t rights;
+	bool may_type;
 	int error;
 
 	if (!parse(r, &q))
@@ -464,8 +465,11 @@ handle_ajaxterm(struct worker *w, struct request *r)
 	c = lookup_console(w, r, r->name, &rights);
 	if (!c || !may(r, &q, rights))
 		return;
+	/* While others type, who may not join them watches. */
+	may_type = (rights & RIGHT_TYPE) &&
+		   ((rights & RIGHT_JOIN) || !console_typist(c, r->user));
 	error = session_of_viewer(
-	    w->sessions, c, r->user, rights & RIGHT_TYPE, q.viewer, &session);
+	    w->sessions, c, r->user, may_type, q.viewer, &session);
 	if (error == -EMFILE)
 		reply_problem(r->conn, 429, "too-many-sessions",
 		    "Too many sessions are open; close some, or wait for "

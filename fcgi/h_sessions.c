@@ -98,6 +98,12 @@ wait_for_tty(struct request *r, struct session *s, const char *token)
 	    "The worker is out of memory.");
 }
 
+/* What a new session is to be. */
+struct wanted {
+	const char *console, *ticket; /* ticket NULL: none */
+	bool may_type, force;
+};
+
 static bool
 parse_mode(struct request *r, bool *may_type)
 {
@@ -113,43 +119,99 @@ parse_mode(struct request *r, bool *may_type)
 	return false;
 }
 
+static bool
+parse_take(struct request *r, bool may_type, bool *force)
+{
+	const char *take;
+
+	*force = false;
+	if (!request_has_member(r, "take"))
+		return true;
+	if (!request_member_text(r, "take", &take))
+		return false;
+	*force = strcmp(take, "force") == 0;
+	if (may_type && (*force || strcmp(take, "join") == 0))
+		return true;
+	reply_problem(r->conn, 400, "bad-body",
+	    "The member take must be \"join\" or \"force\", and is for the "
+	    "mode "
+	    "type.");
+	return false;
+}
+
+static bool
+parse_wanted(struct request *r, struct wanted *out)
+{
+	out->ticket = NULL;
+	return parse_mode(r, &out->may_type) &&
+	       parse_take(r, out->may_type, &out->force) &&
+	       request_member_text(r, "console", &out->console) &&
+	       (!request_has_member(r, "ticket") ||
+		   request_member_ticket(r, "ticket", &out->ticket));
+}
+
 /* The console of this name, if r's user may do so; else a problem is
  * answered. */
 static struct console *
-find_permitted(
-    struct worker *w, struct request *r, const char *name, bool may_type)
+find_permitted(struct worker *w, struct request *r, const struct wanted *wanted,
+    uint32_t *rights)
 {
 	struct console *c;
-	uint32_t rights;
 
 	if (!request_has_user(r))
 		return NULL;
-	c = lookup_console(w, r, name, &rights);
-	if (!c || (rights & (may_type ? RIGHT_TYPE : RIGHT_WATCH)))
+	c = lookup_console(w, r, wanted->console, rights);
+	if (!c || (*rights & (wanted->may_type ? RIGHT_TYPE : RIGHT_WATCH)))
 		return c;
 	reply_problem(r->conn, 403, "not-allowed",
-	    "You may not %s this console.", may_type ? "type at" : "watch");
+	    "You may not %s this console.",
+	    wanted->may_type ? "type at" : "watch");
 	return NULL;
 }
 
-/* A session of the ticket's user; with it the ticket is used up. */
-static int
-open_with_ticket(struct worker *w, struct console *c,
-    const struct ticket *ticket, char token[SESSION_TOKEN_TEXT],
-    struct session **out)
+/* Who types already lets one more type, or has to. */
+static bool
+may_take(struct request *r, const struct wanted *wanted,
+    const struct console *c, const char *user, uint32_t rights)
 {
-	int error = session_open(
-	    w->sessions, c, ticket->user, ticket->may_type, token, out);
+	const char *other = console_typist(c, user);
+	struct json_object *members;
+
+	if (wanted->force && !(rights & RIGHT_FORCE)) {
+		reply_problem(r->conn, 403, "not-allowed",
+		    "You may not take this console away from others.");
+		return false;
+	}
+	if (!wanted->may_type || !other || (rights & RIGHT_JOIN))
+		return true;
+	members = json_object_new_object();
+	json_object_object_add(members, "by", json_object_new_string(other));
+	reply_problem_with(r->conn, 409, "taken", "", members,
+	    "Another user types at this console, and you may not join; watch "
+	    "it, or come again.");
+	return false;
+}
+
+/* ticket NULL: none; with the session it is used up. */
+static int
+open_session(struct worker *w, struct console *c, const struct wanted *wanted,
+    const char *user, const struct ticket *ticket,
+    char token[SESSION_TOKEN_TEXT], struct session **out)
+{
+	int error =
+	    session_open(w->sessions, c, user, wanted->may_type, token, out);
 
 	if (error)
 		return error;
-	error = tickets_use(w->tickets, ticket);
-	if (error) {
+	if (ticket && tickets_use(w->tickets, ticket) != 0) {
 		session_close(*out);
 		return -ENOMEM;
 	}
-	log_info("session %s: with ticket %s of %s", session_id(*out),
-	    ticket->id, ticket->key ? ticket->key->name : "this host");
+	if (ticket)
+		log_info("session %s: with ticket %s of %s", session_id(*out),
+		    ticket->id, ticket->key ? ticket->key->name : "this host");
+	if (wanted->force)
+		session_take_over(*out);
 	return 0;
 }
 
@@ -157,24 +219,24 @@ void
 handle_session_new(struct worker *w, struct request *r)
 {
 	char token[SESSION_TOKEN_TEXT];
-	const char *name, *text;
+	struct wanted wanted;
 	struct ticket ticket;
 	struct session *s;
 	struct console *c;
-	bool may_type;
+	const char *user;
+	uint32_t rights;
 	int error;
 
-	if (!parse_mode(r, &may_type) ||
-	    !request_member_text(r, "console", &name) ||
-	    !request_member_ticket(r, "ticket", &text))
+	if (!parse_wanted(r, &wanted))
 		return;
-	c = text ? redeem_ticket(w, r, text, name, may_type, &ticket)
-		 : find_permitted(w, r, name, may_type);
-	if (!c)
+	c = wanted.ticket ? redeem_ticket(w, r, wanted.ticket, wanted.console,
+				wanted.may_type, &ticket, &rights)
+			  : find_permitted(w, r, &wanted, &rights);
+	user = wanted.ticket ? ticket.user : r->user;
+	if (!c || !may_take(r, &wanted, c, user, rights))
 		return;
-	error =
-	    text ? open_with_ticket(w, c, &ticket, token, &s)
-		 : session_open(w->sessions, c, r->user, may_type, token, &s);
+	error = open_session(
+	    w, c, &wanted, user, wanted.ticket ? &ticket : NULL, token, &s);
 	if (error == -EMFILE)
 		reply_problem(r->conn, 429, "too-many-sessions",
 		    "Too many sessions are open; close some, or wait for "

@@ -79,6 +79,20 @@ json_viewers_event(const struct console *c)
 	return event;
 }
 
+struct json_object *
+json_mode_event(const struct console *c)
+{
+	struct json_object *event = json_object_new_object();
+	const char *user, *session;
+
+	console_taker(c, &user, &session);
+	put(event, "type", "mode");
+	put(event, "mode", mode_name(false));
+	put(event, "by", user);
+	put(event, "session", session);
+	return event;
+}
+
 static void
 put_size(struct json_object *obj, const struct console *c)
 {
@@ -131,6 +145,8 @@ rights_list(uint32_t rights)
 	    {RIGHT_LIST, "list"},
 	    {RIGHT_WATCH, "watch"},
 	    {RIGHT_TYPE, "type"},
+	    {RIGHT_JOIN, "join"},
+	    {RIGHT_FORCE, "force"},
 	};
 	struct json_object *list = json_object_new_array();
 

@@ -12,6 +12,8 @@ struct session;
 struct json_object *json_state_event(const struct console *c);
 struct json_object *json_viewers_event(const struct console *c);
 struct json_object *json_size_event(const struct console *c);
+/* All but one session only watch now. */
+struct json_object *json_mode_event(const struct console *c);
 /* The viewer gets raw output instead of a screen. */
 struct json_object *json_raw_notice(void);
 

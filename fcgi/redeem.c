@@ -34,23 +34,23 @@ fits(struct request *r, const struct ticket *ticket, bool may_type)
 	return false;
 }
 
-/* The key that has signed it may open so much. */
-static bool
-key_may(const struct ticket *ticket, const struct console *c)
+static uint32_t
+rights_of(const struct ticket *ticket, const struct console *c)
 {
-	uint32_t need = ticket->may_type ? RIGHT_TYPE : RIGHT_WATCH;
-
-	return !ticket->key ||
-	       (access_of_key(ticket->key, console_guest(c)) & need);
+	if (ticket->key)
+		return access_of_key(ticket->key, console_guest(c));
+	return RIGHT_LIST | RIGHT_WATCH | RIGHT_TYPE | RIGHT_JOIN;
 }
 
 static struct console *
 find_console(struct worker *w, struct request *r, const struct ticket *ticket,
-    const char *name)
+    const char *name, uint32_t *rights)
 {
 	struct console *c = consoles_lookup(w->consoles, ticket->console);
+	uint32_t need = ticket->may_type ? RIGHT_TYPE : RIGHT_WATCH;
 
-	if (c && !key_may(ticket, c))
+	*rights = c ? rights_of(ticket, c) : 0;
+	if (c && !(*rights & need))
 		reply_problem(r->conn, 403, "not-allowed",
 		    "The key of this ticket may not open this console so.");
 	else if (!c && !broker_link_synced(w->broker))
@@ -69,7 +69,7 @@ find_console(struct worker *w, struct request *r, const struct ticket *ticket,
 
 struct console *
 redeem_ticket(struct worker *w, struct request *r, const char *text,
-    const char *name, bool may_type, struct ticket *ticket)
+    const char *name, bool may_type, struct ticket *ticket, uint32_t *rights)
 {
 	const char *why = tickets_check(w->tickets, text, ticket);
 
@@ -79,5 +79,5 @@ redeem_ticket(struct worker *w, struct request *r, const char *text,
 	}
 	if (!fits(r, ticket, may_type))
 		return NULL;
-	return find_console(w, r, ticket, name);
+	return find_console(w, r, ticket, name, rights);
 }

@@ -167,9 +167,13 @@ request_member_text(struct request *r, const char *name, const char **value)
 bool
 request_member_ticket(struct request *r, const char *name, const char **value)
 {
-	*value = NULL;
-	return !json_object_object_get_ex(r->members, name, NULL) ||
-	       member_text(r, name, LIMIT_TICKET, value);
+	return member_text(r, name, LIMIT_TICKET, value);
+}
+
+bool
+request_has_member(const struct request *r, const char *name)
+{
+	return json_object_object_get_ex(r->members, name, NULL);
 }
 
 bool

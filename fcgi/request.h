@@ -57,11 +57,12 @@ const char *request_query(const struct request *r, const char *name);
 
 bool request_member_text(
     struct request *r, const char *name, const char **value);
-/* Up to LIMIT_TICKET bytes; NULL when absent. */
+/* Up to LIMIT_TICKET bytes. */
 bool request_member_ticket(
     struct request *r, const char *name, const char **value);
 bool request_member_number(struct request *r, const char *name, int64_t min,
     int64_t max, int64_t *value);
+bool request_has_member(const struct request *r, const char *name);
 /* Stays as it is when absent. */
 bool request_member_bool(struct request *r, const char *name, bool *value);
 

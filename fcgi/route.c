@@ -45,7 +45,7 @@ static const struct route routes[] = {
     {"GET", "/api/v1/consoles", NEEDS_USER, BODY_NONE, NULL, handle_consoles},
     /* a ticket does instead of a user */
     {"POST", "/api/v1/sessions", SAME_ORIGIN, BODY_JSON,
-	NAMES("console", "mode", "ticket"), handle_session_new},
+	NAMES("console", "mode", "take", "ticket"), handle_session_new},
     {"GET", "/api/v1/sessions/current", NEEDS_TOKEN, BODY_NONE, NULL,
 	handle_session_get},
     {"DELETE", "/api/v1/sessions/current", NEEDS_TOKEN, BODY_NONE, NULL,

@@ -116,7 +116,7 @@ owner_take(struct sessions *all, const char *name)
 {
 	struct owner *owner;
 
-	if (HASH_COUNT(all->by_hash) >= LIMIT_SESSIONS) {
+	if (HASH_COUNT(all->by_hash) >= all->config->sessions_total) {
 		errno = EMFILE;
 		return NULL;
 	}
@@ -131,7 +131,7 @@ owner_take(struct sessions *all, const char *name)
 		strcpy(owner->name, name);
 		HASH_ADD_STR(all->owners, name, owner);
 	}
-	if (owner->count >= LIMIT_SESSIONS_PER_USER) {
+	if (owner->count >= all->config->sessions_per_user) {
 		errno = EMFILE;
 		return NULL;
 	}
@@ -250,6 +250,8 @@ open_as(struct sessions *all, const uint8_t hash[HASH_BYTES],
 	uint8_t id[ID_BYTES];
 	struct session *s;
 
+	if (console_nviewers(console) >= all->config->sessions_per_console)
+		return -EMFILE;
 	errno = ENOMEM;
 	s = create(all, user);
 	if (!s)
@@ -299,6 +301,14 @@ session_of_viewer(struct sessions *all, struct console *console,
 		return open_as(all, hash, console, user, may_type, out);
 	(*out)->last_used = monotonic();
 	return 0;
+}
+
+void
+session_take_over(struct session *s)
+{
+	log_info("session %s: %s has taken over %s", s->id, s->owner->name,
+	    console_id(s->console));
+	console_take_over(s->console, &s->viewer);
 }
 
 void

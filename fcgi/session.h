@@ -28,8 +28,8 @@ struct sessions *sessions_create(
 /* Closes all.  NULL is fine. */
 void sessions_destroy(struct sessions *all);
 
-/* Makes a session and joins it to its console.  0, -EMFILE: the user or the
- * worker has too many, -ENOMEM. */
+/* Makes a session and joins it to its console.  0, -EMFILE: the user, the
+ * console or the worker has too many, -ENOMEM. */
 int session_open(struct sessions *all, struct console *console,
     const char *user, bool may_type, char token[SESSION_TOKEN_TEXT],
     struct session **out);
@@ -39,6 +39,8 @@ int session_open(struct sessions *all, struct console *console,
  * otherwise it is made, with session_open()'s errors. */
 int session_of_viewer(struct sessions *all, struct console *console,
     const char *user, bool may_type, const char *name, struct session **out);
+/* The console's other sessions only watch from now on, and are told by whom. */
+void session_take_over(struct session *s);
 /* Leaves the console; requests of this session that wait are answered. */
 void session_close(struct session *s);
 /* Closes all sessions of a console. */

@@ -16,6 +16,8 @@ enum {
 	L = RIGHT_LIST,
 	W = RIGHT_WATCH,
 	T = RIGHT_TYPE,
+	J = RIGHT_JOIN,
+	F = RIGHT_FORCE,
 };
 
 struct question {
@@ -188,11 +190,15 @@ test_includes(void **state)
 	    {LIST("lister"), LIST("*"), L},
 	    {LIST("watcher"), LIST("*"), W},
 	    {LIST("typist"), LIST("*"), T},
+	    {LIST("joiner"), LIST("*"), J},
+	    {LIST("forcer"), LIST("*"), F},
 	};
 	static const struct question questions[] = {
 	    {"lister", "", "web1", L},
 	    {"watcher", "", "web1", L | W},
 	    {"typist", "", "web1", L | W | T},
+	    {"joiner", "", "web1", L | W | T | J},
+	    {"forcer", "", "web1", L | W | T | J | F},
 	};
 
 	(void)state;

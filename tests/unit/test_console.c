@@ -155,8 +155,8 @@ test_new(void **state)
 	assert_int_equal(cols, 80);
 	/* Everything is news to who knows nothing. */
 	for (int i = 0; i < NEWS_COUNT; i++)
-		assert_int_equal(
-		    console_changed(console, i), console_event(console));
+		assert_int_equal(console_changed(console, i),
+		    i == NEWS_MODE ? 0 : console_event(console));
 	assert_int_not_equal(console_event(console), 0);
 	console_destroy(NULL);
 }
@@ -510,6 +510,44 @@ test_viewers(void **state)
 	assert_int_equal(console_event(console), event + 2);
 }
 
+/* The others watch; who came first, and whose session it is, does not
+ * count. */
+static void
+test_take_over(void **state)
+{
+	struct viewer a = {.session = "1", .user = "alice", .may_type = true};
+	struct viewer b = {.session = "2", .user = "bob"};
+	struct viewer c = {.session = "3", .user = "alice", .may_type = true};
+	const char *user, *session;
+	uint64_t event;
+
+	(void)state;
+	assert_int_equal(console_changed(console, NEWS_MODE), 0);
+	assert_null(console_typist(console, "bob"));
+	console_join(console, &b);
+	assert_null(console_typist(console, "alice"));
+	console_join(console, &a);
+	console_join(console, &c);
+	assert_null(console_typist(console, "alice"));
+	assert_string_equal(console_typist(console, "bob"), "alice");
+	console_set_away(console, &a, true);
+	console_set_away(console, &c, true);
+	assert_null(console_typist(console, "bob"));
+	console_set_away(console, &a, false);
+	event = console_event(console);
+	console_take_over(console, &c);
+	assert_int_equal(console_changed(console, NEWS_MODE), event + 1);
+	console_taker(console, &user, &session);
+	assert_string_equal(user, "alice");
+	assert_string_equal(session, "3");
+	assert_false(a.may_type);
+	assert_false(b.may_type);
+	assert_true(c.may_type);
+	console_leave(console, &c);
+	console_leave(console, &a);
+	console_leave(console, &b);
+}
+
 /* Who is away still wants the console, and is not there. */
 static void
 test_away(void **state)
@@ -625,6 +663,7 @@ main(void)
 	    WITH_CONSOLE(test_events_grow),
 	    WITH_CONSOLE(test_events_after_restart),
 	    WITH_CONSOLE(test_viewers),
+	    WITH_CONSOLE(test_take_over),
 	    WITH_CONSOLE(test_away),
 	    WITH_CONSOLE(test_output_wakes),
 	};

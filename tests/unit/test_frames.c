@@ -492,6 +492,39 @@ test_events_since(void **state)
 	assert_string_equal(got.types, "jjo");
 }
 
+/* Who was there is told who took over, also with a snapshot; who begins is
+ * not: that was before. */
+static void
+test_taken_over(void **state)
+{
+	struct viewer bob = {.session = "2", .user = "bob", .may_type = true};
+	struct position pos, lost, new = {0};
+
+	(void)state;
+	attach();
+	frames_now(console, &pos);
+	lost = pos;
+	lost.run++;
+	console_join(console, &bob);
+	console_take_over(console, &bob);
+	assert_true(frames_news(console, &pos, 0));
+	ask(&pos);
+	assert_string_equal(got.types, "j");
+	assert_string_equal(got.events[0],
+	    "{\"type\":\"mode\",\"mode\":\"watch\",\"by\":\"bob\","
+	    "\"session\":\"2\"}");
+	check_at_end(&pos);
+	ask(&lost);
+	assert_string_equal(got.types, "jjjjjs");
+	assert_non_null(strstr(got.events[3], "\"type\":\"mode\""));
+	check_at_end(&lost);
+	ask(&new);
+	assert_string_equal(got.types, "jjjjs");
+	for (int i = 0; i < 4; i++)
+		assert_null(strstr(got.events[i], "\"type\":\"mode\""));
+	console_leave(console, &bob);
+}
+
 /* An event that has not happened is of another history. */
 static void
 test_events_future(void **state)
@@ -646,6 +679,7 @@ main(void)
 	    WITH_CONSOLE(test_snapshot_no_line),
 	    WITH_CONSOLE(test_events_since),
 	    WITH_CONSOLE(test_events_future),
+	    WITH_CONSOLE(test_taken_over),
 	    WITH_CONSOLE(test_delivered),
 	    WITH_CONSOLE(test_json),
 	    WITH_CONSOLE(test_json_never_held),

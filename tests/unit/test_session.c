@@ -37,6 +37,9 @@ setup(void **state)
 	(void)state;
 	config.session_idle = 300;
 	config.session_max = 43200;
+	config.sessions_total = LIMIT_SESSIONS;
+	config.sessions_per_user = LIMIT_SESSIONS_PER_USER;
+	config.sessions_per_console = LIMIT_SESSIONS;
 	memset(&stub_told, 0, sizeof stub_told);
 	base = event_base_new();
 	all = sessions_create(base, &config);
@@ -227,6 +230,46 @@ test_cap_of_all(void **state)
 	assert_int_equal(
 	    session_open(all, console, "user0", true, token, &s), -EMFILE);
 	assert_null(s);
+}
+
+/* The configuration can have less; each by itself. */
+static void
+test_configured_caps(void **state)
+{
+	static const struct {
+		unsigned total, user, console;
+	} cases[] = {{2, 9, 9}, {9, 2, 9}, {9, 9, 2}};
+	char token[SESSION_TOKEN_TEXT];
+	struct session *s = NULL, *first;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		config.sessions_total = cases[i].total;
+		config.sessions_per_user = cases[i].user;
+		config.sessions_per_console = cases[i].console;
+		first = make("alice", token);
+		make("alice", token);
+		assert_int_equal(
+		    session_open(all, console, "alice", true, token, &s),
+		    -EMFILE);
+		assert_null(s);
+		session_close(first);
+		make("alice", token);
+		sessions_close_console(all, console);
+		assert_int_equal(sessions_count(all), 0);
+	}
+}
+
+static void
+test_take_over(void **state)
+{
+	char token[SESSION_TOKEN_TEXT];
+	struct session *a = make("alice", token), *b = make("bob", token);
+
+	(void)state;
+	session_take_over(b);
+	assert_false(session_may_type(a));
+	assert_true(session_may_type(b));
 }
 
 static void
@@ -525,6 +568,8 @@ main(void)
 	    WITH_ALL(test_wrong_tokens),
 	    WITH_ALL(test_cap_of_user),
 	    WITH_ALL(test_cap_of_all),
+	    WITH_ALL(test_configured_caps),
+	    WITH_ALL(test_take_over),
 	    WITH_ALL(test_long_name),
 	    WITH_ALL(test_idle),
 	    WITH_ALL(test_max),
