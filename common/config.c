@@ -1,8 +1,10 @@
 #include "common/config.h"
 
 #include <confuse.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -326,9 +328,9 @@ parse_text(cfg_t *cfg, const char *path, char *text)
 	return status;
 }
 
-/* Reads the file into cfg; what is wrong has been reported when it fails. */
+/* Adds a file to cfg; what is wrong has been reported when it fails. */
 static bool
-parse(cfg_t *cfg, const char *path)
+parse_file(cfg_t *cfg, const char *path)
 {
 	char *text = config_text_read(path);
 	const char *unclosed;
@@ -346,7 +348,47 @@ parse(cfg_t *cfg, const char *path)
 	if (!unclosed)
 		status = parse_text(cfg, path, text);
 	free(text);
-	if (status != CFG_SUCCESS)
+	return status == CFG_SUCCESS;
+}
+
+static int
+is_part(const struct dirent *entry)
+{
+	const char *end = strrchr(entry->d_name, '.');
+
+	return end && end != entry->d_name && strcmp(end, ".conf") == 0;
+}
+
+/* The files of conf.d beside the file, in the order of their names. */
+static bool
+parse_parts(cfg_t *cfg, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	int n, folder_len = slash ? (int)(slash - path) + 1 : 0;
+	char folder[PATH_MAX], part[PATH_MAX + NAME_MAX + 2];
+	struct dirent **entries = NULL;
+	bool ok = true;
+
+	snprintf(folder, sizeof folder, "%.*sconf.d", folder_len, path);
+	n = scandir(folder, &entries, is_part, alphasort);
+	if (n < 0 && errno != ENOENT) {
+		fprintf(stderr, "%s: %s\n", folder, strerror(errno));
+		return false;
+	}
+	for (int i = 0; i < n; i++) {
+		snprintf(
+		    part, sizeof part, "%s/%s", folder, entries[i]->d_name);
+		ok = ok && parse_file(cfg, part);
+		free(entries[i]);
+	}
+	free(entries);
+	return ok;
+}
+
+static bool
+parse(cfg_t *cfg, const char *path)
+{
+	if (!parse_file(cfg, path) || !parse_parts(cfg, path))
 		return false;
 	if (cfg_size(cfg, "hold") > LIMIT_RULES ||
 	    cfg_size(cfg, "keys") > LIMIT_RULES ||

@@ -1,5 +1,6 @@
 /*
- * xenterm.conf: one file, read by both programs with libconfuse.
+ * xenterm.conf, and after it the files *.conf of the directory conf.d beside
+ * it, in the order of their names; read by both programs with libconfuse.
  *
  * Every mistake is reported on stderr with file, line and reason.
  */

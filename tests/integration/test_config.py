@@ -160,6 +160,46 @@ def test_a_file_that_ends_too_early(program, conf, lines):
     complaint(program, conf(GOOD + lines + "\n"))
 
 
+def test_parts(program, conf, tmp_path):
+    """Files of conf.d are read after it, in the order of their names."""
+    path, folder = conf(GOOD), tmp_path / "conf.d"
+    folder.mkdir()
+    for name, text in (
+            ("10-one.conf", 'access "one" { users = {"bob"} }\n'),
+            ("20-two.conf", "session_idle = 50\n"), ("empty.conf", ""),
+            # None of these is one.
+            ("20-two.conf~", "colour = red"), (".conf", "colour = red"),
+            ("README", "colour = red"), ("x.conf.dpkg-old", "}")):
+        (folder / name).write_text(text)
+    done = run(program, "-t", "-c", path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    # A mistake is reported with the part's name, and one at a time.
+    for name, text, said in (
+            ("15.conf", "\nsession_idle = 1\n", ":2: session_idle = 1"),
+            ("15.conf", 'access "admins" { }\n', ":1: "),
+            ("30.conf", 'access "one" {\n}\n', ":"),
+            ("30.conf", "access {", ":1: this brace is not closed")):
+        (folder / name).write_text(text)
+        done = run(program, "-t", "-c", path)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"{folder / name}{said}"), done.stderr
+        (folder / name).unlink()
+    (folder / "40.conf").symlink_to("nowhere")
+    done = run(program, "-t", "-c", path)
+    assert done.returncode == 2 and "40.conf: No such file" in done.stderr
+    (folder / "40.conf").unlink()
+    (folder / "40.conf").mkdir()
+    assert run(program, "-t", "-c", path).returncode == 2
+
+
+def test_parts_that_cannot_be_read(program, conf, tmp_path):
+    path = conf(GOOD)
+    (tmp_path / "conf.d").write_text("colour = red")
+    done = run(program, "-t", "-c", path)
+    assert done.returncode == 2
+    assert done.stderr == f"{tmp_path}/conf.d: Not a directory\n"
+
+
 def test_too_many_rules(program, conf):
     rules = "".join(f'hold "g{n}" {{ mode = always }}\n' for n in range(1025))
     done = run(program, "-t", "-c", conf(rules))

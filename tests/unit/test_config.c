@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -345,6 +346,52 @@ test_mistakes(void **state)
 }
 
 static void
+write_part(const char *folder, const char *name, const char *text)
+{
+	char part[sizeof path + 32];
+	FILE *file;
+
+	snprintf(part, sizeof part, "%s/%s", folder, name);
+	if (!text) {
+		assert_int_equal(unlink(part), 0);
+		return;
+	}
+	file = fopen(part, "w");
+	assert_non_null(file);
+	assert_int_not_equal(fputs(text, file), EOF);
+	fclose(file);
+}
+
+/* The last one that says something of an option is right. */
+static void
+test_parts(void **state)
+{
+	char folder[sizeof dir + 16];
+	struct config *config;
+
+	(void)state;
+	snprintf(folder, sizeof folder, "%s/conf.d", dir);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	write_part(folder, "b.conf", "rescan = 3\nhold b { mode = always }\n");
+	write_part(folder, "a.conf", "rescan = 2\ngone_after = 7\n");
+	config = load("rescan = 1\nhold a { mode = always }\n");
+	assert_string_equal(said, "");
+	assert_non_null(config);
+	assert_int_equal(config->rescan, 3);
+	assert_int_equal(config->gone_after, 7);
+	assert_int_equal(config->nholds, 2);
+	assert_string_equal(config->holds[0].pattern, "a");
+	assert_string_equal(config->holds[1].pattern, "b");
+	config_free(config);
+	write_part(folder, "a.conf", "rescan = 0\n");
+	assert_null(load("rescan = 1\n"));
+	assert_non_null(strstr(said, "/conf.d/a.conf:1: rescan = 0"));
+	write_part(folder, "a.conf", NULL);
+	write_part(folder, "b.conf", NULL);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+static void
 test_unreadable(void **state)
 {
 	char missing[sizeof path + 16];
@@ -453,6 +500,7 @@ main(void)
 	    cmocka_unit_test(test_hold),
 	    cmocka_unit_test(test_keys),
 	    cmocka_unit_test(test_mistakes),
+	    cmocka_unit_test(test_parts),
 	    cmocka_unit_test(test_unreadable),
 	    cmocka_unit_test(test_directory),
 	    cmocka_unit_test(test_many_sections),
