@@ -1,9 +1,8 @@
 /*
  * The admin interface: HTTP on a unix socket that only root may open.
  *
- *	GET  /healthz               200 when the broker is connected, else 503
- *	POST /release?console=NAME  hand a console to `xl console`
- *	POST /hold?console=NAME     hold it (again)
+ * Requests become those of fcgi/server.h, so what answers them is what answers
+ * nginx' requests: a table (admin_routes.c), handlers, and problems.
  */
 #ifndef XENTERM_ADMIN_H
 #define XENTERM_ADMIN_H
@@ -11,10 +10,13 @@
 struct admin;
 struct worker;
 
+/* The user of sessions that are made here. */
+#define ADMIN_USER "root"
+
 /* Takes ownership of the listening socket fd.  worker is borrowed.  NULL
  * when out of memory. */
 struct admin *admin_create(struct worker *worker, int fd);
-/* NULL is fine. */
+/* Requests that wait are given up.  NULL is fine. */
 void admin_destroy(struct admin *admin);
 
 #endif

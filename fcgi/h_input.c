@@ -42,29 +42,35 @@ parse(struct request *r, struct input_request *in)
 	return true;
 }
 
-/* Types the body.  False: a problem was answered, nothing was typed. */
-static bool
-type(struct request *r, uint64_t seq)
+void
+input_refuse(struct request *r, int error)
 {
-	struct console *c = session_console(r->session);
-	int error = console_type(c, r->body, r->body_len);
+	uint32_t state = console_state(r->console);
 
-	if (error == 0) {
-		session_typed(r->session, seq);
-		return true;
-	}
 	if (error == -ENOTCONN)
 		reply_problem(r->conn, 409, "not-up",
 		    "The console is %s; nothing was typed.",
-		    console_state(c) == STATE_UP
-			? "being opened"
-			: proto_state_name(console_state(c)));
+		    state == STATE_UP ? "being opened"
+				      : proto_state_name(state));
 	else
 		reply_problem_with(r->conn, 503, "queue-full", REPLY_RETRY,
 		    NULL,
 		    "The guest does not take its input: %d bytes wait for it. "
 		    "Nothing of this request was typed; send it again later.",
 		    LIMIT_INPUT_QUEUE);
+}
+
+/* Types the body.  False: a problem was answered, nothing was typed. */
+static bool
+type(struct request *r, uint64_t seq)
+{
+	int error = console_type(r->console, r->body, r->body_len);
+
+	if (error == 0) {
+		session_typed(r->session, seq);
+		return true;
+	}
+	input_refuse(r, error);
 	return false;
 }
 

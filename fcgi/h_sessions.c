@@ -95,6 +95,18 @@ wait_for_tty(struct request *r, struct session *s, const char *token)
 	    "The worker is out of memory.");
 }
 
+void
+session_refuse(struct request *r, int error)
+{
+	if (error == -EMFILE)
+		reply_problem(r->conn, 429, "too-many-sessions",
+		    "Too many sessions are open; close some, or wait for "
+		    "their end.");
+	else
+		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
+		    "The worker is out of memory.");
+}
+
 static bool
 parse_mode(struct request *r, bool *may_type)
 {
@@ -111,15 +123,29 @@ parse_mode(struct request *r, bool *may_type)
 }
 
 void
-handle_session_new(struct worker *w, struct request *r)
+session_make(
+    struct worker *w, struct request *r, struct console *c, bool may_type)
 {
 	char token[SESSION_TOKEN_TEXT];
-	const char *name;
 	struct session *s;
+	int error = session_open(w->sessions, c, r->user, may_type, token, &s);
+
+	if (error)
+		session_refuse(r, error);
+	else if (console_is_settled(c))
+		answer_new(r->conn, s, token);
+	else
+		wait_for_tty(r, s, token);
+	sodium_memzero(token, sizeof token);
+}
+
+void
+handle_session_new(struct worker *w, struct request *r)
+{
+	const char *name;
 	struct console *c;
 	uint32_t rights;
 	bool may_type;
-	int error;
 
 	if (!parse_mode(r, &may_type) ||
 	    !request_member_text(r, "console", &name))
@@ -133,19 +159,7 @@ handle_session_new(struct worker *w, struct request *r)
 		    may_type ? "type at" : "watch");
 		return;
 	}
-	error = session_open(w->sessions, c, r->user, may_type, token, &s);
-	if (error == -EMFILE)
-		reply_problem(r->conn, 429, "too-many-sessions",
-		    "Too many sessions are open; close some, or wait for "
-		    "their end.");
-	else if (error)
-		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker is out of memory.");
-	else if (console_is_settled(c))
-		answer_new(r->conn, s, token);
-	else
-		wait_for_tty(r, s, token);
-	sodium_memzero(token, sizeof token);
+	session_make(w, r, c, may_type);
 }
 
 void
