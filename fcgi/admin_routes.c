@@ -16,6 +16,8 @@ static const struct route routes[] = {
     {"GET", "/history", NEEDS_CONSOLE, BODY_NONE, NAMES("console", "format"),
 	handle_history},
     {"POST", "/send", NEEDS_CONSOLE, BODY_BYTES, NAMES("console"), admin_send},
+    {"POST", "/expect", NEEDS_CONSOLE | TAKES_STEPS, BODY_JSON,
+	NAMES("console", "from"), admin_expect},
     {"GET", "/sessions", 0, BODY_NONE, NULL, admin_sessions},
     {"POST", "/sessions", NEEDS_CONSOLE, BODY_NONE, NAMES("console", "mode"),
 	admin_session_new},
