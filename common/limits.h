@@ -93,6 +93,31 @@
 /* Making a session waits so long for the broker to open the tty. */
 #define LIMIT_OPEN_MS 3000
 
+/* expect: steps of one call, patterns of one step, a name's and a pattern's
+ * bytes, and parentheses that are told of. */
+#define LIMIT_EXPECT_STEPS    64
+#define LIMIT_EXPECT_PATTERNS 16
+#define LIMIT_EXPECT_NAME     32
+#define LIMIT_PATTERN	      1024
+#define LIMIT_PATTERN_GROUPS  16
+
+/* Steps that one call takes, some of them repeatedly; seconds of one step and
+ * of all. */
+#define LIMIT_EXPECT_TURNS   256
+#define LIMIT_EXPECT_TIMEOUT 3600
+#define LIMIT_EXPECT_SECONDS 3600
+#define EXPECT_TIMEOUT	     10 /* unless a step says it */
+
+/* Bytes of output in which a pattern is looked for, and which are told as what
+ * came before it: the last ones.  With steps that are all full of it an answer
+ * has LIMIT_EXPECT_ANSWER bytes of such text. */
+#define LIMIT_EXPECT_WINDOW (64 * 1024)
+#define LIMIT_EXPECT_ANSWER (1024 * 1024)
+
+/* Looking for one pattern once: items tried and characters run over, some
+ * milliseconds.  Ordinary patterns take a few for each character. */
+#define LIMIT_PATTERN_WORK 1000000
+
 /* The grid: what terminals of people can be, and what an emulator can hold. */
 #define LIMIT_ROWS 200
 #define LIMIT_COLS 400

@@ -1,6 +1,7 @@
 #include "common/text.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -50,4 +51,39 @@ text_is_clean(const char *text, size_t max)
 		p += len;
 	}
 	return true;
+}
+
+char *
+text_repair(const uint8_t *bytes, size_t len, size_t *n)
+{
+	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+	/* With a NUL behind it, where take_char() stops. */
+	unsigned char *in = malloc(len + 1);
+	char *out = malloc(3 * len + 1), *to = out;
+	uint32_t c;
+
+	if (!in || !out) {
+		free(in);
+		free(out);
+		return NULL;
+	}
+	memcpy(in, bytes, len);
+	in[len] = '\0';
+	for (size_t at = 0; at < len;) {
+		size_t size = take_char(in + at, &c);
+
+		if (size == 0) {
+			memcpy(to, replacement, 3);
+			to += 3;
+			at++;
+			continue;
+		}
+		memcpy(to, in + at, size);
+		to += size;
+		at += size;
+	}
+	free(in);
+	*to = '\0';
+	*n = (size_t)(to - out);
+	return out;
 }

@@ -4,8 +4,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Valid UTF-8, not empty, at most max bytes, no control characters. */
 bool text_is_clean(const char *text, size_t max);
+
+/* A copy of bytes, of *n bytes and a NUL, in which what is not UTF-8 is
+ * U+FFFD; the caller frees it.  NULL when out of memory. */
+char *text_repair(const uint8_t *bytes, size_t len, size_t *n);
 
 #endif

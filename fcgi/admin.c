@@ -1,128 +1,247 @@
 #include "fcgi/admin.h"
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include <event2/keyvalq_struct.h>
-#include <event2/listener.h>
-#include <json-c/json.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "common/limits.h"
-#include "fcgi/broker_link.h"
-#include "fcgi/console.h"
-#include "fcgi/consoles.h"
-#include "fcgi/reply.h"
+#include "fcgi/admin_routes.h"
+#include "fcgi/route.h"
 #include "fcgi/server.h"
-#include "fcgi/session.h"
 #include "fcgi/worker.h"
 
+/* A peer that does not send, or does not read. */
 #define REQUEST_SECONDS 30
+
+/* Longer bodies than LIMIT_BODY are answered; libevent hangs up upon those
+ * that are longer than this. */
+#define MAX_BODY (4 * LIMIT_BODY)
+
+#define METHODS                                                                \
+	(EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | \
+	    EVHTTP_REQ_DELETE)
 
 struct admin {
 	struct worker *worker;
 	struct evhttp *http;
+	struct admin_conn *parked;
 };
 
-void
-admin_answer(struct evhttp_request *req, int status, struct json_object *body)
+/* A request, until it is answered. */
+struct admin_conn {
+	struct conn_base base; /* first */
+	struct admin *admin;
+	struct evhttp_request *req;
+	char *path; /* decoded */
+	char length[24];
+	struct event *closed; /* while it is parked */
+	void (*gone)(void *ctx);
+	void *gone_ctx;
+	struct admin_conn *prev, *next;
+};
+
+static const char *
+method_name(struct evhttp_request *req)
 {
-	struct evbuffer *out = evhttp_request_get_output_buffer(req);
+	switch (evhttp_request_get_command(req)) {
+	case EVHTTP_REQ_GET:
+		return "GET";
+	case EVHTTP_REQ_HEAD:
+		return "HEAD";
+	case EVHTTP_REQ_POST:
+		return "POST";
+	case EVHTTP_REQ_PUT:
+		return "PUT";
+	case EVHTTP_REQ_DELETE:
+		return "DELETE";
+	default:
+		return "";
+	}
+}
+
+static const char *
+header(struct evhttp_request *req, const char *name)
+{
+	return evhttp_find_header(evhttp_request_get_input_headers(req), name);
+}
+
+/* In FastCGI's names.  Who may open the socket is root, or whoever runs the
+ * worker: there is no other identity. */
+static const char *
+admin_param(const struct conn *conn, const char *name)
+{
+	const struct admin_conn *c = (const struct admin_conn *)conn;
+	const char *value = NULL;
+
+	if (strcmp(name, "REQUEST_METHOD") == 0)
+		value = method_name(c->req);
+	else if (strcmp(name, "PATH_INFO") == 0)
+		value = c->path;
+	else if (strcmp(name, "QUERY_STRING") == 0)
+		value =
+		    evhttp_uri_get_query(evhttp_request_get_evhttp_uri(c->req));
+	else if (strcmp(name, "CONTENT_LENGTH") == 0)
+		value = c->length;
+	else if (strcmp(name, "CONTENT_TYPE") == 0)
+		value = header(c->req, "Content-Type");
+	else if (strcmp(name, "HTTP_ACCEPT") == 0)
+		value = header(c->req, "Accept");
+	else if (strcmp(name, "HTTP_XENTERM_TOKEN") == 0)
+		value = header(c->req, "Xenterm-Token");
+	else if (strcmp(name, "REMOTE_USER") == 0)
+		value = ADMIN_USER;
+	return value ? value : "";
+}
+
+static const uint8_t *
+admin_body(const struct conn *conn, size_t *len, bool *too_large)
+{
+	const struct admin_conn *c = (const struct admin_conn *)conn;
+	struct evbuffer *in = evhttp_request_get_input_buffer(c->req);
+
+	*len = evbuffer_get_length(in);
+	*too_large = *len > LIMIT_BODY;
+	return evbuffer_pullup(in, -1);
+}
+
+static void
+conn_free(struct admin_conn *c)
+{
+	if (c->closed) {
+		event_free(c->closed);
+		DL_DELETE(c->admin->parked, c);
+	}
+	free(c->path);
+	free(c);
+}
+
+/* The answer goes nowhere, and libevent closes the connection upon it. */
+static void
+on_closed(evutil_socket_t fd, short what, void *arg)
+{
+	struct admin_conn *c = arg;
+	struct evhttp_request *req = c->req;
+
+	(void)fd;
+	(void)what;
+	c->gone(c->gone_ctx);
+	conn_free(c);
+	evhttp_send_error(req, HTTP_INTERNAL, NULL);
+}
+
+/* libevent does not read while a request is being handled, so it would not
+ * notice; without memory for it nor do we. */
+static void
+watch(struct admin_conn *c)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(
+	    evhttp_request_get_connection(c->req));
+
+	if (c->closed)
+		return;
+	c->closed = event_new(c->admin->worker->base, bufferevent_getfd(bev),
+	    EV_CLOSED, on_closed, c);
+	if (!c->closed)
+		return;
+	event_add(c->closed, NULL);
+	DL_APPEND(c->admin->parked, c);
+}
+
+static void
+admin_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
+{
+	struct admin_conn *c = (struct admin_conn *)conn;
+
+	c->gone = gone;
+	c->gone_ctx = ctx;
+	watch(c);
+}
+
+/* "Name: value"; the status is kept out of the headers. */
+static void
+take_header(struct evhttp_request *req, char *line, int *status)
+{
+	char *value = strstr(line, ": ");
+
+	if (!value)
+		return;
+	*value = '\0';
+	value += 2;
+	if (strcmp(line, "Status") == 0)
+		*status = atoi(value);
+	else
+		evhttp_add_header(
+		    evhttp_request_get_output_headers(req), line, value);
+}
+
+static void
+admin_finish(struct conn *conn, struct evbuffer *reply)
+{
+	struct admin_conn *c = (struct admin_conn *)conn;
+	struct evhttp_request *req = c->req;
+	int status = HTTP_INTERNAL;
+	char *line;
 	size_t len;
-	const char *text = reply_json_text(body, &len);
 
-	evbuffer_add(out, text, len);
-	evbuffer_add(out, "\n", 1);
-	json_object_put(body);
-	evhttp_add_header(evhttp_request_get_output_headers(req),
-	    "Content-Type", "application/json");
-	evhttp_send_reply(req, status, NULL, NULL);
+	conn_free(c);
+	while ((line = evbuffer_readln(
+		    reply, &len, EVBUFFER_EOL_CRLF_STRICT)) != NULL) {
+		take_header(req, line, &status);
+		free(line);
+		if (len == 0)
+			break;
+	}
+	evhttp_send_reply(req, status, NULL, reply);
 }
 
-void
-admin_problem(struct evhttp_request *req, int status, const char *detail)
+static const struct conn_class admin_class = {
+    .param = admin_param,
+    .body = admin_body,
+    .park = admin_park,
+    .finish = admin_finish,
+};
+
+/* NULL when it is no text, or out of memory. */
+static char *
+decoded_path(struct evhttp_request *req)
 {
-	struct json_object *body = json_object_new_object();
+	const char *raw =
+	    evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
+	size_t len = 0;
+	char *path = raw ? evhttp_uridecode(raw, 0, &len) : NULL;
 
-	json_object_object_add(body, "status", json_object_new_int(status));
-	json_object_object_add(body, "detail", json_object_new_string(detail));
-	admin_answer(req, status, body);
-}
-
-static void
-on_healthz(struct evhttp_request *req, void *ctx)
-{
-	struct worker *w = ((struct admin *)ctx)->worker;
-	struct json_object *body = json_object_new_object();
-	bool synced = broker_link_synced(w->broker);
-
-	json_object_object_add(body, "broker",
-	    json_object_new_string(synced ? "connected" : "away"));
-	json_object_object_add(body, "consoles",
-	    json_object_new_uint64(consoles_count(w->consoles)));
-	json_object_object_add(body, "sessions",
-	    json_object_new_uint64(sessions_count(w->sessions)));
-	json_object_object_add(body, "requests",
-	    json_object_new_uint64(server_requests(w->server)));
-	json_object_object_add(body, "connections",
-	    json_object_new_uint64(server_connections(w->server)));
-	admin_answer(req, synced ? 200 : 503, body);
-}
-
-/* The console that ?console= names; NULL: a problem was answered. */
-static struct console *
-named_console(struct worker *w, struct evhttp_request *req)
-{
-	const char *text =
-	    evhttp_uri_get_query(evhttp_request_get_evhttp_uri(req));
-	struct evkeyvalq query;
-	struct console *c = NULL;
-	const char *name;
-
-	TAILQ_INIT(&query);
-	if (text && evhttp_parse_query_str(text, &query) == 0 &&
-	    (name = evhttp_find_header(&query, "console")) != NULL)
-		c = consoles_lookup(w->consoles, name);
-	evhttp_clear_headers(&query);
-	if (!c)
-		admin_problem(req, 404, "There is no console of that name.");
-	return c;
+	if (path && strlen(path) == len)
+		return path;
+	free(path);
+	return NULL;
 }
 
 static void
-change(struct evhttp_request *req, void *ctx,
-    bool (*verb)(struct broker_link *, struct console *))
+on_request(struct evhttp_request *req, void *ctx)
 {
-	struct worker *w = ((struct admin *)ctx)->worker;
-	struct console *c;
+	struct admin *admin = ctx;
+	struct admin_conn *c = calloc(1, sizeof *c);
 
-	if (evhttp_request_get_command(req) != EVHTTP_REQ_POST) {
-		admin_problem(req, 405, "This path takes POST.");
+	if (c)
+		c->path = decoded_path(req);
+	if (!c || !c->path) {
+		free(c);
+		evhttp_send_error(req, HTTP_BADREQUEST, NULL);
 		return;
 	}
-	c = named_console(w, req);
-	if (!c)
-		return;
-	if (verb(w->broker, c))
-		evhttp_send_reply(req, 204, NULL, NULL);
-	else
-		admin_problem(req, 503, "xenterm-broker is away.");
-}
-
-static void
-on_release(struct evhttp_request *req, void *ctx)
-{
-	change(req, ctx, broker_link_release);
-}
-
-static void
-on_hold(struct evhttp_request *req, void *ctx)
-{
-	change(req, ctx, broker_link_hold);
+	c->base.class = &admin_class;
+	c->admin = admin;
+	c->req = req;
+	snprintf(c->length, sizeof c->length, "%zu",
+	    evbuffer_get_length(evhttp_request_get_input_buffer(req)));
+	route_dispatch(&admin_table, admin->worker, (struct conn *)c);
 }
 
 struct admin *
@@ -143,20 +262,23 @@ admin_create(struct worker *worker, int fd)
 	}
 	evhttp_set_timeout(admin->http, REQUEST_SECONDS);
 	evhttp_set_max_headers_size(admin->http, LIMIT_REQUEST);
-	evhttp_set_max_body_size(admin->http, LIMIT_BODY);
-	evhttp_set_cb(admin->http, "/healthz", on_healthz, admin);
-	evhttp_set_cb(admin->http, "/release", on_release, admin);
-	evhttp_set_cb(admin->http, "/hold", on_hold, admin);
-	evhttp_set_cb(admin->http, "/tickets", admin_tickets, worker);
-	evhttp_set_gencb(admin->http, admin_tickets, worker);
+	evhttp_set_max_body_size(admin->http, MAX_BODY);
+	evhttp_set_allowed_methods(admin->http, METHODS);
+	evhttp_set_gencb(admin->http, on_request, admin);
 	return admin;
 }
 
 void
 admin_destroy(struct admin *admin)
 {
+	struct admin_conn *c, *next;
+
 	if (!admin)
 		return;
+	DL_FOREACH_SAFE (admin->parked, c, next) {
+		c->gone(c->gone_ctx);
+		conn_free(c);
+	}
 	if (admin->http)
 		evhttp_free(admin->http);
 	free(admin);

@@ -12,6 +12,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/ring.h"
+#include "fcgi/counters.h"
 #include "fcgi/input.h"
 #include "fcgi/screen.h"
 #include "fcgi/snapshot.h"
@@ -187,6 +188,7 @@ drain(struct console *c, bool whole)
 		if (n <= 0)
 			return false;
 		ring_commit(c->ring, (size_t)n);
+		counters_add(COUNT_OUTPUT_BYTES, (uint64_t)n);
 		if (n < SHORT_READ && !whole)
 			return true;
 	}
@@ -328,10 +330,15 @@ console_is_settled(const struct console *c)
 int
 console_type(struct console *c, const void *bytes, size_t len)
 {
+	int error;
+
 	/* While it is not up the tty, if any, is that of a guest that ended. */
 	if (c->state != STATE_UP)
 		return -ENOTCONN;
-	return input_add(c->input, bytes, len);
+	error = input_add(c->input, bytes, len);
+	if (error == 0)
+		counters_add(COUNT_INPUT_BYTES, len);
+	return error;
 }
 
 void

@@ -14,7 +14,6 @@
 #include "fcgi/request.h"
 #include "fcgi/screen.h"
 #include "fcgi/server.h"
-#include "fcgi/session.h"
 
 struct format {
 	const char *name;
@@ -97,7 +96,7 @@ on_gone(void *ctx)
 static void
 render(struct request *r, const struct format *format, uint64_t history)
 {
-	struct console *c = session_console(r->session);
+	struct console *c = r->console;
 	struct view *view = calloc(1, sizeof *view);
 	int error = -ENOMEM;
 
@@ -123,7 +122,7 @@ render(struct request *r, const struct format *format, uint64_t history)
 static bool
 has_output(struct request *r)
 {
-	if (console_ring(session_console(r->session)))
+	if (console_ring(r->console))
 		return true;
 	reply_problem(r->conn, 409, "not-up",
 	    "This console has not been open yet, so it has no screen.");
@@ -162,7 +161,7 @@ handle_screen(struct worker *w, struct request *r)
 static void
 answer_raw(struct request *r)
 {
-	const struct console *c = session_console(r->session);
+	const struct console *c = r->console;
 	const struct ring *ring = console_ring(c);
 	uint64_t begin = ring_begin(ring);
 	struct position at;

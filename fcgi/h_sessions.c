@@ -98,6 +98,19 @@ wait_for_tty(struct request *r, struct session *s, const char *token)
 	    "The worker is out of memory.");
 }
 
+void
+session_refuse(struct request *r, int error)
+{
+	if (error == -EMFILE)
+		reply_problem(r->conn, 429, "too-many-sessions",
+		    "Too many sessions are open; close some, or wait for "
+		    "their end.");
+	else
+		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
+		    "The worker has no memory left, or too many tickets were "
+		    "used just now to know them all.");
+}
+
 /* What a new session is to be. */
 struct wanted {
 	const char *console, *ticket; /* ticket NULL: none */
@@ -215,6 +228,31 @@ open_session(struct worker *w, struct console *c, const struct wanted *wanted,
 	return 0;
 }
 
+/* error: why there is no session. */
+static void
+answer_opened(struct request *r, int error, struct session *s,
+    char token[SESSION_TOKEN_TEXT])
+{
+	if (error)
+		session_refuse(r, error);
+	else if (console_is_settled(session_console(s)))
+		answer_new(r->conn, s, token);
+	else
+		wait_for_tty(r, s, token);
+	sodium_memzero(token, SESSION_TOKEN_TEXT);
+}
+
+void
+session_make(
+    struct worker *w, struct request *r, struct console *c, bool may_type)
+{
+	char token[SESSION_TOKEN_TEXT];
+	struct session *s;
+	int error = session_open(w->sessions, c, r->user, may_type, token, &s);
+
+	answer_opened(r, error, s, token);
+}
+
 void
 handle_session_new(struct worker *w, struct request *r)
 {
@@ -237,19 +275,7 @@ handle_session_new(struct worker *w, struct request *r)
 		return;
 	error = open_session(
 	    w, c, &wanted, user, wanted.ticket ? &ticket : NULL, token, &s);
-	if (error == -EMFILE)
-		reply_problem(r->conn, 429, "too-many-sessions",
-		    "Too many sessions are open; close some, or wait for "
-		    "their end.");
-	else if (error)
-		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker has no memory left, or too many tickets "
-		    "were used just now to know them all.");
-	else if (console_is_settled(c))
-		answer_new(r->conn, s, token);
-	else
-		wait_for_tty(r, s, token);
-	sodium_memzero(token, sizeof token);
+	answer_opened(r, error, s, token);
 }
 
 void

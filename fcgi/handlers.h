@@ -3,6 +3,9 @@
 #ifndef XENTERM_HANDLERS_H
 #define XENTERM_HANDLERS_H
 
+#include <stdbool.h>
+
+struct console;
 struct request;
 struct worker;
 
@@ -17,5 +20,11 @@ void handle_screen(struct worker *w, struct request *r);
 void handle_history(struct worker *w, struct request *r);
 void handle_keys(struct worker *w, struct request *r);
 void handle_size(struct worker *w, struct request *r);
+
+/* Makes a session of r->user at c and answers with it, once c is open. */
+void session_make(
+    struct worker *w, struct request *r, struct console *c, bool may_type);
+/* Answers with what session_open() did not like. */
+void session_refuse(struct request *r, int error);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "common/config.h"
 #include "common/limits.h"
+#include "common/ring.h"
 #include "fcgi/console.h"
 #include "fcgi/frames.h"
 #include "fcgi/session.h"
@@ -171,6 +172,37 @@ json_console(const struct console *c, uint32_t rights)
 	return obj;
 }
 
+static struct json_object *
+ring_view(const struct console *c)
+{
+	const struct ring *ring = console_ring(c);
+	struct json_object *obj = json_object_new_object();
+
+	put_number(obj, "run", ring_run(ring));
+	put_number(obj, "begin", ring_begin(ring));
+	put_number(obj, "end", ring_end(ring));
+	put_number(obj, "size", ring_size(ring));
+	return obj;
+}
+
+struct json_object *
+json_admin_console(const struct console *c)
+{
+	struct json_object *obj = json_object_new_object();
+
+	put(obj, "id", console_id(c));
+	put(obj, "name", console_name(c));
+	put(obj, "kind", console_kind_name(console_key_of(c)->kind));
+	put_state(obj, c);
+	json_object_object_add(
+	    obj, "held", json_object_new_boolean(console_is_open(c)));
+	json_object_object_add(obj, "size", json_size(c));
+	if (console_ring(c))
+		json_object_object_add(obj, "ring", ring_view(c));
+	json_object_object_add(obj, "viewers", viewers(c));
+	return obj;
+}
+
 /* What a session's own views have in common. */
 static struct json_object *
 session_view(const struct session *s)
@@ -197,6 +229,12 @@ json_session(const struct session *s)
 	put_number(obj, "seq", session_seq(s));
 	json_object_object_add(obj, "viewers", viewers(session_console(s)));
 	return obj;
+}
+
+struct json_object *
+json_admin_session(const struct session *s)
+{
+	return session_view(s);
 }
 
 struct json_object *

@@ -23,6 +23,10 @@ struct json_object *json_session(const struct session *s);
 struct json_object *json_new_session(
     const struct session *s, const char *token);
 
+/* As root sees it: with its ring and all of its viewers. */
+struct json_object *json_admin_console(const struct console *c);
+struct json_object *json_admin_session(const struct session *s);
+
 /* {"rows", "cols"} */
 struct json_object *json_size(const struct console *c);
 

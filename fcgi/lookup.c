@@ -9,6 +9,18 @@
 #include "fcgi/request.h"
 #include "fcgi/worker.h"
 
+void
+lookup_failed(struct worker *w, struct conn *conn)
+{
+	if (!broker_link_synced(w->broker))
+		reply_problem_with(conn, 503, "overload", REPLY_RETRY, NULL,
+		    "The worker does not know the guests yet: it has no "
+		    "connection to xenterm-broker.");
+	else
+		reply_problem(
+		    conn, 404, "no-such-console", "There is no such console.");
+}
+
 struct console *
 lookup_console(
     struct worker *w, struct request *r, const char *name, uint32_t *rights)

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+struct conn;
 struct console;
 struct request;
 struct worker;
@@ -12,5 +13,9 @@ struct worker;
  * the user may list, which look the same: the request has been answered. */
 struct console *lookup_console(
     struct worker *w, struct request *r, const char *name, uint32_t *rights);
+
+/* Answers a request for a console that was not found, of one who may list
+ * all of them. */
+void lookup_failed(struct worker *w, struct conn *conn);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "fcgi/counters.h"
 #include "fcgi/server.h"
 
 #define DETAIL_MAX 512
@@ -137,6 +138,7 @@ problem(struct conn *conn, int status, const char *code, const char *headers,
 {
 	struct evbuffer *reply = reply_begin(status);
 
+	counters_add(COUNT_PROBLEMS, 1);
 	json_object_object_add(
 	    body, "type", json_object_new_string("about:blank"));
 	json_object_object_add(

@@ -16,6 +16,7 @@
 #include "common/limits.h"
 
 struct conn;
+struct console;
 struct json_object;
 struct session;
 
@@ -23,6 +24,7 @@ struct request {
 	struct conn *conn;
 	const char *user, *groups;   /* as nginx vouches for them; "" */
 	struct session *session;     /* of the token, if the route needs it */
+	struct console *console;     /* the session's, or the one named */
 	char name[LIMIT_PATH + 1];   /* what the path has for a route's '*' */
 	struct evkeyvalq query;	     /* decoded */
 	struct json_object *members; /* of a JSON body, or NULL */

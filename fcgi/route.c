@@ -9,39 +9,17 @@
 #include "common/log.h"
 #include "common/number.h"
 #include "common/text.h"
+#include "fcgi/consoles.h"
+#include "fcgi/counters.h"
 #include "fcgi/handlers.h"
+#include "fcgi/lookup.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
 #include "fcgi/worker.h"
 
-enum {
-	NEEDS_USER = 1,	 /* an identity from nginx */
-	NEEDS_TOKEN = 2, /* a session */
-	SAME_ORIGIN = 4, /* no other site's page may make a browser call it */
-	TAKES_FORM = 8,	 /* the handler reads query and body itself */
-	NUMBERED = 16,	 /* beside its JSON it takes the parameter seq */
-};
-
-enum body {
-	BODY_NONE,
-	BODY_JSON,
-	BODY_BYTES,
-	BODY_FORM,
-};
-
-struct route {
-	const char *method, *path; /* '*': a name, which may contain slashes */
-	unsigned needs;
-	enum body body;
-	const char *const *names; /* of parameters, or of JSON members */
-	void (*handler)(struct worker *w, struct request *r);
-};
-
-#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-static const struct route routes[] = {
+static const struct route public_routes[] = {
     {"GET", "/api/v1/consoles", NEEDS_USER, BODY_NONE, NULL, handle_consoles},
     /* a ticket does instead of a user */
     {"POST", "/api/v1/sessions", SAME_ORIGIN, BODY_JSON,
@@ -68,7 +46,8 @@ static const struct route routes[] = {
 	NULL, handle_ajaxterm},
 };
 
-#define NROUTES (sizeof routes / sizeof routes[0])
+static const struct route_table public_table = {
+    public_routes, sizeof public_routes / sizeof public_routes[0]};
 
 /* Copies what stands for the '*' into name. */
 static bool
@@ -92,14 +71,15 @@ path_matches(const char *pattern, const char *path, char name[LIMIT_PATH + 1])
 
 /* NULL after it has answered 404 or 405. */
 static const struct route *
-find_route(struct conn *conn, char name[LIMIT_PATH + 1])
+find_route(const struct route_table *table, struct conn *conn,
+    char name[LIMIT_PATH + 1])
 {
 	const char *method = conn_param(conn, "REQUEST_METHOD");
 	const char *path = conn_param(conn, "PATH_INFO");
 	char allow[64] = "";
 
-	for (size_t i = 0; i < NROUTES; i++) {
-		const struct route *route = &routes[i];
+	for (size_t i = 0; i < table->count; i++) {
+		const struct route *route = &table->routes[i];
 		size_t n = strlen(allow);
 
 		if (!path_matches(route->path, path, name))
@@ -218,6 +198,7 @@ check_token(struct worker *w, struct request *r)
 		    "This session belongs to another user.");
 		return false;
 	}
+	r->console = session_console(r->session);
 	return true;
 }
 
@@ -283,6 +264,8 @@ parse(struct request *r, const struct route *route)
 
 	if (route->needs & TAKES_FORM)
 		return true;
+	if (route->needs & TAKES_STEPS)
+		return request_parse_query(r, names);
 	if (route->body == BODY_JSON)
 		return request_parse_query(
 			   r, route->needs & NUMBERED ? NAMES("seq") : NULL) &&
@@ -290,13 +273,32 @@ parse(struct request *r, const struct route *route)
 	return request_parse_query(r, names);
 }
 
-void
-route_request(void *ctx, struct conn *conn)
+/* The parameter console names it. */
+static bool
+check_console(struct worker *w, struct request *r)
 {
-	struct worker *w = ctx;
-	struct request r = {.conn = conn};
-	const struct route *route = find_route(conn, r.name);
+	const char *name = request_query(r, "console");
 
+	if (!name) {
+		reply_problem(r->conn, 400, "bad-parameter",
+		    "The parameter console is missing: a console's id or "
+		    "name.");
+		return false;
+	}
+	r->console = consoles_lookup(w->consoles, name);
+	if (!r->console)
+		lookup_failed(w, r->conn);
+	return r->console != NULL;
+}
+
+void
+route_dispatch(
+    const struct route_table *table, struct worker *w, struct conn *conn)
+{
+	struct request r = {.conn = conn};
+	const struct route *route = find_route(table, conn, r.name);
+
+	counters_add(COUNT_REQUESTS, 1);
 	if (!route)
 		return;
 	r.token_status = token_status(conn);
@@ -307,7 +309,14 @@ route_request(void *ctx, struct conn *conn)
 	if (check_user(&r, route->needs) &&
 	    (!(route->needs & SAME_ORIGIN) || check_origin(&r)) &&
 	    (!(route->needs & NEEDS_TOKEN) || check_token(w, &r)) &&
-	    check_body(&r, route->body) && parse(&r, route))
+	    check_body(&r, route->body) && parse(&r, route) &&
+	    (!(route->needs & NEEDS_CONSOLE) || check_console(w, &r)))
 		route->handler(w, &r);
 	request_finish(&r);
+}
+
+void
+route_request(void *ctx, struct conn *conn)
+{
+	route_dispatch(&public_table, ctx, conn);
 }

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -54,7 +55,8 @@ enum conn_state {
 };
 
 struct conn {
-	struct pool_job job; /* first: the pool hands it back */
+	struct conn_base base; /* first */
+	struct pool_job job;
 	struct server *server;
 	struct conn *prev, *next;
 	struct event *event; /* edge-triggered, for as long as it lives */
@@ -71,6 +73,18 @@ struct conn {
 	void *gone_ctx;
 	struct evbuffer *reply; /* while in the pool */
 };
+
+static const struct conn_class *
+class_of(const struct conn *conn)
+{
+	return ((const struct conn_base *)conn)->class;
+}
+
+static struct conn *
+conn_of(struct pool_job *job)
+{
+	return (struct conn *)((char *)job - offsetof(struct conn, job));
+}
 
 static void
 conn_free(struct conn *conn)
@@ -425,14 +439,19 @@ server_requests(const struct server *server)
 const char *
 conn_param(const struct conn *conn, const char *name)
 {
-	const char *value = FCGX_GetParam(name, conn->request.envp);
+	const char *value;
 
+	if (class_of(conn))
+		return class_of(conn)->param(conn, name);
+	value = FCGX_GetParam(name, conn->request.envp);
 	return value ? value : "";
 }
 
 const uint8_t *
 conn_body(const struct conn *conn, size_t *len, bool *too_large)
 {
+	if (class_of(conn))
+		return class_of(conn)->body(conn, len, too_large);
 	*len = conn->body_len;
 	*too_large = conn->body_too_large;
 	return conn->body;
@@ -441,6 +460,10 @@ conn_body(const struct conn *conn, size_t *len, bool *too_large)
 void
 conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
 {
+	if (class_of(conn)) {
+		class_of(conn)->park(conn, gone, ctx);
+		return;
+	}
 	conn->state = CONN_PARKED;
 	conn->gone = gone;
 	conn->gone_ctx = ctx;
@@ -495,7 +518,7 @@ conn_next(struct conn *conn)
 static void
 send_in_pool(struct pool_job *job)
 {
-	struct conn *conn = (struct conn *)job;
+	struct conn *conn = conn_of(job);
 	const struct timeval limit = {.tv_sec = SEND_SECONDS};
 	int fd = conn->request.ipcFd;
 
@@ -509,7 +532,7 @@ send_in_pool(struct pool_job *job)
 static void
 sent_in_pool(struct pool_job *job)
 {
-	struct conn *conn = (struct conn *)job;
+	struct conn *conn = conn_of(job);
 
 	evbuffer_free(conn->reply);
 	conn->reply = NULL;
@@ -535,9 +558,12 @@ fits(int fd, size_t len)
 void
 conn_finish(struct conn *conn, struct evbuffer *reply)
 {
-	struct server *server = conn->server;
 	size_t len = evbuffer_get_length(reply);
 
+	if (class_of(conn)) {
+		class_of(conn)->finish(conn, reply);
+		return;
+	}
 	conn->state = CONN_HANDLING;
 	if (len <= LIMIT_INLINE_REPLY || fits(conn->request.ipcFd, len)) {
 		if (!send_reply(conn, reply))
@@ -552,5 +578,5 @@ conn_finish(struct conn *conn, struct evbuffer *reply)
 	}
 	conn->job.work = send_in_pool;
 	conn->job.done = sent_in_pool;
-	pool_submit(server->pool, &conn->job);
+	pool_submit(conn->server->pool, &conn->job);
 }

@@ -40,6 +40,21 @@ void server_close_listener(struct server *server);
 size_t server_connections(const struct server *server);
 size_t server_requests(const struct server *server);
 
+/*
+ * A request may come in another way than FastCGI (fcgi/admin.h): what it
+ * begins with, and what then answers the calls below.
+ */
+struct conn_base {
+	const struct conn_class *class; /* NULL: FastCGI */
+};
+struct conn_class {
+	const char *(*param)(const struct conn *conn, const char *name);
+	const uint8_t *(*body)(
+	    const struct conn *conn, size_t *len, bool *too_large);
+	void (*park)(struct conn *conn, void (*gone)(void *ctx), void *ctx);
+	void (*finish)(struct conn *conn, struct evbuffer *reply);
+};
+
 /* A FastCGI parameter; "" when nginx did not send it. */
 const char *conn_param(const struct conn *conn, const char *name);
 

@@ -11,6 +11,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "fcgi/console.h"
+#include "fcgi/counters.h"
 #include "fcgi/waiters.h"
 
 #define TOKEN_BYTES 32
@@ -272,6 +273,7 @@ open_as(struct sessions *all, const uint8_t hash[HASH_BYTES],
 	    may_type ? "type at" : "watch", console_name(console),
 	    console_id(console));
 	console_join(console, &s->viewer);
+	counters_add(COUNT_SESSIONS, 1);
 	*out = s;
 	return 0;
 }
@@ -354,6 +356,12 @@ size_t
 sessions_count(const struct sessions *all)
 {
 	return HASH_COUNT(all->by_hash);
+}
+
+struct session *
+sessions_next(const struct sessions *all, const struct session *s)
+{
+	return s ? s->hh.next : all->by_hash;
 }
 
 const char *

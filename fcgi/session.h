@@ -49,6 +49,9 @@ void sessions_close_console(struct sessions *all, struct console *console);
 /* The session of a token; it then counts as used now.  NULL: there is none. */
 struct session *session_find(struct sessions *all, const char *token);
 size_t sessions_count(const struct sessions *all);
+/* One after the other: NULL begins, and ends. */
+struct session *sessions_next(
+    const struct sessions *all, const struct session *s);
 
 const char *session_id(const struct session *s);
 const char *session_user(const struct session *s);

@@ -46,27 +46,32 @@ typing_in_turn(struct request *r, uint64_t seq, bool *again)
 	return false;
 }
 
-bool
-typing_done(struct request *r, uint64_t seq, int error)
+void
+typing_refuse(struct request *r, int error)
 {
-	struct console *c = session_console(r->session);
+	uint32_t state = console_state(r->console);
 
-	if (error == 0) {
-		session_typed(r->session, seq);
-		return true;
-	}
 	if (error == -ENOTCONN)
 		reply_problem(r->conn, 409, "not-up",
 		    "The console is %s; nothing was typed.",
-		    console_state(c) == STATE_UP
-			? "being opened"
-			: proto_state_name(console_state(c)));
+		    state == STATE_UP ? "being opened"
+				      : proto_state_name(state));
 	else
 		reply_problem_with(r->conn, 503, "queue-full", REPLY_RETRY,
 		    NULL,
 		    "The guest does not take its input: %d bytes wait for it. "
 		    "Nothing of this request was typed; send it again later.",
 		    LIMIT_INPUT_QUEUE);
+}
+
+bool
+typing_done(struct request *r, uint64_t seq, int error)
+{
+	if (error == 0) {
+		session_typed(r->session, seq);
+		return true;
+	}
+	typing_refuse(r, error);
 	return false;
 }
 

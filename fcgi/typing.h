@@ -19,6 +19,10 @@ bool typing_allowed(struct request *r);
  * is acknowledged, whatever it brings, and nothing is typed. */
 bool typing_in_turn(struct request *r, uint64_t seq, bool *again);
 
+/* Nothing was typed: error is what console_type() has returned for
+ * r->console.  Answers so. */
+void typing_refuse(struct request *r, int error);
+
 /* The number is used up, if error is 0.  Otherwise nothing was typed:
  * error is what console_type() has returned. */
 bool typing_done(struct request *r, uint64_t seq, int error);

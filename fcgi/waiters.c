@@ -78,6 +78,12 @@ waiters_add(struct waiters *list, struct waiter *w, unsigned ms)
 }
 
 void
+waiters_remove(struct waiter *w)
+{
+	take_out(w);
+}
+
+void
 waiters_settle(struct waiters *list)
 {
 	struct waiter *w, *next;

@@ -26,7 +26,8 @@ enum wake {
 struct waiter_class {
 	/* Is there something to answer? */
 	bool (*ready)(struct waiter *w);
-	/* Finishes w->conn and frees w.  Must not settle or close a list. */
+	/* Finishes w->conn and frees w, or adds it again.  Must not settle a
+	 * list, nor close the waiters of another owner. */
 	void (*answer)(struct waiter *w, enum wake why);
 	/* The browser has left, w->conn is no more: frees w. */
 	void (*gone)(struct waiter *w);
@@ -52,6 +53,10 @@ void waiters_destroy(struct waiters *list);
 /* Parks w->conn for up to ms milliseconds.  The class, conn and owner of w
  * have been set.  false when out of memory: nothing has happened then. */
 bool waiters_add(struct waiters *list, struct waiter *w, unsigned ms);
+
+/* Takes w out unanswered; w->conn stays parked: it is to be finished, or
+ * added again, at once. */
+void waiters_remove(struct waiter *w);
 
 /* Answers all that are ready. */
 void waiters_settle(struct waiters *list);

@@ -107,7 +107,8 @@ def admin(site, method, path, body=None):
         body = json.dumps(body).encode()
     body = body or b""
     with fastcgi.connect(site.dir / "run/xenterm/admin.sock") as peer:
-        peer.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n"
+        kind = "Content-Type: application/json\r\n" if body else ""
+        peer.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{kind}"
                      f"Content-Length: {len(body)}\r\n"
                      "Connection: close\r\n\r\n".encode() + body)
         response = http.client.HTTPResponse(peer, method=method)
@@ -308,19 +309,23 @@ def test_a_ticket_expires(desk):
 
 def test_what_makes_no_ticket(desk):
     good = {"console": "web1", "mode": "type", "user": "alice"}
-    for wrong in ({**good, "console": "none"}, {**good, "mode": "root"},
+    admin(desk, "POST", "/tickets", {**good, "console": "none"}) \
+        .problem(404, "no-such-console")
+    admin(desk, "POST", "/tickets", b"").problem(415, "content-type")
+    for wrong in ({**good, "mode": "root"},
                   {**good, "user": ""}, {**good, "user": "a\n"},
                   {**good, "user": "x" * 256}, {**good, "seconds": 0},
                   {**good, "seconds": 301}, {**good, "seconds": "60"},
                   {**good, "second": 60}, {**good, "user": ["alice"]},
-                  {"console": "web1", "mode": "type"}, {}, b"", b"[]",
+                  {"console": "web1", "mode": "type"}, {}, b"[]",
                   b"x" * 100, b'{"console":"web1","mode":"type",'
                   b'"user":"alice","user":"root"}'):
         answer = admin(desk, "POST", "/tickets", wrong)
         assert answer.status == 400, wrong
     for method, path in (("GET", "/tickets"), ("PUT", "/tickets"),
-                         ("DELETE", "/tickets"), ("DELETE", "/tickets/"),
-                         ("DELETE", "/tickets/x"), ("POST", "/tickets/x"),
+                         ("DELETE", "/tickets"), ("POST", "/tickets/x")):
+        assert admin(desk, method, path).status == 405, (method, path)
+    for method, path in (("DELETE", "/tickets/"), ("DELETE", "/tickets/x"),
                          ("GET", "/nothing")):
         assert admin(desk, method, path).status == 404, (method, path)
 

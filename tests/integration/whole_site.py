@@ -642,15 +642,33 @@ class Site:
             and console["state"] == state and console,
             PATIENCE, f"console {name}: {state}")
 
-    def admin(self, method, path):
-        """One request to the admin socket."""
-        with fastcgi.connect(self.dir / "run/xenterm/admin.sock") as peer:
-            peer.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n"
-                         "Content-Length: 0\r\nConnection: close\r\n\r\n"
-                         .encode())
-            response = http.client.HTTPResponse(peer, method=method)
-            response.begin()
-            return Answer(response)
+    def admin_connection(self, timeout=PATIENCE):
+        """An HTTP connection to the admin socket; its owner closes it."""
+        connection = http.client.HTTPConnection("x", timeout=timeout)
+        connection.sock = fastcgi.connect(self.admin_socket, timeout)
+        return connection
+
+    @property
+    def admin_socket(self):
+        return self.dir / "run/xenterm/admin.sock"
+
+    def admin(self, method, path, body=None, token=None, type=None):
+        """One request to the admin socket. An object becomes a JSON body."""
+        headers = {"Connection": "close"}
+        if isinstance(body, (dict, list)):
+            body, type = json.dumps(body).encode(), "application/json"
+        elif body is not None and type is None:
+            type = "application/octet-stream"
+        if type is not None:
+            headers["Content-Type"] = type
+        if token is not None:
+            headers["Xenterm-Token"] = token
+        connection = self.admin_connection(80)
+        try:
+            connection.request(method, path, body, headers)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
 
     def healthz(self):
         return self.admin("GET", "/healthz").json()

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -113,11 +115,40 @@ test_bound(void **state)
 	assert_false(text_is_clean("a", 0));
 }
 
+static void
+test_repair(void **state)
+{
+	static const struct {
+		const char *in, *out;
+		size_t len, n;
+	} cases[] = {
+	    {"", "", 0, 0},
+	    {"a\xc3\xa9", "a\xc3\xa9", 3, 3},
+	    {"a\0b", "a\0b", 3, 3},
+	    {"\xc3", "\xef\xbf\xbd", 1, 3},
+	    {"\xc3z", "\xef\xbf\xbdz", 2, 4},
+	    {"\xff\xff", "\xef\xbf\xbd\xef\xbf\xbd", 2, 6},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		size_t n;
+		char *out =
+		    text_repair((const uint8_t *)cases[i].in, cases[i].len, &n);
+
+		assert_non_null(out);
+		assert_int_equal(n, cases[i].n);
+		assert_memory_equal(out, cases[i].out, n);
+		free(out);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_clean),
+	    cmocka_unit_test(test_repair),
 	    cmocka_unit_test(test_hostile),
 	    cmocka_unit_test(test_bound),
 	};

@@ -1,0 +1,60 @@
+/* What the commands of xenterm share: options, exit status, messages. */
+#ifndef XENTERM_COMMAND_H
+#define XENTERM_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct answer;
+struct json_object;
+
+enum exit_status {
+	EXIT_DONE,
+	EXIT_REFUSED, /* the worker said no, or a check failed */
+	EXIT_USAGE,
+	EXIT_UNREACHABLE, /* no worker */
+	EXIT_NO_CONSOLE,  /* no console, or session, of that name */
+	EXIT_UNMET,	  /* expect: it did not come to its end */
+	EXIT_ENDED,	  /* attach, watch: the session was closed */
+};
+
+#define UNTIL_MAX 16
+
+struct options {
+	bool json, enter, no_escape;
+	const char *config, *socket, *format, *file, *send, *timeout;
+	const char *history; /* lines */
+	const char *until[UNTIL_MAX];
+	int nuntil;
+};
+
+struct command {
+	const char *name, *arguments, *does;
+	int min, max; /* how many arguments; -1: any */
+	enum exit_status (*run)(const struct options *o, char **args, int n);
+};
+
+/* "xenterm: …" on standard error. */
+void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Makes a call without a body, or one with bytes or JSON.  EXIT_DONE: *out is
+ * the answer, of a status below 300; otherwise it was complained. */
+enum exit_status ask(const char *method, const char *path, struct answer *out);
+enum exit_status ask_with(const char *method, const char *path,
+    const void *body, size_t len, const char *type, struct answer *out);
+/* What an answer that is not good means; complains. */
+enum exit_status refused(const struct answer *answer);
+
+/* "/verb?console=NAME" and more, which may be ""; the caller frees it. */
+char *console_path(const char *verb, const char *name, const char *more);
+
+/* A member's text, "" when it has none. */
+const char *text_member(struct json_object *obj, const char *name);
+/* Text of a guest's or user's making: without control characters. */
+void print_clean(const char *text);
+
+enum exit_status run_attach(const struct options *o, char **args, int n);
+enum exit_status run_watch(const struct options *o, char **args, int n);
+enum exit_status run_doctor(const struct options *o, char **args, int n);
+
+#endif

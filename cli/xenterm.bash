@@ -1,0 +1,49 @@
+# bash completion for xenterm(1)
+
+_xenterm_names() {
+	xenterm list 2>/dev/null | awk 'NR > 1 { print $5 }'
+}
+
+_xenterm_sessions() {
+	xenterm who 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+_xenterm() {
+	local commands="list attach watch send expect screen history who kick
+		hold release doctor"
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local word command="" i
+
+	COMPREPLY=()
+	case $prev in
+	-c | --config | -S | --socket | -f | --file)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	-F | --format)
+		mapfile -t COMPREPLY < <(compgen -W "text html ansi json raw" -- "$cur")
+		return
+		;;
+	-s | --send | -u | --until | -t | --timeout | -n | --lines)
+		return
+		;;
+	esac
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		[[ " ${commands//[$'\n\t']/ } " == *" $word "* ]] && command=$word
+	done
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "--json --config --socket
+			--enter --no-escape --format --lines --file --send
+			--until --timeout --help --version" -- "$cur")
+		return
+	fi
+	case $command in
+	"") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur") ;;
+	kick) mapfile -t COMPREPLY < <(compgen -W "$(_xenterm_sessions)" -- "$cur") ;;
+	list | who | doctor) ;;
+	*) mapfile -t COMPREPLY < <(compgen -W "$(_xenterm_names)" -- "$cur") ;;
+	esac
+}
+
+complete -F _xenterm xenterm
