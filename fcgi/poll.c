@@ -14,8 +14,6 @@
 #include "fcgi/session.h"
 #include "fcgi/waiters.h"
 
-#define FRAMES_TYPE "application/vnd.xenterm.frames"
-
 struct poll {
 	struct waiter waiter; /* first */
 	struct session *session;
@@ -117,7 +115,8 @@ refuse(const struct poll *p, struct conn *conn, int status, const char *code,
 
 	if (!p->seq) {
 		reply_problem_with(conn, status, code,
-		    status == p->token_status ? "" : REPLY_RETRY, NULL, "%s", detail);
+		    status == p->token_status ? "" : REPLY_RETRY, NULL, "%s",
+		    detail);
 		return;
 	}
 	reply = reply_begin(204);
