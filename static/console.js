@@ -223,6 +223,7 @@ window.xenterm = {
 	text: () => terminal.text(),
 	terminal: terminal.raw,
 	get connection() { return client?.connection; },
+	get transport() { return client?.transport; },
 };
 
 setName(wanted || 'Console');

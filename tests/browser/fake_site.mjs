@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
-import { event, join as concat, output, snapshot } from './fake_fetch.mjs';
+import { event, join as concat, output, position, snapshot } from './fake_fetch.mjs';
 import { staticFolder } from './browser.mjs';
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css',
@@ -21,11 +21,12 @@ export class FakeSite {
 	mode = 'type';          /* what a session gets at most */
 	typed = '';             /* what has been typed, as text */
 	onTyped = () => {};     /* (text) => void, may call print() */
+	streams = true;         /* the worker can stream */
 	refuse = () => null;    /* (method, path) => [status, code, detail] or null */
 	sessions = 0;
 	#server; #state = { state: 'up', domid: 7, name: 'web1' }; #size = { rows: 24, cols: 80 };
 	#viewers = [{ session: '1', user: 'alice', mode: 'type' }];
-	#bytes = Buffer.alloc(0); #event = 1; #parked = new Set(); #seqs = new Map();
+	#bytes = Buffer.alloc(0); #event = 1; #parked = new Set(); #streaming = new Set(); #seqs = new Map();
 
 	async start() {
 		this.#server = createServer((request, response) => {
@@ -49,6 +50,12 @@ export class FakeSite {
 		this.#wake();
 	}
 
+	/* Breaks the answers that go on. */
+	cut() {
+		for (const response of this.#streaming)
+			response.destroy();
+	}
+
 	/* A state, viewers or size event. */
 	set(type, value) {
 		if (type === 'state')
@@ -66,7 +73,7 @@ export class FakeSite {
 		this.#seqs.clear();
 		this.#state = { state: 'up', domid: 7, name: 'web1' };
 		this.#size = { rows: 24, cols: 80 };
-		Object.assign(this, { typed: '', mode: 'type', onTyped: () => {}, refuse: () => null });
+		Object.assign(this, { typed: '', mode: 'type', streams: true, onTyped: () => {}, refuse: () => null });
 	}
 
 	#wake() {
@@ -91,6 +98,8 @@ export class FakeSite {
 			return this.#session(response, JSON.parse(body));
 		case 'GET output':
 			return this.#output(url.searchParams, request, response);
+		case 'GET stream':
+			return this.#stream(url.searchParams.get('from'), response);
 		case 'POST input':
 			return this.#input(url.searchParams, request, body, response);
 		default:
@@ -156,6 +165,28 @@ export class FakeSite {
 
 	#output(query, request, response) {
 		this.#answerLater(query.get('from'), Number(query.get('wait')) * 1000, request, response);
+	}
+
+	/* Each answer that goes on is told of all that is new. */
+	#stream(from, response) {
+		if (!this.streams)
+			return problem(response, 404, 'no-such-path', 'There is no such path.');
+		const tell = () => {
+			const frames = this.#since(from);
+			if (frames.length === 0)
+				return;
+			from = this.#position();
+			response.write(concat(...frames, position(from)));
+		};
+		response.writeHead(200, { 'Content-Type': 'application/vnd.xenterm.frames' });
+		response.write(position(from));
+		this.#parked.add(tell);
+		this.#streaming.add(response);
+		response.on('close', () => {
+			this.#parked.delete(tell);
+			this.#streaming.delete(response);
+		});
+		tell();
 	}
 
 	#input(query, request, body, response) {

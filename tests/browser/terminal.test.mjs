@@ -241,8 +241,8 @@ test('a snapshot replaces what was there, whatever state the former bytes left',
 	await openLive();
 	site.print('\x1b[31m\x1b[?25l half a sequence \x1b]2;');
 	await waitForText(page, /half a sequence/);
-	site.refuse = (method, path) => (path === 'output' ? [400, 'bad-parameter', 'What?'] : null);
-	site.print('x');
+	site.refuse = (method, path) => (['output', 'stream'].includes(path) ? [400, 'bad-parameter', 'What?'] : null);
+	site.cut();
 	await until(() => page.evaluate(() => window.xenterm.connection !== 'live'), 'the refusal');
 	site.reset();
 	site.print('second screen');
@@ -345,6 +345,7 @@ test('a connection that is lost is said, counted down and taken up again; nothin
 	site.print('before ');
 	await openLive();
 	site.refuse = () => [502, 'no-worker', 'The worker is away.'];
+	site.cut();
 	site.print('meanwhile ');
 	await page.waitForFunction(() => /connection lost/.test(document.querySelector('#connection').textContent));
 	assert.equal(await page.textContent('#announcement'), 'connection lost');
@@ -365,7 +366,7 @@ test('a flood arrives whole', async () => {
 		site.print(text.slice(at, at + 30000));
 	await waitForText(page, /line 39999$/);
 	const lines = (await screenText(page)).split('\n');
-	assert.ok(lines.length >= 5000);
+	assert.ok(lines.length >= 2000);
 	lines.forEach((line, i) => assert.equal(line, `line ${40000 - lines.length + i}`));
 });
 
@@ -393,6 +394,8 @@ test('the keyboard can leave the terminal, and a screen reader has its mode', as
 	await page.focus('#terminal textarea');
 	await page.keyboard.press('Control+Shift+F6');
 	assert.equal(await page.evaluate(() => document.activeElement.id), 'back');
+	await page.keyboard.press('Tab');
+	assert.equal(await page.evaluate(() => document.activeElement.id), 'plain');
 	await page.keyboard.press('Tab');
 	assert.equal(await page.evaluate(() => document.activeElement.id), 'reader');
 	await page.keyboard.press('Enter');
