@@ -234,6 +234,27 @@ export class ConsoleClient extends EventTarget {
 		return true;
 	}
 
+	/* What the worker still holds, as a Blob: `text` or `raw`. Throws a RequestError. */
+	async history(format) {
+		if (!this.#session)
+			throw new RequestError('Not connected.');
+		const abort = new AbortController();
+		this.#aborts.add(abort);
+		try {
+			const response = await this.#fetch(new URL(`api/v1/history?format=${format}`, this.#base), {
+				headers: { 'Xenterm-Token': this.#session.token }, signal: abort.signal, cache: 'no-store',
+				redirect: 'manual',
+			});
+			if (response.status !== 200)
+				throw await problemOf(response);
+			return await response.blob();
+		} catch (error) {
+			throw error instanceof RequestError ? error : new RequestError('The server cannot be reached.');
+		} finally {
+			this.#aborts.delete(abort);
+		}
+	}
+
 	/* ---- the poll loop ---- */
 
 	async #run() {

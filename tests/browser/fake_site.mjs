@@ -13,14 +13,17 @@ const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/ja
 	'.svg': 'image/svg+xml' };
 
 /* The policy that is shipped, so that the tests break when it does not let the pages work. */
-const policy = /Content-Security-Policy "([^"]+)"/.exec(
-	readFileSync(new URL('../../conf/nginx/xenterm.conf', import.meta.url), 'utf8'))[1];
+const conf = readFileSync(new URL('../../conf/nginx/xenterm.conf', import.meta.url), 'utf8');
+const policy = /Content-Security-Policy "([^"$]+)"/.exec(conf)[1];
+const framePolicy = /Content-Security-Policy "([^"]+\$xenterm_frame_ancestors)"/.exec(conf)[1];
 
 export class FakeSite {
 	consoles = [];          /* what the list shows */
 	mode = 'type';          /* what a session gets at most */
 	typed = '';             /* what has been typed, as text */
 	onTyped = () => {};     /* (text) => void, may call print() */
+	ancestors = "'none'";   /* who may frame frame.html */
+	pages = {};             /* path -> HTML of a test's own, without a policy */
 	streams = true;         /* the worker can stream */
 	refuse = () => null;    /* (method, path) => [status, code, detail] or null */
 	sessions = 0;
@@ -100,6 +103,8 @@ export class FakeSite {
 			return this.#output(url.searchParams, request, response);
 		case 'GET stream':
 			return this.#stream(url.searchParams.get('from'), response);
+		case 'GET history':
+			return response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(this.#bytes);
 		case 'POST input':
 			return this.#input(url.searchParams, request, body, response);
 		default:
@@ -108,11 +113,14 @@ export class FakeSite {
 	}
 
 	async #file(path, response) {
+		if (path in this.pages)
+			return response.writeHead(200, { 'Content-Type': 'text/html' }).end(this.pages[path]);
 		const file = join(staticFolder, normalize(`/${path}`));
 		const data = await readFile(file).catch(() => null);
 		response.writeHead(data ? 200 : 404, {
 			'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream',
-			'Content-Security-Policy': policy, 'X-Content-Type-Options': 'nosniff',
+			'Content-Security-Policy': path === 'frame.html'
+				? framePolicy.replace('$xenterm_frame_ancestors', this.ancestors) : policy, 'X-Content-Type-Options': 'nosniff',
 		});
 		response.end(data);
 	}
