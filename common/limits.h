@@ -68,12 +68,19 @@
 #define LIMIT_SESSIONS		16384
 #define LIMIT_SESSIONS_PER_USER 4096
 
-/* Polls one session may have parked: one, and those the network forgot. */
+/* Polls and streams one session may have: one, and those the network forgot. */
 #define LIMIT_POLLS_PER_SESSION 4
 
 /* Seconds a poll may wait; the shipped nginx snippet gives up at 75. */
 #define LIMIT_WAIT	   60
 #define LIMIT_WAIT_DEFAULT 25
+
+/* Milliseconds after which a stream says again where it stands, whether or not
+ * there was anything: for the timeouts of what lies between. */
+#define LIMIT_STREAM_MS LIMIT_SNAPSHOT_MS
+
+/* A stream of which nothing was taken for so many of these is cut. */
+#define LIMIT_STREAM_STUCK 4
 
 /* Seconds without a request until a session's user is not listed as a viewer
  * any more: a page that is there polls again at once, or after a short

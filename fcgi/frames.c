@@ -280,3 +280,12 @@ frames_build(const struct console *c, struct position *pos, bool json,
 	if (json)
 		add_json_answer(&b, pos);
 }
+
+void
+frames_position(const struct position *pos, struct evbuffer *out)
+{
+	char text[POSITION_TEXT];
+
+	position_format(pos, text);
+	add_frame(out, 'p', NULL, 0, text, strlen(text));
+}

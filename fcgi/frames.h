@@ -13,6 +13,8 @@
 struct console;
 struct evbuffer;
 
+#define FRAMES_TYPE "application/vnd.xenterm.frames"
+
 /* Where the console stands now: behind all output and events. */
 void frames_now(const struct console *c, struct position *out);
 
@@ -33,5 +35,8 @@ bool frames_news(
  */
 void frames_build(const struct console *c, struct position *pos, bool json,
     struct evbuffer *out);
+
+/* Adds the frame that says where a stream stands. */
+void frames_position(const struct position *pos, struct evbuffer *out);
 
 #endif

@@ -15,6 +15,7 @@ void handle_session_new(struct worker *w, struct request *r);
 void handle_session_get(struct worker *w, struct request *r);
 void handle_session_delete(struct worker *w, struct request *r);
 void handle_output(struct worker *w, struct request *r);
+void handle_stream(struct worker *w, struct request *r);
 void handle_input(struct worker *w, struct request *r);
 void handle_screen(struct worker *w, struct request *r);
 void handle_history(struct worker *w, struct request *r);

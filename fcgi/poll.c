@@ -14,8 +14,6 @@
 #include "fcgi/session.h"
 #include "fcgi/waiters.h"
 
-#define FRAMES_TYPE "application/vnd.xenterm.frames"
-
 struct poll {
 	struct waiter waiter; /* first */
 	struct session *session;

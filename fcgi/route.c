@@ -30,6 +30,8 @@ static const struct route public_routes[] = {
 	handle_session_delete},
     {"GET", "/api/v1/output", NEEDS_TOKEN, BODY_NONE, NAMES("from", "wait"),
 	handle_output},
+    {"GET", "/api/v1/stream", NEEDS_TOKEN, BODY_NONE, NAMES("from"),
+	handle_stream},
     {"GET", "/api/v1/screen", NEEDS_TOKEN, BODY_NONE,
 	NAMES("format", "history"), handle_screen},
     {"GET", "/api/v1/history", NEEDS_TOKEN, BODY_NONE, NAMES("format"),

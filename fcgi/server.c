@@ -29,8 +29,13 @@
 #define RECORD_HEADER  8
 #define RECORD_VERSION 1
 #define RECORD_BEGIN   1
+#define RECORD_END     3
 #define RECORD_PARAMS  4
 #define RECORD_STDIN   5
+#define RECORD_STDOUT  6
+
+/* A record's content: what 16 bits can say, in whole units of 8. */
+#define RECORD_CONTENT 65528
 
 /* A writing thread gives a peer that does not read so much time. */
 #define SEND_SECONDS 10
@@ -52,6 +57,14 @@ enum conn_state {
 	CONN_READING,  /* a request, or nothing yet */
 	CONN_HANDLING, /* the handler has it, or the pool */
 	CONN_PARKED,
+	CONN_ENDING, /* a stream's last bytes are on their way */
+};
+
+struct stream_reply {
+	struct evbuffer *pending; /* records that the socket has not taken */
+	struct event *writable;
+	void (*drained)(void *ctx);
+	void *ctx;
 };
 
 struct conn {
@@ -72,6 +85,7 @@ struct conn {
 	void (*gone)(void *ctx);
 	void *gone_ctx;
 	struct evbuffer *reply; /* while in the pool */
+	struct stream_reply *stream;
 };
 
 static const struct conn_class *
@@ -87,10 +101,26 @@ conn_of(struct pool_job *job)
 }
 
 static void
+stream_free(struct conn *conn)
+{
+	struct stream_reply *stream = conn->stream;
+
+	conn->stream = NULL;
+	if (!stream)
+		return;
+	if (stream->writable)
+		event_free(stream->writable);
+	if (stream->pending)
+		evbuffer_free(stream->pending);
+	free(stream);
+}
+
+static void
 conn_free(struct conn *conn)
 {
 	struct server *server = conn->server;
 
+	stream_free(conn);
 	if (conn->event)
 		event_free(conn->event);
 	if (conn->request.ipcFd >= 0)
@@ -272,18 +302,31 @@ conn_read(struct conn *conn, short what)
 	}
 }
 
+/* A peer that closes before it has read all that was streamed to it resets the
+ * connection, which libevent tells as EV_READ. */
+static bool
+is_reset(int fd)
+{
+	uint8_t byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       errno != EAGAIN && errno != EINTR;
+}
+
 static void
 on_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *conn = arg;
 
-	(void)fd;
-	if (what & EV_CLOSED)
+	if ((what & EV_CLOSED) || (conn->stream && is_reset(fd)))
 		conn->left = true;
 	if (conn->state == CONN_READING) {
 		conn_read(conn, what);
 	} else if (conn->state == CONN_PARKED && conn->left) {
 		conn->gone(conn->gone_ctx);
+		conn_free(conn);
+	} else if (conn->state == CONN_ENDING &&
+		   (conn->left || (what & EV_TIMEOUT))) {
 		conn_free(conn);
 	}
 	/* What comes while a request is handled is looked at afterwards. */
@@ -579,4 +622,139 @@ conn_finish(struct conn *conn, struct evbuffer *reply)
 	conn->job.work = send_in_pool;
 	conn->job.done = sent_in_pool;
 	pool_submit(conn->server->pool, &conn->job);
+}
+
+/* ---- replies that are streamed --------------------------------------------
+ */
+
+/* All is with the kernel. */
+static void
+stream_drained(struct conn *conn)
+{
+	if (conn->state != CONN_ENDING) {
+		conn->stream->drained(conn->stream->ctx);
+		return;
+	}
+	event_remove_timer(conn->event);
+	stream_free(conn);
+	FCGX_Free(&conn->request, 0);
+	conn_next(conn);
+}
+
+/* The peer has gone, or the reply cannot go on; told of from the loop. */
+static void
+stream_break(struct conn *conn)
+{
+	conn->left = true;
+	event_active(conn->event, EV_CLOSED, 0);
+}
+
+/* Writes what the socket takes. */
+static void
+stream_flush(struct conn *conn)
+{
+	struct stream_reply *stream = conn->stream;
+	int fd = conn->request.ipcFd;
+
+	while (!conn->left && evbuffer_get_length(stream->pending) > 0) {
+		if (evbuffer_write(stream->pending, fd) > 0)
+			continue;
+		if (errno == EINTR)
+			continue;
+		if (errno == EAGAIN && event_add(stream->writable, NULL) == 0)
+			return;
+		stream_break(conn);
+	}
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *conn = arg;
+
+	(void)fd;
+	(void)what;
+	stream_flush(conn);
+	if (!conn->left && !conn_stream_is_busy(conn))
+		stream_drained(conn);
+}
+
+bool
+conn_stream_begin(struct conn *conn, void (*drained)(void *ctx), void *ctx)
+{
+	struct stream_reply *stream = calloc(1, sizeof *stream);
+
+	if (!stream)
+		return false;
+	conn->stream = stream;
+	stream->drained = drained;
+	stream->ctx = ctx;
+	stream->pending = evbuffer_new();
+	/* Edge-triggered like the other event of this socket. */
+	stream->writable = event_new(conn->server->base, conn->request.ipcFd,
+	    EV_WRITE | EV_ET, on_writable, conn);
+	if (stream->pending && stream->writable && conn_watch(conn))
+		return true;
+	stream_free(conn);
+	return false;
+}
+
+/* Moves len bytes of content, or nothing, into a record of its own. */
+static void
+add_record(
+    struct conn *conn, uint8_t kind, struct evbuffer *content, size_t len)
+{
+	const unsigned id = (unsigned)conn->request.requestId;
+	const uint8_t header[RECORD_HEADER] = {RECORD_VERSION, kind,
+	    (uint8_t)(id >> 8), (uint8_t)id, (uint8_t)(len >> 8), (uint8_t)len};
+
+	if (evbuffer_add(conn->stream->pending, header, sizeof header) < 0 ||
+	    (len > 0 && evbuffer_remove_buffer(
+			    content, conn->stream->pending, len) != (int)len))
+		stream_break(conn);
+}
+
+void
+conn_stream_send(struct conn *conn, struct evbuffer *bytes)
+{
+	bool busy = conn_stream_is_busy(conn);
+	size_t len;
+
+	while (!conn->left && (len = evbuffer_get_length(bytes)) > 0)
+		add_record(conn, RECORD_STDOUT, bytes,
+		    len < RECORD_CONTENT ? len : RECORD_CONTENT);
+	evbuffer_drain(bytes, evbuffer_get_length(bytes));
+	if (!busy)
+		stream_flush(conn);
+}
+
+bool
+conn_stream_is_busy(const struct conn *conn)
+{
+	return evbuffer_get_length(conn->stream->pending) > 0;
+}
+
+void
+conn_stream_end(struct conn *conn)
+{
+	/* Of the application: status 0, and the protocol: complete. */
+	static const uint8_t complete[8];
+	bool busy = conn_stream_is_busy(conn);
+	struct evbuffer *end = evbuffer_new();
+
+	if (!end || evbuffer_add(end, complete, sizeof complete) < 0) {
+		if (end)
+			evbuffer_free(end);
+		conn_free(conn);
+		return;
+	}
+	add_record(conn, RECORD_STDOUT, NULL, 0);
+	add_record(conn, RECORD_END, end, sizeof complete);
+	evbuffer_free(end);
+	conn->state = CONN_ENDING;
+	event_add(conn->event, conn->server->deadline);
+	if (!busy)
+		stream_flush(conn);
+	if (!conn->left && !conn_stream_is_busy(conn))
+		stream_drained(conn);
 }

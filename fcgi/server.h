@@ -12,6 +12,8 @@
  *    longer one is finished by a thread of the pool, which may block.
  *  - A request that waits is parked: no thread, and the peer's leaving is
  *    noticed by EPOLLRDHUP.
+ *  - A reply that is streamed is written past libfcgi, in records of our own,
+ *    as far as the socket takes it; the rest waits for EPOLLOUT.
  */
 #ifndef XENTERM_SERVER_H
 #define XENTERM_SERVER_H
@@ -69,5 +71,22 @@ void conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx);
 /* Sends the reply, CGI headers and body; conn is not the caller's any more.
  * Drains reply, which stays the caller's. */
 void conn_finish(struct conn *conn, struct evbuffer *reply);
+
+/*
+ * A reply whose end is not known yet.  Between begin and end the request is to
+ * be parked, so that the peer's leaving is noticed.  drained(ctx) is called
+ * from the loop, never from within the calls below, when the peer has taken
+ * all of what it had left to wait.  False: out of memory; conn is as before.
+ */
+bool conn_stream_begin(
+    struct conn *conn, void (*drained)(void *ctx), void *ctx);
+/* Sends the CGI headers, at first, and the body.  Drains bytes, which stays
+ * the caller's. */
+void conn_stream_send(struct conn *conn, struct evbuffer *bytes);
+/* Some of what was sent still waits for the peer: to send more would only fill
+ * memory. */
+bool conn_stream_is_busy(const struct conn *conn);
+/* The reply is complete; conn is not the caller's any more. */
+void conn_stream_end(struct conn *conn);
 
 #endif

@@ -91,7 +91,8 @@ waiters_settle(struct waiters *list)
 	DL_FOREACH_SAFE (list->head, w, next) {
 		if (!w->class->ready(w))
 			continue;
-		take_out(w);
+		if (!w->class->stays)
+			take_out(w);
 		w->class->answer(w, WAKE_READY);
 	}
 }

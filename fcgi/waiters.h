@@ -3,7 +3,7 @@
  *
  * A waiter is embedded in what it stands for.  It is answered exactly once,
  * by its class, or its browser leaves; in both cases it is out of the list
- * before its class is called.
+ * before its class is called.  One whose class stays is told each time.
  */
 #ifndef XENTERM_WAITERS_H
 #define XENTERM_WAITERS_H
@@ -33,6 +33,9 @@ struct waiter_class {
 	void (*gone)(struct waiter *w);
 	/* Asked before those of other classes. */
 	bool first;
+	/* WAKE_READY does not end the waiting: it stays in the list.  After
+	 * another reason answer() may add it again. */
+	bool stays;
 };
 
 struct waiter {

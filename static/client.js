@@ -2,9 +2,10 @@
  * The transport: one session on one console, over plain HTTP requests (docs/protocol.md, section 1).
  * It knows nothing of the DOM or of terminals, and runs in node too. It never interprets the guest's bytes.
  *
- * Two loops share a session. The poll loop makes the session, fetches a snapshot and then long-polls. The
- * input loop sends what was typed, one request at a time. An input's answer may carry the guest's echo, so
- * output comes by two ways: #deliver() puts it in order by offset. Events come from polls only, because an
+ * Two loops share a session. The poll loop makes the session, fetches a snapshot and then has the output
+ * streamed; where something on the way gathers answers, so that the stream's beginning does not come, or cuts
+ * them again and again, it long-polls. The input loop sends what was typed, one request at a time. An input's answer may carry the guest's echo, so
+ * beside polls output comes by two ways: #deliver() puts it in order by offset. Events come from polls only, because an
  * echo that was overtaken by a poll would report a state that is over.
  */
 
@@ -12,11 +13,21 @@ const MAX_INPUT = 16384;          /* bytes in one input request: the worker's li
 const MAX_QUEUE = 262144;         /* bytes typed and not yet sent, so that a paste cannot eat the memory */
 const MAX_FRAME = 1 << 20;        /* the worker's answers are well below; more is not an answer of ours */
 const MAX_BODY = 4 << 20;
+const MAX_POSITION = 100;
 const MAX_INPUT_AGE = 120;        /* seconds: a key that waited longer would surprise who typed it */
 const MAX_RETRY_AFTER = 300;
 const SLACK = 15;                 /* seconds a request may take beyond the wait that it asked for */
 
-const AGAIN = 'again';            /* abort reason: the poll is to be asked anew at once */
+const PROBE = 3;                  /* seconds for a stream's beginning, until one has come */
+const SILENCE = 35;               /* seconds without a byte on a stream: the worker speaks every 15 */
+const STALE = 18;                 /* … and when a person has just come back to the page */
+const BRIEF = 2;                  /* seconds: a stream that ends earlier is of no use … */
+const MAX_BRIEF = 3;              /* … and so many in a row are enough */
+
+/* Abort reasons. */
+const AGAIN = 'again';            /* a poll is to be asked anew at once */
+const GATHERED = 'gathered';      /* the stream's beginning has not come */
+const SILENT = 'silent';          /* nor has anything else */
 const FRAMES = 'application/vnd.xenterm.frames';
 
 /* A request that did not succeed: no answer (status 0), or an answer that says why not. */
@@ -87,6 +98,7 @@ export async function listConsoles({ base, fetch = globalThis.fetch, signal } = 
  *   session     {name, console, mode, size, …}: a session was made, or its mode has changed
  *   connection  {state: connecting | live | retrying {seconds, detail} | offline {seconds, detail} |
  *               ended {reason: login | refused | session, detail, status, code}}
+ *   transport   {name: stream | poll}: how output comes from now on
  *   snapshot    {data, offset}: reset the terminal, then write data
  *   output      {data, offset}: the guest's bytes, each once and in order
  *   state, viewers, size       the worker's events, as they came
@@ -110,6 +122,11 @@ export class ConsoleClient extends EventTarget {
 	#pollFrom = null;               /* where the next poll goes on */
 	#pollAbort = null;
 	#pollBackoff; #inputBackoff;
+	#streams;                       /* it is worth trying */
+	#streamed = false;              /* one has come through */
+	#briefs = 0;                    /* streams in a row that ended at once */
+	#transport = 'poll';
+	#heard = null;                  /* when the stream's last bytes came */
 	#position = null;               /* the newest position whose bytes were all delivered */
 	#offset = null;                 /* the offset behind the last delivered byte */
 	#generation = 0;                /* counts snapshots: offsets compare only within one */
@@ -122,7 +139,7 @@ export class ConsoleClient extends EventTarget {
 
 	constructor({ base, console, mode = 'type', fetch = globalThis.fetch,
 		timers = realTimers, online = () => globalThis.navigator?.onLine !== false,
-		echo = 20, wait = 25, maxQueue = MAX_QUEUE }) {
+		echo = 20, wait = 25, maxQueue = MAX_QUEUE, stream = true }) {
 		super();
 		this.#base = withoutCredentials(base);
 		this.#console = console;
@@ -133,6 +150,7 @@ export class ConsoleClient extends EventTarget {
 		this.#echo = echo;
 		this.#wait = wait;
 		this.#maxQueue = maxQueue;
+		this.#streams = stream;
 		this.#pollBackoff = new Backoff(timers.random);
 		this.#inputBackoff = new Backoff(timers.random);
 	}
@@ -143,6 +161,11 @@ export class ConsoleClient extends EventTarget {
 
 	get connection() {
 		return this.#connection;
+	}
+
+	/* How output comes: `stream` or `poll`. */
+	get transport() {
+		return this.#transport;
 	}
 
 	/* Bytes typed and not yet acknowledged. */
@@ -173,6 +196,9 @@ export class ConsoleClient extends EventTarget {
 
 	/* The network is back, or a person looks again: do not wait for the back-off. */
 	wake() {
+		/* A machine that has slept has streams that look open and are not. */
+		if (this.#heard !== null && this.#timers.now() - this.#heard > STALE * 1000)
+			this.#pollAgain();
 		for (const sleep of [...this.#sleeps])
 			if (!sleep.firm)
 				sleep.end();
@@ -208,6 +234,27 @@ export class ConsoleClient extends EventTarget {
 		return true;
 	}
 
+	/* What the worker still holds, as a Blob: `text` or `raw`. Throws a RequestError. */
+	async history(format) {
+		if (!this.#session)
+			throw new RequestError('Not connected.');
+		const abort = new AbortController();
+		this.#aborts.add(abort);
+		try {
+			const response = await this.#fetch(new URL(`api/v1/history?format=${format}`, this.#base), {
+				headers: { 'Xenterm-Token': this.#session.token }, signal: abort.signal, cache: 'no-store',
+				redirect: 'manual',
+			});
+			if (response.status !== 200)
+				throw await problemOf(response);
+			return await response.blob();
+		} catch (error) {
+			throw error instanceof RequestError ? error : new RequestError('The server cannot be reached.');
+		} finally {
+			this.#aborts.delete(abort);
+		}
+	}
+
 	/* ---- the poll loop ---- */
 
 	async #run() {
@@ -216,7 +263,11 @@ export class ConsoleClient extends EventTarget {
 				if (!this.#session)
 					await this.#open();
 				await this.#resumed;
-				if (!this.#closed)
+				if (this.#closed)
+					return;
+				if (this.#mayStream())
+					await this.#stream();
+				else
 					await this.#poll();
 			} catch (error) {
 				await this.#recover(error);
@@ -271,17 +322,140 @@ export class ConsoleClient extends EventTarget {
 		if (next !== null)
 			this.#advance(next, reply.frames);
 		this.#fresh = false;
+		this.#answered();
+		/* Something in between that answers "nothing" at once must not make us ask in a tight loop. */
+		if (still && wait > 0 && this.#timers.now() - began < 1000)
+			await this.#sleep(this.#pollBackoff.next());
+		else
+			this.#pollBackoff.reset();
+	}
+
+	/* The worker has told us something: the session is good. */
+	#answered() {
 		this.#clearTrouble('poll');
 		this.#everLive = true;
 		if (this.#inflight)
 			this.#inflight.dead = false;
 		this.#report();
 		this.#pump();
-		/* Something in between that answers "nothing" at once must not make us ask in a tight loop. */
-		if (still && wait > 0 && this.#timers.now() - began < 1000)
-			await this.#sleep(this.#pollBackoff.next());
-		else
+	}
+
+	/* At first, and when something fails, a poll says whether all is well, and quickly. */
+	#mayStream() {
+		return this.#streams && this.#pollFrom !== null && !this.#fresh && !this.#hurry && !this.#trouble.poll;
+	}
+
+	/* One answer that goes on. Returns when it has ended and another, or a poll, is to be asked for. */
+	async #stream() {
+		const abort = this.#pollAbort = new AbortController();
+		const began = this.#timers.now();
+		let timer = null;
+		let came = false;               /* its beginning has */
+		const expect = (seconds, reason) => {
+			this.#timers.clearTimeout(timer);
+			timer = this.#timers.setTimeout(() => abort.abort(reason), seconds * 1000);
+		};
+		this.#aborts.add(abort);
+		try {
+			expect(this.#streamed ? SLACK : PROBE, GATHERED);
+			await this.#readStream(await this.#askForStream(abort), {
+				waiting: () => this.#timers.clearTimeout(timer),
+				reading: () => came && expect(SILENCE, SILENT),
+				position: () => {
+					if (!came) {
+						came = this.#streamed = true;
+						this.#setTransport('stream');
+					}
+				},
+			});
+		} catch (error) {
+			this.#streamFailed(error, abort.signal.reason, came);
+		} finally {
+			this.#timers.clearTimeout(timer);
+			this.#aborts.delete(abort);
+			this.#pollAbort = this.#heard = null;
+		}
+		if (!this.#closed && came)
+			await this.#afterStream((this.#timers.now() - began) / 1000);
+	}
+
+	async #askForStream({ signal }) {
+		const response = await this.#fetch(
+			new URL(`api/v1/stream?${new URLSearchParams({ from: this.#pollFrom })}`, this.#base), {
+				headers: { Accept: `${FRAMES}, application/problem+json`, 'Xenterm-Token': this.#session.token },
+				signal, cache: 'no-store', redirect: 'manual',
+			});
+		if (response.status !== 200)
+			throw await problemOf(response);
+		if (!(response.headers.get('Content-Type') ?? '').startsWith(FRAMES) || !response.body)
+			throw new RequestError('The server\'s answer is not console output.');
+		return response;
+	}
+
+	async #readStream(response, { waiting, reading, position }) {
+		const reader = response.body.getReader();
+		const parser = new FrameParser();
+		try {
+			for (;;) {
+				if (this.#resumed) {
+					waiting();
+					await this.#resumed;
+				}
+				reading();
+				const { done, value } = await reader.read();
+				if (done || this.#closed)
+					return;
+				this.#heard = this.#timers.now();
+				for (const frame of parser.push(value)) {
+					checkFrame(frame);
+					this.#take(frame);
+					if (frame.type === 'p') {
+						position();
+						this.#answered();
+					}
+				}
+			}
+		} finally {
+			reader.cancel().catch(() => {});
+		}
+	}
+
+	/* What is no reason to ask again at once is thrown. */
+	#streamFailed(error, reason, came) {
+		if (this.#closed || reason === AGAIN)
+			return;
+		if (!came && (reason === GATHERED || error.status === 404)) {
+			this.#stopStreaming();
+			return;
+		}
+		if (error instanceof RequestError)
+			throw error;
+		if (!came)
+			throw new RequestError('The server cannot be reached.');
+	}
+
+	/* Proxies have limits of their own for how long an answer may take: that is not a failure. */
+	async #afterStream(seconds) {
+		if (seconds >= BRIEF) {
+			this.#briefs = 0;
 			this.#pollBackoff.reset();
+		} else if (++this.#briefs >= MAX_BRIEF) {
+			this.#stopStreaming();
+		} else if (!this.#hurry) {
+			await this.#sleep(this.#pollBackoff.next());
+		}
+	}
+
+	#stopStreaming() {
+		this.#streams = false;
+		this.#setTransport('poll');
+	}
+
+	#setTransport(name) {
+		if (this.#transport === name)
+			return;
+		this.#transport = name;
+		this.#emit('transport', { name });
 	}
 
 	#advance(next, frames) {
@@ -292,9 +466,11 @@ export class ConsoleClient extends EventTarget {
 			this.#position = next;
 	}
 
-	/* One frame of a poll. */
+	/* One frame of a poll or a stream. */
 	#take({ type, payload }) {
-		if (type === 'j') {
+		if (type === 'p') {
+			this.#pollFrom = this.#position = new TextDecoder().decode(payload);
+		} else if (type === 'j') {
 			const event = parseJson(new TextDecoder().decode(payload));
 			if (['state', 'viewers', 'size', 'notice', 'mode'].includes(event?.type))
 				this.#emit(event.type, event);
@@ -402,7 +578,8 @@ export class ConsoleClient extends EventTarget {
 		this.#queued -= bytes.length;
 		return {
 			session: this.#session, seq: ++this.#seq, bytes, since: this.#timers.now(), gaps: 0,
-			echo: this.#echo,       /* ms; 0 when it is sent again: the answer is then about typing only */
+			/* ms; 0 when the stream brings it, or when it is sent again: the answer is then about typing only */
+			echo: this.#transport === 'stream' ? 0 : this.#echo,
 			uncertain: false,       /* it may have been typed although no answer says so */
 			dead: false,            /* its session is gone */
 		};
@@ -708,10 +885,15 @@ async function readFrames(response) {
 	for await (const chunk of chunks(response))
 		frames.push(...parser.push(chunk));
 	parser.end();
-	for (const { type, payload } of frames)
-		if ((type === 'o' || type === 's') && payload.length < 8)
-			throw new RequestError('The server sent a frame that is too short.');
+	frames.forEach(checkFrame);
 	return frames;
+}
+
+function checkFrame({ type, payload }) {
+	if ((type === 'o' || type === 's') && payload.length < 8)
+		throw new RequestError('The server sent a frame that is too short.');
+	if (type === 'p' && (payload.length === 0 || payload.length > MAX_POSITION))
+		throw new RequestError('The server sent an impossible position.');
 }
 
 async function readAll(response) {

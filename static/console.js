@@ -1,75 +1,90 @@
 /*
- * One console, the whole window. Joins the transport (client.js) to the terminal (terminal.js) and says in
- * words how things are. The address is console.html?console=NAME-OR-ID[&mode=watch].
+ * One console, the whole window: <xen-console> with what a person wants around it, and in words how things are.
+ * The address is console.html?console=NAME-OR-ID[&mode=watch].
  */
-import { ConsoleClient } from './client.js';
-import { ConsoleTerminal } from './terminal.js';
+import './xen-console.js';
+import { askToPaste, askToSend } from './dialogs.js';
+import { keySequence, withCtrl } from './keys.js';
+import { applyPageTheme, setSetting, setting, watchSystemTheme } from './settings.js';
 import { absence, stateWords, viewersWords } from './words.js';
 
 const SILENT_AFTER = 3000;      /* ms without a byte, on an empty screen, before Enter is suggested */
 const NOTICE_FOR = 8000;
-const TOO_MUCH = 512 * 1024;    /* bytes not drawn yet: stop polling … */
-const ENOUGH = 128 * 1024;      /* … until this is left */
+const BELL_FOR = 2000;
+const LONG_PASTE = 4096;        /* characters: longer ones have a bar that shows how far they are */
 
 const CONNECTIONS = { live: 'connected', connecting: 'connecting', ended: 'not connected',
 	retrying: 'connection lost', offline: 'no network' };
+const TRANSPORTS = { stream: 'The output comes as a stream.',
+	poll: 'The output is asked for again and again: something between here and the server holds streams back.' };
+
+/* Of the bar of keys: what it says, how it is read aloud, and the key. */
+const KEYS = [['Esc', 'Escape'], ['Tab', 'Tab'], ['Ctrl', null], ['←', 'ArrowLeft', 'Left'], ['↓', 'ArrowDown', 'Down'],
+	['↑', 'ArrowUp', 'Up'], ['→', 'ArrowRight', 'Right'], ['Home', 'Home'], ['End', 'End'], ['PgUp', 'PageUp'],
+	['PgDn', 'PageDown'], ['Del', 'Delete'], ...Array.from({ length: 12 }, (_, i) => [`F${i + 1}`, `F${i + 1}`]),
+	['^O', '^O', 'Ctrl O']];
 
 const $ = (id) => document.getElementById(id);
 const parameters = new URLSearchParams(location.search);
 const wanted = parameters.get('console') ?? '';
-const asked = parameters.get('mode') === 'watch' ? 'watch' : parameters.get('mode') === 'type' ? 'type' : null;
+const asked = ['watch', 'type'].includes(parameters.get('mode')) ? parameters.get('mode') : '';
 
+const view = $('terminal');
 const overlay = $('overlay');
 const hint = $('hint');
 const notice = $('notice');
 
-let client = null;
 let name = wanted;
 let consoleState = null;        /* the last "state" event */
 let ended = null;               /* the connection's end, when it has one */
+let ctrl = null;                /* the bar's Ctrl button, while it waits for a key */
 let silentTimer = null;
 let noticeTimer = null;
+let bellTimer = null;
 let retryTimer = null;
 
-const terminal = new ConsoleTerminal($('terminal'), {
-	onInput: (data) => client?.send(data),
-	onLeave: () => $('back').focus(),
-});
-
-function connect(mode = asked ?? 'type') {
-	client?.close();
+function connect() {
 	ended = null;
-	client = new ConsoleClient({ base: new URL('.', location.href), console: wanted, mode });
-	const on = (type, handler) => client.addEventListener(type, (event) => handler(event.detail));
-	on('session', showSession);
-	on('connection', showConnection);
-	on('snapshot', ({ data }) => draw('redraw', data));
-	on('output', ({ data }) => draw('write', data));
-	on('state', showState);
-	on('viewers', showViewers);
-	on('size', (size) => terminal.setGrid(size));
-	on('notice', ({ detail }) => showNotice(detail));
-	client.start();
+	view.console = wanted;
+	view.mode = asked;
+	view.connect();
 }
 
-function draw(how, data) {
-	const drawn = client;
-	terminal[how](data, () => {
-		if (terminal.backlog < ENOUGH)
-			drawn.resume();
-		watchSilence();
-	});
-	if (terminal.backlog > TOO_MUCH)
-		client.pause();
-}
+const on = (type, handler) => view.addEventListener(type, (event) => handler(event.detail, event));
+
+on('session', showSession);
+on('connection', showConnection);
+on('transport', () => { $('connection').title = TRANSPORTS[view.transport]; });
+on('state', showState);
+on('viewers', showViewers);
+on('notice', ({ detail }) => showNotice(detail));
+on('drawn', watchSilence);
+on('leave', () => $('back').focus());
+on('bell', ringBell);
+on('pasting', ({ text, needsLook }, event) => {
+	if (!needsLook && text.length <= LONG_PASTE)
+		return;
+	event.preventDefault();
+	pasteAfterLook(text);
+});
+on('pasteprogress', showSending);
+on('typing', (detail) => {
+	if (!ctrl || typeof detail.data !== 'string')
+		return;
+	detail.data = withCtrl(detail.data);
+	toggleCtrl(ctrl);
+});
 
 function showSession(session) {
 	if (typeof session.name === 'string' && session.name !== '')
 		setName(session.name);
-	if (session.size)
-		terminal.setGrid(session.size);
-	$('mode').textContent = session.mode === 'type' ? 'watch and type' : 'read only';
+	const types = session.mode === 'type';
+	$('mode').textContent = types ? 'watch and type' : 'read only';
 	$('mode').hidden = false;
+	for (const part of document.querySelectorAll('.typing'))
+		part.hidden = !types;
+	$('compose').hidden = !types;
+	showKeyBar();
 	watchSilence();
 }
 
@@ -93,23 +108,23 @@ function showState(event) {
 function showViewers({ viewers }) {
 	if (!Array.isArray(viewers))
 		return;
+	const words = viewers.map((v) => `${v.user} (${v.mode === 'type' ? 'types' : 'watches'})`);
 	$('viewers').textContent = viewersWords(viewers.length);
-	$('viewers').title = viewers.map((v) => `${v.user} (${v.mode === 'type' ? 'types' : 'watches'})`).join('\n');
+	$('viewers').title = words.join('\n');
 	$('viewers').hidden = false;
+	$('who').replaceChildren(...words.map((text) => {
+		const item = document.createElement('li');
+		item.textContent = text;
+		return item;
+	}));
 }
 
 function showConnection(connection) {
 	clearInterval(retryTimer);
-	/* Somebody who may watch but not type gets to watch, unless the address asked for typing. */
-	if (connection.state === 'ended' && connection.code === 'not-allowed' && asked === null
-		&& client.mode === 'type') {
-		connect('watch');
-		return;
-	}
 	ended = connection.state === 'ended' ? connection : null;
 	const live = connection.state === 'live';
 	$('connection').className = `state ${live ? 'good' : 'other'}`;
-	$('connection').title = connection.detail ?? '';
+	$('connection').title = connection.detail ?? (live ? TRANSPORTS[view.transport] : '');
 	if (connection.state === 'retrying' || connection.state === 'offline')
 		countDown(connection);
 	else
@@ -161,15 +176,15 @@ function endWords({ reason, detail, status }) {
 function watchSilence() {
 	clearTimeout(silentTimer);
 	hint.hidden = true;
-	if (client.connection !== 'live' || consoleState?.state !== 'up' || !terminal.blank())
+	if (view.connection !== 'live' || consoleState?.state !== 'up' || !view.blank)
 		return;
 	silentTimer = setTimeout(() => {
-		const types = client.mode === 'type';
-		hint.querySelector('p').textContent = types
-			? `${name} has printed nothing yet. Many guests answer to Enter. If not, look whether the guest has a `
-				+ 'login on its console, and console=hvc0 (or ttyS0) on its kernel command line.'
+		hint.querySelector('p').textContent = view.mayType
+			? `${name} has printed nothing yet. Many guests answer to Enter. If not: the guest needs console=hvc0 `
+				+ '(ttyS0 for a serial port) on its kernel command line and a login (getty) on it; a serial port needs '
+				+ 'serial="pty" in the guest\'s configuration.'
 			: `${name} has printed nothing yet.`;
-		hint.querySelector('button').hidden = !types;
+		hint.querySelector('button').hidden = !view.mayType;
 		hint.hidden = false;
 	}, SILENT_AFTER);
 }
@@ -181,38 +196,196 @@ function showNotice(text) {
 	noticeTimer = setTimeout(() => { notice.hidden = true; }, NOTICE_FOR);
 }
 
-function setScreenReader(on) {
-	terminal.setScreenReader(on);
-	$('reader').setAttribute('aria-pressed', String(on));
-	try {
-		localStorage.setItem('xenterm-screen-reader', on ? '1' : '0');
-	} catch {
-		/* without storage it holds for this page only */
-	}
+function ringBell() {
+	clearTimeout(bellTimer);
+	$('bell').hidden = false;
+	if (document.hidden)
+		document.title = `Bell: ${name} - xenterm`;
+	bellTimer = setTimeout(() => { $('bell').hidden = true; }, BELL_FOR);
 }
 
-function storedScreenReader() {
-	try {
-		return localStorage.getItem('xenterm-screen-reader') === '1';
-	} catch {
-		return false;
-	}
+/* ---- pasting, composing ---- */
+
+async function pasteAfterLook(text) {
+	const choice = await askToPaste(text, { bracketed: view.bracketedPaste });
+	view.focus();
+	if (choice && !view.paste(text, choice))
+		showNotice('Nothing was pasted: another text is still being sent, or nothing is left of this one.');
 }
 
-$('reader').addEventListener('click', () => {
-	setScreenReader($('reader').getAttribute('aria-pressed') !== 'true');
+async function compose() {
+	const choice = await askToSend();
+	view.focus();
+	if (choice && choice.text !== '' && !view.paste(choice.text, { lineEnd: choice.lineEnd, bracketed: false }))
+		showNotice('Nothing was sent: another text is still being sent.');
+}
+
+function showSending({ sent, total, done, stopped }) {
+	$('sending').hidden = done;
+	$('sent').max = total;
+	$('sent').value = sent;
+	$('sentwords').textContent = `${sent} of ${total} bytes`;
+	if (stopped)
+		showNotice(`Stopped: at least ${sent} of ${total} bytes were sent.`);
+}
+
+$('compose').addEventListener('click', compose);
+$('stop').addEventListener('click', () => view.stopPaste());
+$('paste').addEventListener('click', async () => {
+	const text = await navigator.clipboard?.readText().catch(() => null) ?? null;
+	showPanel(false);
+	if (text === null)
+		showNotice('The browser does not give the clipboard away. Press Ctrl+V (or Cmd+V) in the terminal.');
+	else if (text !== '')
+		pasteAfterLook(text);
 });
+
+/* ---- finding, copying, saving ---- */
+
+function showFind(on) {
+	$('findbar').hidden = !on;
+	$('found').textContent = '';
+	if (on)
+		$('wanted').select();
+	else
+		view.focus();
+}
+
+function find(back) {
+	const text = $('wanted').value;
+	$('found').textContent = text === '' ? '' : view.find(text, back) ? 'found' : 'not found';
+}
+
+$('find').addEventListener('click', () => showFind($('findbar').hidden));
+$('findclose').addEventListener('click', () => showFind(false));
+$('findbar').addEventListener('submit', (event) => {
+	event.preventDefault();
+	find(true);                     /* what was printed last is what is looked for */
+});
+$('next').addEventListener('click', () => find(false));
+$('findbar').addEventListener('keydown', (event) => {
+	if (event.key === 'Escape')
+		showFind(false);
+});
+
+$('copy').addEventListener('click', async () => {
+	const text = view.selection || view.snapshot().text;
+	const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+	showNotice(copied ? 'Copied.' : 'The browser does not allow it. Select text and press Ctrl+Shift+C.');
+});
+$('selectall').addEventListener('click', () => view.selectAll());
+
+async function save(format, suffix) {
+	try {
+		const address = URL.createObjectURL(await view.history(format));
+		const link = document.createElement('a');
+		link.href = address;
+		link.download = `${name.replace(/[^\w.-]+/g, '_')}-${new Date().toISOString().replace(/[:.]/g, '-')}.${suffix}`;
+		link.click();
+		setTimeout(() => URL.revokeObjectURL(address), 60000);
+	} catch (error) {
+		showNotice(error.message);
+	}
+}
+
+$('savetext').addEventListener('click', () => save('text', 'txt'));
+$('saveraw').addEventListener('click', () => save('raw', 'raw'));
+$('popout').addEventListener('click', () => {
+	open(location.href, '_blank', 'popup,noopener,width=1000,height=680');
+});
+
+/* ---- keys that a keyboard may not have ---- */
+
+function makeKeyBar() {
+	for (const [label, key, aloud] of KEYS) {
+		const button = document.createElement('button');
+		button.type = 'button';
+		button.textContent = label;
+		if (aloud)
+			button.setAttribute('aria-label', aloud);
+		if (key === null)
+			button.setAttribute('aria-pressed', 'false');
+		/* The terminal keeps the focus, and a phone its keyboard. */
+		button.addEventListener('pointerdown', (event) => event.preventDefault());
+		button.addEventListener('click', () => {
+			if (key === null)
+				toggleCtrl(button);
+			else
+				view.send(keySequence(key, view.applicationCursor));
+		});
+		$('keybar').append(button);
+	}
+}
+
+function toggleCtrl(button) {
+	ctrl = ctrl ? null : button;
+	button.setAttribute('aria-pressed', String(ctrl !== null));
+}
+
+function showKeyBar() {
+	const choice = setting('key-bar');
+	const on = view.mayType && (choice === '1' || (choice === 'auto' && matchMedia('(pointer: coarse)').matches));
+	$('keybar').hidden = !on;
+	$('keybarswitch').setAttribute('aria-pressed', String(on));
+}
+
+$('keybarswitch').addEventListener('click', () => {
+	setSetting('key-bar', $('keybar').hidden ? '1' : '0');
+	showKeyBar();
+});
+$('sendbreak').addEventListener('click', () => view.send(keySequence('^O')));
+
+/* ---- the menu, and what a person has chosen ---- */
+
+function showPanel(on) {
+	$('panel').hidden = !on;
+	$('menu').setAttribute('aria-expanded', String(on));
+}
+
+$('menu').addEventListener('click', () => showPanel($('panel').hidden));
+$('panel').addEventListener('keydown', (event) => {
+	if (event.key !== 'Escape')
+		return;
+	showPanel(false);
+	$('menu').focus();
+});
+view.addEventListener('pointerdown', () => showPanel(false));
+
+function applySettings() {
+	applyPageTheme();
+	view.theme = setting('theme');
+	view.fontSize = setting('font-size');
+	view.backspace = setting('backspace');
+	view.screenReader = setting('screen-reader') === '1';
+	$('reader').setAttribute('aria-pressed', String(view.screenReader));
+	for (const [id, key] of [['theme', 'theme'], ['fontsize', 'font-size'], ['backspace', 'backspace']])
+		$(id).value = setting(key);
+}
+
+for (const [id, key] of [['theme', 'theme'], ['fontsize', 'font-size'], ['backspace', 'backspace']])
+	$(id).addEventListener('change', () => {
+		setSetting(key, $(id).value);
+		applySettings();
+	});
+$('reader').addEventListener('click', () => {
+	setSetting('screen-reader', view.screenReader ? '0' : '1');
+	applySettings();
+});
+watchSystemTheme(applyPageTheme);
+
 hint.querySelector('button').addEventListener('click', () => {
-	client.send('\r');
-	terminal.focus();
+	view.send('\r');
+	view.focus();
 });
 notice.querySelector('button').addEventListener('click', () => { notice.hidden = true; });
-addEventListener('online', () => client?.wake());
+addEventListener('online', () => view.wake());
 document.addEventListener('visibilitychange', () => {
-	if (!document.hidden)
-		client?.wake();
+	if (document.hidden)
+		return;
+	setName(name);
+	view.wake();
 });
-addEventListener('pagehide', () => client?.close());
+addEventListener('pagehide', () => view.close());
 addEventListener('pageshow', (event) => {
 	if (event.persisted)            /* back out of the browser's cache: the session was closed */
 		connect();
@@ -220,13 +393,15 @@ addEventListener('pageshow', (event) => {
 
 /* For tests and for a person at the developer tools; nothing here that the page could not do. */
 window.xenterm = {
-	text: () => terminal.text(),
-	terminal: terminal.raw,
-	get connection() { return client?.connection; },
+	text: () => view.snapshot().text,
+	get terminal() { return view.terminal; },
+	get connection() { return view.connection; },
+	get transport() { return view.transport; },
 };
 
+makeKeyBar();
 setName(wanted || 'Console');
-setScreenReader(storedScreenReader());
+applySettings();
 if (wanted === '') {
 	ended = { reason: 'refused', detail: 'The address names no console. Choose one from the list.', status: 404 };
 	showOverlay();
@@ -234,5 +409,5 @@ if (wanted === '') {
 	$('plain').href = `ajaxterm/${encodeURIComponent(wanted)}/`;
 	$('plain').hidden = false;
 	connect();
-	terminal.focus();
+	view.focus();
 }

@@ -1,5 +1,6 @@
 /* The list of consoles, refreshed while the page is visible. Server text becomes text nodes only. */
 import { listConsoles } from './client.js';
+import { applyPageTheme, watchSystemTheme } from './settings.js';
 import { absence, kindWords, rightsWords, stateWords, viewersWords } from './words.js';
 
 const REFRESH = 5000;
@@ -141,4 +142,6 @@ failure.querySelector('button').addEventListener('click', () => {
 filter.addEventListener('input', applyFilter);
 document.addEventListener('visibilitychange', refresh);
 addEventListener('online', refresh);
+applyPageTheme();
+watchSystemTheme(applyPageTheme);
 refresh();

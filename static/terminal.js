@@ -9,9 +9,13 @@
  */
 import { Terminal } from './vendor/xterm.mjs';
 import { FitAddon } from './vendor/addon-fit.mjs';
+import { SearchAddon } from './vendor/addon-search.mjs';
+import { clean } from './paste.js';
 
 const MIN_FONT = 6;
 const MAX_FONT = 40;
+
+const MAX_TITLE = 200;
 
 const THEMES = {
 	dark: {
@@ -29,6 +33,14 @@ const THEMES = {
 		blue: '#1a56b0', magenta: '#8a2d9c', cyan: '#0a6670', white: '#5b6570',
 		brightBlack: '#4b545e', brightRed: '#c7372f', brightGreen: '#2a7d36', brightYellow: '#8a6600',
 		brightBlue: '#2767c8', brightMagenta: '#9c40ae', brightCyan: '#14757f', brightWhite: '#3a434c',
+	},
+	contrast: {
+		background: '#000000', foreground: '#ffffff', cursor: '#ffff00', cursorAccent: '#000000',
+		selectionBackground: '#ffffff', selectionForeground: '#000000',
+		black: '#000000', red: '#ff8080', green: '#80ff80', yellow: '#ffff80',
+		blue: '#99ccff', magenta: '#ff99ff', cyan: '#80ffff', white: '#ffffff',
+		brightBlack: '#c0c0c0', brightRed: '#ffa0a0', brightGreen: '#a0ffa0', brightYellow: '#ffffa0',
+		brightBlue: '#b8dcff', brightMagenta: '#ffb8ff', brightCyan: '#a0ffff', brightWhite: '#ffffff',
 	},
 };
 
@@ -74,30 +86,42 @@ function cutLength(bytes) {
 }
 
 export class ConsoleTerminal {
-	#host; #term; #fit; #queued = 0;
+	#host; #term; #fit; #search; #queued = 0;
+	#fontSize = null;               /* null: what fits the window */
+	#backspace = '\x7f';
 	#cut = new Uint8Array();
 	#grid = { rows: 24, cols: 80 };
 	#byUser = false;
 
-	/* onInput(string | Uint8Array): what the user typed, pasted or did with the mouse. onLeave(): the exit key. */
-	constructor(host, { onInput, onLeave }) {
+	/*
+	 * onInput(string | Uint8Array): what the user typed, or did with the mouse. onPaste(string): what is to be pasted.
+	 * onLeave(): the exit key. onBell(). onTitle(string): the guest's words, without control characters.
+	 */
+	constructor(host, { onInput, onPaste, onLeave, onBell, onTitle }) {
 		this.#host = host;
 		this.#term = new Terminal({
-			rows: 24, cols: 80, scrollback: 2000, cursorBlink: false, fontSize: 14,
+			rows: 24, cols: 80, scrollback: 2000, cursorBlink: false, fontSize: 14, theme: THEMES.dark,
 			fontFamily: '"DejaVu Sans Mono", "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace',
-			altClickMovesCursor: false, minimumContrastRatio: 3, drawBoldTextInBrightColors: false,
+			altClickMovesCursor: false, minimumContrastRatio: 4.5, drawBoldTextInBrightColors: false,
 		});
 		this.#fit = new FitAddon();
+		this.#search = new SearchAddon();
 		this.#term.loadAddon(this.#fit);
+		this.#term.loadAddon(this.#search);
 		this.#swallowQueries();
 		this.#guardErase();
-		this.#followTheme();
 		this.#passInput(onInput);
-		this.#bindKeys(onLeave);
+		this.#bindKeys(onLeave, onInput);
+		this.#term.onBell(onBell);
+		this.#term.onTitleChange((title) => onTitle(clean(title).replace(/\s+/g, ' ').slice(0, MAX_TITLE)));
 		this.#term.open(host);
 		this.#term.textarea.setAttribute('aria-label',
 			'Terminal. Control Shift F6 leaves the terminal.');
-		host.addEventListener('paste', (event) => this.#paste(event), true);
+		host.addEventListener('paste', (event) => {
+			event.preventDefault();
+			event.stopPropagation();
+			onPaste(event.clipboardData?.getData('text/plain') ?? '');
+		}, true);
 		new ResizeObserver(() => this.fit()).observe(host);
 	}
 
@@ -146,8 +170,18 @@ export class ConsoleTerminal {
 		});
 	}
 
-	/* The largest font, in half pixels, with which the whole grid is visible. */
+	/* The font's size in pixels; null: what fits the window. */
+	setFontSize(size) {
+		this.#fontSize = size === null ? null : Math.min(MAX_FONT, Math.max(MIN_FONT, size));
+		this.fit();
+	}
+
+	/* The largest font, in half pixels, with which the whole grid is visible, unless a size was chosen. */
 	fit() {
+		if (this.#fontSize !== null) {
+			this.#term.options.fontSize = this.#fontSize;
+			return;
+		}
 		let low = MIN_FONT * 2;
 		let high = MAX_FONT * 2;
 		while (low < high) {
@@ -164,6 +198,43 @@ export class ConsoleTerminal {
 		this.#term.options.fontSize = size;
 		const room = this.#fit.proposeDimensions();
 		return room !== undefined && room.cols >= this.#grid.cols && room.rows >= this.#grid.rows;
+	}
+
+	/* dark, light or contrast. */
+	setTheme(name) {
+		this.#term.options.theme = THEMES[name] ?? THEMES.dark;
+		this.#term.options.minimumContrastRatio = name === 'contrast' ? 7 : 4.5;
+	}
+
+	/* What the Backspace key sends: `^?` or `^H`. */
+	setBackspace(name) {
+		this.#backspace = name === '^H' ? '\b' : '\x7f';
+	}
+
+	/* The guest wants to know what was pasted; arrows are to be sent as ESC O. */
+	get bracketedPaste() {
+		return this.#term.modes.bracketedPasteMode;
+	}
+
+	get applicationCursor() {
+		return this.#term.modes.applicationCursorKeysMode;
+	}
+
+	get selection() {
+		return this.#term.getSelection();
+	}
+
+	selectAll() {
+		this.#term.selectAll();
+	}
+
+	/* Selects the next (or the previous) place with the text. False: there is none. */
+	find(text, back = false) {
+		if (text === '') {
+			this.#term.clearSelection();
+			return false;
+		}
+		return back ? this.#search.findPrevious(text) : this.#search.findNext(text);
 	}
 
 	focus() {
@@ -248,8 +319,15 @@ export class ConsoleTerminal {
 		this.#term.onBinary((data) => onInput(Uint8Array.from(data, (c) => c.charCodeAt(0))));
 	}
 
-	#bindKeys(onLeave) {
+	#bindKeys(onLeave, onInput) {
 		this.#term.attachCustomKeyEventHandler((event) => {
+			if (event.key === 'Backspace' && this.#backspace !== '\x7f' && !event.isComposing
+				&& !event.ctrlKey && !event.altKey && !event.metaKey) {
+				event.preventDefault();
+				if (event.type === 'keydown')
+					onInput(this.#backspace);
+				return false;
+			}
 			if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey)
 				return true;
 			if (event.key === 'F6') {
@@ -266,20 +344,5 @@ export class ConsoleTerminal {
 			}
 			return true;
 		});
-	}
-
-	/* A copied page must not bring escape sequences: one of them would end a bracketed paste early. */
-	#paste(event) {
-		event.preventDefault();
-		event.stopPropagation();
-		const text = event.clipboardData?.getData('text/plain') ?? '';
-		this.#term.paste(text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g, ''));
-	}
-
-	#followTheme() {
-		const light = matchMedia('(prefers-color-scheme: light)');
-		const apply = () => { this.#term.options.theme = light.matches ? THEMES.light : THEMES.dark; };
-		light.addEventListener('change', apply);
-		apply();
 	}
 }

@@ -64,6 +64,7 @@ const clear = (which) => typeLine(which, 'clear');
 
 test('the page of a console leads to the one for old browsers', async () => {
 	await page.goto(`${demo.url}console.html?console=${guest}`);
+	await page.click('#menu');
 	await page.click('#plain');
 	await page.waitForURL(address());
 	await waitForScreen(page, /login:/);

@@ -3,7 +3,7 @@
  *   CHROMIUM               the browser, /usr/bin/chromium unless set
  *   XENTERM_NODE_MODULES   the folder that holds playwright-core, ./node_modules unless set
  */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -62,4 +62,31 @@ export async function waitForText(page, pattern, timeout = 15000) {
 	} catch (error) {
 		throw new Error(`${pattern} did not come; the terminal shows:\n${await screenText(page)}`, { cause: error });
 	}
+}
+
+/* Pastes a text into the terminal, as the browser would. */
+export const pasteText = (page, text) => page.evaluate((t) => {
+	const data = new DataTransfer();
+	data.setData('text/plain', t);
+	document.querySelector('#terminal').shadowRoot.querySelector('textarea').dispatchEvent(
+		new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true, composed: true }));
+}, text);
+
+/* What axe-core finds wrong with the page as it is now: [`rule: element`]. */
+export async function barriers(page) {
+	const axe = readFileSync(join(modules, 'axe-core/axe.min.js'), 'utf8');
+	await page.evaluate(`${axe};0`);
+	return page.evaluate(async () => {
+		const { violations } = await window.axe.run(document, {
+			runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+		});
+		return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
+	});
+}
+
+/* A picture of the page in tests/browser/shots/, for a person to look at. */
+export async function shoot(page, name) {
+	const folder = join(here, 'shots');
+	mkdirSync(folder, { recursive: true });
+	await page.screenshot({ path: join(folder, `${name}.png`) });
 }

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConsoleClient, FrameParser, RequestError, listConsoles } from '../../static/client.js';
-import { FakeServer, FakeTimers, FRAMES, bytes, echo, event, frame, frames, join, json, nothing, output, problem,
-	settle, snapshot, text, typed } from './fake_fetch.mjs';
+import { FakeServer, FakeTimers, FRAMES, bytes, echo, event, frame, frames, join, json, nothing, output, position,
+	problem, settle, snapshot, stream, text, typed } from './fake_fetch.mjs';
 
 const BASE = 'https://dom0.example/xenterm/';
 const POLL = 'GET output';
@@ -14,7 +14,7 @@ function make(options = {}) {
 	const server = new FakeServer();
 	const timers = new FakeTimers();
 	const client = new ConsoleClient({
-		base: BASE, console: 'web1', mode: 'type', fetch: server.fetch, timers, online: () => true, ...options,
+		base: BASE, console: 'web1', mode: 'type', fetch: server.fetch, timers, online: () => true, stream: false, ...options,
 	});
 	const seen = { screen: '', connection: [], notices: [], events: [], sessions: [] };
 	client.addEventListener('snapshot', (e) => { seen.screen = `[${text(e.detail.data)}]`; });
@@ -175,6 +175,220 @@ test('pause() holds the next poll back until resume()', async () => {
 	client.resume();
 	await server.next(POLL);
 	client.close();
+});
+
+/* ---- streams ---- */
+
+const STREAM = 'GET stream';
+
+/* Answers the stream that is asked for, with its beginning. */
+async function begin(server, at) {
+	const request = await server.next(STREAM);
+	const answer = stream();
+	request.answer(answer.response, answer);
+	answer.push(position(at));
+	await settle();
+	return Object.assign(answer, { request });
+}
+
+/* Up to the stream, with the screen `[A]` that ends at offset 100. */
+async function streaming(options) {
+	const all = make({ stream: true, ...options });
+	all.client.start();
+	(await all.server.next('POST sessions')).answer(session());
+	(await all.server.next(POLL)).answer(frames('1.100.1', event({ type: 'state', state: 'up' }), snapshot(100, 'A')));
+	all.stream = await begin(all.server, '1.100.1');
+	return all;
+}
+
+test('after the first screen the output is streamed, and keys ask for no echo', async () => {
+	const { server, client, seen, stream } = await streaming();
+	assert.equal(stream.request.query.get('from'), '1.100.1');
+	assert.equal(stream.request.headers['Xenterm-Token'], 'a'.repeat(64));
+	assert.equal(client.transport, 'stream');
+	assert.equal(client.connection, 'live');
+	client.send('l');
+	const input = await server.next(INPUT);
+	assert.deepEqual([...input.query.keys()], ['seq']);
+	input.answer(typed(1));
+	stream.push(output(101, 'l'), position('1.101.1'));
+	await settle();
+	assert.equal(seen.screen, '[A]l');
+	stream.push(event({ type: 'state', state: 'waiting' }), position('1.101.2'));
+	await settle();
+	assert.equal(seen.events.at(-1).state, 'waiting');
+	assert.equal(server.has(POLL), false);
+	client.close();
+	await settle();
+	assert.equal(stream.aborted, true);
+});
+
+test('a stream that is cut goes on where it was, in the middle of a batch too, and nothing comes twice', async () => {
+	for (const how of ['end', 'fail']) {
+		const { server, timers, client, seen, stream } = await streaming();
+		stream.push(output(103, 'abc'), position('1.103.1'));
+		await timers.advance(10000);
+		stream.push(output(105, 'de'), output(107, 'fg').slice(0, 7));
+		await settle();
+		stream[how]();
+		await settle();
+		const next = await begin(server, '1.103.1');
+		assert.equal(next.request.query.get('from'), '1.103.1');
+		assert.deepEqual(states(seen), ['connecting', 'live']);
+		next.push(output(107, 'defg'), position('1.107.1'));
+		await settle();
+		assert.equal(seen.screen, '[A]abcdefg');
+		client.close();
+	}
+});
+
+test('where something gathers answers the output is polled for, and keys have their echo', async () => {
+	for (const answered of [false, true]) {
+		const { server, timers, client, seen } = make({ stream: true });
+		const transports = [];
+		client.addEventListener('transport', (e) => transports.push(e.detail.name));
+		client.start();
+		(await server.next('POST sessions')).answer(session());
+		(await server.next(POLL)).answer(frames('1.100.1', snapshot(100, 'A')));
+		const request = await server.next(STREAM);
+		if (answered) {
+			const silent = stream();
+			request.answer(silent.response, silent);
+		}
+		client.send('x');
+		const input = await server.next(INPUT);
+		assert.ok(Number(input.query.get('echo')) > 0);
+		input.answer(echo(1, '1.101.1', output(101, 'x')));
+		await timers.advance(3100);
+		assert.equal((await server.next(POLL)).query.get('wait'), '25');
+		assert.equal(client.transport, 'poll');
+		assert.deepEqual(transports, []);
+		assert.deepEqual(states(seen), ['connecting', 'live']);
+		client.close();
+	}
+});
+
+test('a worker without streams is polled', async () => {
+	const { server, client } = make({ stream: true });
+	client.start();
+	(await server.next('POST sessions')).answer(session());
+	(await server.next(POLL)).answer(frames('1.100.1', snapshot(100, 'A')));
+	(await server.next(STREAM)).answer(problem(404, 'no-such-path'));
+	await server.next(POLL);
+	assert.equal(client.connection, 'live');
+	client.close();
+});
+
+test('streams that end at once again and again are given up, without a tight loop', async () => {
+	const { server, timers, client, stream } = await streaming();
+	stream.end();
+	await settle();
+	assert.equal(server.has(STREAM), false);
+	for (let i = 0; i < 2; i++) {
+		await timers.advance(1500);
+		(await begin(server, '1.100.1')).end();
+		await settle();
+	}
+	await server.next(POLL);
+	assert.equal(client.transport, 'poll');
+	client.close();
+});
+
+test('a stream that falls silent is asked for again after a poll', async () => {
+	const { server, timers, client, stream } = await streaming();
+	await timers.advance(30000);
+	stream.push(position('1.100.1'));
+	await timers.advance(34000);
+	assert.equal(stream.aborted, undefined);
+	await timers.advance(1500);
+	assert.equal(stream.aborted, true);
+	await begin(server, '1.100.1');
+	assert.equal(client.connection, 'live');
+	client.close();
+});
+
+test('wake() asks again at once when a stream has said nothing for longer than it may', async () => {
+	const { server, timers, client, stream } = await streaming();
+	await timers.advance(10000);
+	client.wake();
+	await settle();
+	assert.equal(stream.aborted, undefined);
+	await timers.advance(10000);
+	client.wake();
+	await settle();
+	assert.equal(stream.aborted, true);
+	const poll = await server.next(POLL);
+	assert.equal(poll.query.get('wait'), '0');
+	poll.answer(nothing({ 'Xenterm-Next': '1.100.1' }));
+	await begin(server, '1.100.1');
+	client.close();
+});
+
+test('the network away: the client says so, polls until an answer comes, and streams again', async () => {
+	const { server, timers, client, seen, stream } = await streaming();
+	await timers.advance(5000);
+	stream.fail();
+	await settle();
+	(await server.next(STREAM)).fail();
+	await settle();
+	assert.equal(client.connection, 'retrying');
+	await timers.advance(1000);
+	const poll = await server.next(POLL);
+	assert.equal(poll.query.get('wait'), '0');
+	poll.answer(frames('1.103.1', output(103, 'abc')));
+	await settle();
+	assert.equal(client.connection, 'live');
+	const next = await begin(server, '1.103.1');
+	assert.equal(next.request.query.get('from'), '1.103.1');
+	assert.equal(seen.screen, '[A]abc');
+	client.close();
+});
+
+test('a session that has ended while it streamed is made anew, and 503 is waited for', async () => {
+	const { server, timers, client, stream } = await streaming();
+	await timers.advance(5000);
+	stream.end();
+	await settle();
+	(await server.next(STREAM)).answer(problem(503, 'overload', {}, { 'Retry-After': '7' }));
+	await timers.advance(6500);
+	assert.equal(server.open.length, 0);
+	await timers.advance(1000);
+	(await server.next(POLL)).answer(problem(403, 'unknown-token'));
+	(await server.next('POST sessions')).answer(session('b'.repeat(64)));
+	(await server.next(POLL)).answer(frames('1.100.1', snapshot(100, 'B')));
+	await begin(server, '1.100.1');
+	assert.equal(client.connection, 'live');
+	client.close();
+});
+
+test('a paused stream is not read, and is not taken for a silent one', async () => {
+	const { timers, client, seen, stream } = await streaming();
+	client.pause();
+	stream.push(output(101, 'x'), position('1.101.1'));      /* one read was under way */
+	await settle();
+	stream.push(output(102, 'y'), position('1.102.1'));
+	await timers.advance(60000);
+	assert.equal(seen.screen, '[A]x');
+	client.resume();
+	await settle();
+	assert.equal(seen.screen, '[A]xy');
+	assert.equal(stream.aborted, undefined);
+	client.close();
+});
+
+test('nonsense on a stream is an error like on a poll, and the screen comes again', async () => {
+	for (const bad of [output(200, 'gap'), frame('o', bytes('1234567')), position('1'.repeat(200)),
+		Uint8Array.of(0x6f, 0xff, 0xff, 0xff, 0xff)]) {
+		const { timers, server, client, seen, stream } = await streaming();
+		stream.push(bad);
+		await settle();
+		assert.equal(client.connection, 'retrying');
+		await timers.advance(1000);
+		(await server.next(POLL)).answer(frames('1.200.1', snapshot(200, 'B')));
+		await begin(server, '1.200.1');
+		assert.equal(seen.screen, '[B]');
+		client.close();
+	}
 });
 
 /* ---- echo beside polls ---- */

@@ -44,6 +44,23 @@ export function frames(next, ...parts) {
 	return answer(200, parts, { 'Content-Type': FRAMES, 'Xenterm-Next': next });
 }
 
+export const position = (text) => frame('p', bytes(text));
+
+/* An answer that goes on: push(chunk…), end(), fail(). `cancelled` when its reader has left. */
+export function stream() {
+	let controller;
+	const all = { cancelled: false };
+	const body = new ReadableStream({
+		start: (c) => { controller = c; },
+		cancel: () => { all.cancelled = true; },
+	});
+	all.response = new Response(body, { status: 200, headers: { 'Content-Type': FRAMES } });
+	all.push = (...parts) => parts.forEach((part) => controller.enqueue(part));
+	all.end = () => controller.close();
+	all.fail = () => controller.error(new TypeError('network error'));
+	return all;
+}
+
 export function echo(seq, next, ...parts) {
 	return answer(200, parts, { 'Content-Type': FRAMES, 'Xenterm-Next': next, 'Xenterm-Seq': String(seq) });
 }
@@ -121,7 +138,13 @@ export class FakeServer {
 		const request = {
 			what: `${options.method ?? 'GET'} ${path}`, query: url.searchParams, headers: options.headers,
 			body: options.body, options,
-			answer: (response) => { this.#done(request); resolve(response); },
+			/* An answer that goes on (stream()) breaks when the request is aborted. */
+			answer: (response, going) => {
+				this.#done(request);
+				if (going)
+					options.signal?.addEventListener('abort', () => { going.aborted = true; going.fail(); });
+				resolve(response);
+			},
 			fail: () => { this.#done(request); reject(new TypeError('Failed to fetch')); },
 		};
 		const aborted = () => { this.#done(request); request.aborted = true; reject(options.signal.reason); };

@@ -6,26 +6,30 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { extname, join, normalize } from 'node:path';
-import { event, join as concat, output, snapshot } from './fake_fetch.mjs';
+import { event, join as concat, output, position, snapshot } from './fake_fetch.mjs';
 import { staticFolder } from './browser.mjs';
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css',
 	'.svg': 'image/svg+xml' };
 
 /* The policy that is shipped, so that the tests break when it does not let the pages work. */
-const policy = /Content-Security-Policy "([^"]+)"/.exec(
-	readFileSync(new URL('../../conf/nginx/xenterm.conf', import.meta.url), 'utf8'))[1];
+const conf = readFileSync(new URL('../../conf/nginx/xenterm.conf', import.meta.url), 'utf8');
+const policy = /Content-Security-Policy "([^"$]+)"/.exec(conf)[1];
+const framePolicy = /Content-Security-Policy "([^"]+\$xenterm_frame_ancestors)"/.exec(conf)[1];
 
 export class FakeSite {
 	consoles = [];          /* what the list shows */
 	mode = 'type';          /* what a session gets at most */
 	typed = '';             /* what has been typed, as text */
 	onTyped = () => {};     /* (text) => void, may call print() */
+	ancestors = "'none'";   /* who may frame frame.html */
+	pages = {};             /* path -> HTML of a test's own, without a policy */
+	streams = true;         /* the worker can stream */
 	refuse = () => null;    /* (method, path) => [status, code, detail] or null */
 	sessions = 0;
 	#server; #state = { state: 'up', domid: 7, name: 'web1' }; #size = { rows: 24, cols: 80 };
 	#viewers = [{ session: '1', user: 'alice', mode: 'type' }];
-	#bytes = Buffer.alloc(0); #event = 1; #parked = new Set(); #seqs = new Map();
+	#bytes = Buffer.alloc(0); #event = 1; #parked = new Set(); #streaming = new Set(); #seqs = new Map();
 
 	async start() {
 		this.#server = createServer((request, response) => {
@@ -49,6 +53,12 @@ export class FakeSite {
 		this.#wake();
 	}
 
+	/* Breaks the answers that go on. */
+	cut() {
+		for (const response of this.#streaming)
+			response.destroy();
+	}
+
 	/* A state, viewers or size event. */
 	set(type, value) {
 		if (type === 'state')
@@ -66,7 +76,7 @@ export class FakeSite {
 		this.#seqs.clear();
 		this.#state = { state: 'up', domid: 7, name: 'web1' };
 		this.#size = { rows: 24, cols: 80 };
-		Object.assign(this, { typed: '', mode: 'type', onTyped: () => {}, refuse: () => null });
+		Object.assign(this, { typed: '', mode: 'type', streams: true, onTyped: () => {}, refuse: () => null });
 	}
 
 	#wake() {
@@ -91,6 +101,10 @@ export class FakeSite {
 			return this.#session(response, JSON.parse(body));
 		case 'GET output':
 			return this.#output(url.searchParams, request, response);
+		case 'GET stream':
+			return this.#stream(url.searchParams.get('from'), response);
+		case 'GET history':
+			return response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(this.#bytes);
 		case 'POST input':
 			return this.#input(url.searchParams, request, body, response);
 		default:
@@ -99,11 +113,14 @@ export class FakeSite {
 	}
 
 	async #file(path, response) {
+		if (path in this.pages)
+			return response.writeHead(200, { 'Content-Type': 'text/html' }).end(this.pages[path]);
 		const file = join(staticFolder, normalize(`/${path}`));
 		const data = await readFile(file).catch(() => null);
 		response.writeHead(data ? 200 : 404, {
 			'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream',
-			'Content-Security-Policy': policy, 'X-Content-Type-Options': 'nosniff',
+			'Content-Security-Policy': path === 'frame.html'
+				? framePolicy.replace('$xenterm_frame_ancestors', this.ancestors) : policy, 'X-Content-Type-Options': 'nosniff',
 		});
 		response.end(data);
 	}
@@ -156,6 +173,28 @@ export class FakeSite {
 
 	#output(query, request, response) {
 		this.#answerLater(query.get('from'), Number(query.get('wait')) * 1000, request, response);
+	}
+
+	/* Each answer that goes on is told of all that is new. */
+	#stream(from, response) {
+		if (!this.streams)
+			return problem(response, 404, 'no-such-path', 'There is no such path.');
+		const tell = () => {
+			const frames = this.#since(from);
+			if (frames.length === 0)
+				return;
+			from = this.#position();
+			response.write(concat(...frames, position(from)));
+		};
+		response.writeHead(200, { 'Content-Type': 'application/vnd.xenterm.frames' });
+		response.write(position(from));
+		this.#parked.add(tell);
+		this.#streaming.add(response);
+		response.on('close', () => {
+			this.#parked.delete(tell);
+			this.#streaming.delete(response);
+		});
+		tell();
 	}
 
 	#input(query, request, body, response) {

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, openPage, screenText, waitForText } from './browser.mjs';
 import { alive, startDemo, stopDemo, until } from './demo.mjs';
+import { Proxy } from './proxy.mjs';
 
 const guestUser = process.env.GUEST_USER ?? 'root';
 const browser = await launch();
@@ -147,6 +148,62 @@ test('a flood arrives in order and without a hole', async () => {
 	assert.ok(lines.length > 1500);
 	lines.forEach((line, i) => assert.equal(line, 130000 - lines.length + 1 + i));
 	await calculate(page, 2, 61);
+});
+
+/* The console through a proxy; done(page) with it. */
+async function through(proxy, done) {
+	await proxy.start();
+	const context = await newContext();
+	const which = await openPage(context);
+	try {
+		await visit(which, new URL(new URL(page.url()).search, `${proxy.url}console.html`));
+		await live(which);
+		await done(which);
+		assert.deepEqual(which.faults, []);
+	} finally {
+		await context.close();
+		await proxy.stop();
+	}
+}
+
+const transport = (which, name) => which.waitForFunction((wanted) => window.xenterm.transport === wanted, name,
+	{ timeout: 10000 });
+
+test('the output is streamed', async () => {
+	await transport(page, 'stream');
+});
+
+test('a proxy that gathers answers: the output is polled for', async () => {
+	const proxy = new Proxy(demo.url, { gather: true });
+	await through(proxy, async (which) => {
+		await calculate(which, 43, 47);
+		await transport(which, 'poll');
+		await until(() => proxy.polls > 0, 'a poll that waits');
+		assert.equal(proxy.streams, 1);
+		await calculate(which, 53, 59);
+		await calculate(page, 61, 67);
+		await waitForText(which, /^<4087>$/m);
+	});
+});
+
+test('a proxy that cuts at 10 s: nothing is missing or twice, and the page stays calm', async () => {
+	const proxy = new Proxy(demo.url, { cut: 10000 });
+	await through(proxy, async (which) => {
+		await transport(which, 'stream');
+		await which.evaluate(() => {
+			window.words = new Set();
+			const note = () => window.words.add(document.querySelector('#connection').textContent);
+			new MutationObserver(note).observe(document.querySelector('#connection'),
+				{ childList: true, characterData: true, subtree: true });
+		});
+		await typeLine(which, 'for i in $(seq 1 60); do echo "tick $i."; sleep 0.2; done');
+		await waitForText(which, /^tick 60\.$/m, 30000);
+		assert.ok(proxy.cuts >= 1 && proxy.streams >= 2);
+		const ticks = (await screenText(which)).match(/^tick [0-9]+\.$/mg);
+		assert.deepEqual(ticks, Array.from({ length: 60 }, (_, i) => `tick ${i + 1}.`));
+		assert.deepEqual(await which.evaluate(() => [...window.words]), []);
+		await calculate(which, 71, 73);
+	});
 });
 
 test('no fault in the page, no violation of its policy', () => {

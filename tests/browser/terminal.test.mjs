@@ -1,7 +1,7 @@
 /* The pages in a real Chromium, under the shipped content security policy, against a scripted API. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { launch, openPage, screenText, waitForText } from './browser.mjs';
+import { launch, openPage, pasteText, screenText, waitForText } from './browser.mjs';
 import { FakeSite } from './fake_site.mjs';
 
 const browser = await launch();
@@ -206,12 +206,8 @@ test('mouse reports are sent only when the guest asked for the mouse', async () 
 test('paste is bracketed only when the guest asked, and cannot end the bracket itself', async () => {
 	await openLive();
 	const paste = async (text) => {
-		await page.evaluate((t) => {
-			const data = new DataTransfer();
-			data.setData('text/plain', t);
-			document.querySelector('#terminal textarea').dispatchEvent(
-				new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
-		}, text);
+		await pasteText(page, text);
+		await page.click('#pastedialog button[value=paste]');
 	};
 	await paste('one\ntwo é\x1b[201~');
 	await typedIs(Buffer.from('one\rtwo é[201~').toString('latin1'));
@@ -261,8 +257,8 @@ test('a snapshot replaces what was there, whatever state the former bytes left',
 	await openLive();
 	site.print('\x1b[31m\x1b[?25l half a sequence \x1b]2;');
 	await waitForText(page, /half a sequence/);
-	site.refuse = (method, path) => (path === 'output' ? [400, 'bad-parameter', 'What?'] : null);
-	site.print('x');
+	site.refuse = (method, path) => (['output', 'stream'].includes(path) ? [400, 'bad-parameter', 'What?'] : null);
+	site.cut();
 	await until(() => page.evaluate(() => window.xenterm.connection !== 'live'), 'the refusal');
 	site.reset();
 	site.print('second screen');
@@ -273,7 +269,7 @@ test('a snapshot replaces what was there, whatever state the former bytes left',
 test('the grid is the console\'s and fits the window', async () => {
 	await openLive();
 	const fits = () => page.evaluate(() => {
-		const inner = document.querySelector('#terminal .xterm-screen').getBoundingClientRect();
+		const inner = document.querySelector('#terminal').shadowRoot.querySelector('.xterm-screen').getBoundingClientRect();
 		const outer = document.querySelector('#terminal').getBoundingClientRect();
 		return { rows: window.xenterm.terminal.rows, cols: window.xenterm.terminal.cols,
 			inside: inner.right <= outer.right && inner.bottom <= outer.bottom,
@@ -365,6 +361,7 @@ test('a connection that is lost is said, counted down and taken up again; nothin
 	site.print('before ');
 	await openLive();
 	site.refuse = () => [502, 'no-worker', 'The worker is away.'];
+	site.cut();
 	site.print('meanwhile ');
 	await page.waitForFunction(() => /connection lost/.test(document.querySelector('#connection').textContent));
 	assert.equal(await page.textContent('#announcement'), 'connection lost');
@@ -413,11 +410,17 @@ test('the keyboard can leave the terminal, and a screen reader has its mode', as
 	await page.focus('#terminal textarea');
 	await page.keyboard.press('Control+Shift+F6');
 	assert.equal(await page.evaluate(() => document.activeElement.id), 'back');
-	await page.keyboard.press('Tab');
-	assert.equal(await page.evaluate(() => document.activeElement.id), 'reader');
+	for (const next of ['find', 'compose', 'menu']) {
+		await page.keyboard.press('Tab');
+		assert.equal(await page.evaluate(() => document.activeElement.id), next);
+	}
+	await page.keyboard.press('Enter');
+	await page.focus('#reader');
 	await page.keyboard.press('Enter');
 	assert.equal(await page.getAttribute('#reader', 'aria-pressed'), 'true');
 	await page.waitForSelector('.xterm-accessibility');
+	await page.keyboard.press('Escape');
+	assert.equal(await page.evaluate(() => document.activeElement.id), 'menu');
 	await page.keyboard.press('Tab');
 	assert.equal(await page.evaluate(() => document.activeElement.id), 'plain');
 	await page.keyboard.press('Tab');

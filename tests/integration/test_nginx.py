@@ -128,6 +128,19 @@ def test_the_pages(site):
                               "Cache-Control": "no-cache"})
 
 
+def test_the_frame_is_for_those_whom_the_map_names(site):
+    """It is like a page; nobody may frame it unless the map says so."""
+    answer = site.request("GET", "frame.html")
+    assert answer.status == 200 and answer.type == "text/html; charset=utf-8"
+    page = site.request("GET", "console.html")
+    policy = answer.headers.get_all("Content-Security-Policy")
+    assert policy == page.headers.get_all("Content-Security-Policy")
+    headers_once(answer, {"X-Content-Type-Options": "nosniff",
+                          "Referrer-Policy": "same-origin",
+                          "Cache-Control": "no-cache"})
+    assert site.request("GET", "frame.html", user=None).status == 401
+
+
 def test_every_file_has_its_type(site):
     files = [path for path in STATIC.rglob("*")
              if path.suffix in TYPES and "node_modules" not in path.parts]

@@ -98,6 +98,58 @@ answer_big(struct conn *conn)
 	free(bytes);
 }
 
+/* The one reply that is streamed: so much of it has been sent. */
+static struct conn *streamed;
+static size_t sent;
+static int drained;
+
+static void
+on_drained(void *ctx)
+{
+	assert_ptr_equal(ctx, &streamed);
+	assert_false(conn_stream_is_busy(streamed));
+	drained++;
+}
+
+static void
+on_stream_gone(void *ctx)
+{
+	assert_ptr_equal(ctx, &streamed);
+	streamed = NULL;
+	gone++;
+}
+
+/* Sends len more bytes of the reply. */
+static void
+stream_more(size_t len)
+{
+	struct evbuffer *bytes = evbuffer_new();
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t byte = nth(sent++);
+
+		evbuffer_add(bytes, &byte, 1);
+	}
+	conn_stream_send(streamed, bytes);
+	assert_int_equal(evbuffer_get_length(bytes), 0);
+	evbuffer_free(bytes);
+}
+
+static void
+start_stream(struct conn *conn)
+{
+	struct evbuffer *head = evbuffer_new();
+
+	streamed = conn;
+	sent = 0;
+	drained = 0;
+	evbuffer_add(head, REPLY_HEAD, strlen(REPLY_HEAD));
+	assert_true(conn_stream_begin(conn, on_drained, &streamed));
+	conn_park(conn, on_stream_gone, &streamed);
+	conn_stream_send(conn, head);
+	evbuffer_free(head);
+}
+
 /* PATH_INFO says what is to be done. */
 static void
 handler(void *ctx, struct conn *conn)
@@ -116,6 +168,8 @@ handler(void *ctx, struct conn *conn)
 		assert_true(nparked < MANY);
 		parked[nparked++] = conn;
 		conn_park(conn, on_gone, conn);
+	} else if (strcmp(what, "/stream") == 0) {
+		start_stream(conn);
 	} else if (strcmp(what, "/big") == 0) {
 		answer_big(conn);
 	} else {
@@ -979,6 +1033,155 @@ test_destroy(void **state)
 	server_destroy(NULL);
 }
 
+/* ---- replies that are streamed */
+
+/* A stream that has begun, whose client has read nothing. */
+static void
+open_stream(struct client *c)
+{
+	client_ask(c, "/stream");
+	run_until(has_handled, &(int){handled + 1});
+	assert_non_null(streamed);
+}
+
+/* The client has what was sent, and no more. */
+static bool
+has_all(void *arg)
+{
+	struct client *c = arg;
+	uint8_t *out = malloc(strlen(REPLY_HEAD) + sent);
+	bool ended;
+	size_t n;
+
+	client_read(c, SIZE_MAX);
+	assert_non_null(out);
+	n = take_stdout(c, out, strlen(REPLY_HEAD) + sent, &ended);
+	for (size_t i = strlen(REPLY_HEAD); i < n; i++)
+		if (out[i] != nth(i - strlen(REPLY_HEAD)))
+			fail_msg("byte %zu of the stream is wrong", i);
+	free(out);
+	return n == strlen(REPLY_HEAD) + sent;
+}
+
+static bool
+has_end(void *arg)
+{
+	struct client *c = arg;
+
+	client_read(c, SIZE_MAX);
+	/* The last record is the request's end. */
+	return c->len >= 16 && c->bytes[c->len - 15] == END_REQUEST;
+}
+
+static void
+test_stream(void **state)
+{
+	struct client c;
+
+	(void)state;
+	open_stream(&c);
+	for (size_t len = 1; len < 5; len++) {
+		stream_more(len);
+		assert_false(conn_stream_is_busy(streamed));
+		/* At once, without a turn of the loop. */
+		assert_true(has_all(&c));
+	}
+	assert_int_equal(server_requests(server), 1);
+	conn_stream_end(streamed);
+	run_until(is_closed, &c);
+	assert_true(has_end(&c));
+	assert_int_equal(drained, 0);
+	assert_int_equal(gone, 0);
+	run_until_count(0);
+	assert_int_equal(server_requests(server), 0);
+	client_close(&c);
+	check_alive();
+}
+
+/* More than a record, and than a socket, holds; a reader that is slow. */
+static void
+test_stream_slow(void **state)
+{
+	struct client c;
+
+	(void)state;
+	open_stream(&c);
+	stream_more(BIG_REPLY);
+	assert_true(conn_stream_is_busy(streamed));
+	settle();
+	assert_true(conn_stream_is_busy(streamed));
+	assert_int_equal(drained, 0);
+	check_alive();
+	run_until(has_all, &c);
+	settle();
+	assert_int_equal(drained, 1);
+	stream_more(1);
+	assert_true(has_all(&c));
+	/* Ends while it is busy: all of it comes. */
+	stream_more(BIG_REPLY);
+	conn_stream_end(streamed);
+	run_until(is_closed, &c);
+	assert_true(has_all(&c) && has_end(&c));
+	assert_int_equal(drained, 1);
+	client_close(&c);
+}
+
+/* Who leaves a stream, or closes its half of the connection, is gone. */
+static void
+test_stream_left(void **state)
+{
+	struct client c;
+
+	(void)state;
+	for (int how = 0; how < 4; how++) {
+		open_stream(&c);
+		if (how & 1)
+			stream_more(BIG_REPLY);
+		if (how & 2)
+			shutdown(c.fd, SHUT_WR);
+		else
+			client_close(&c);
+		run_until(has_gone, &(int){how + 1});
+		run_until_count(0);
+		assert_null(streamed);
+		if (how & 2)
+			client_close(&c);
+	}
+	/* In the middle of its end. */
+	open_stream(&c);
+	stream_more(BIG_REPLY);
+	conn_stream_end(streamed);
+	assert_int_equal(server_requests(server), 1);
+	client_close(&c);
+	run_until_count(0);
+	assert_int_equal(server_requests(server), 0);
+	assert_int_equal(gone, 4);
+	check_alive();
+}
+
+/* A write finds out first: still it is told from the loop, and once. */
+static void
+test_stream_broken(void **state)
+{
+	struct client c;
+
+	(void)state;
+	open_stream(&c);
+	client_close(&c);
+	stream_more(1);
+	stream_more(1);
+	assert_non_null(streamed);
+	run_until(has_gone, &(int){1});
+	assert_null(streamed);
+	open_stream(&c);
+	client_close(&c);
+	stream_more(1);
+	conn_stream_end(streamed);
+	run_until_count(0);
+	assert_int_equal(gone, 1);
+	check_alive();
+}
+
 int
 main(void)
 {
@@ -1002,6 +1205,10 @@ main(void)
 	    WITH_SERVER(test_slow_readers),
 	    WITH_SERVER(test_leaves_in_reply),
 	    WITH_SERVER(test_leaves_at_once),
+	    WITH_SERVER(test_stream),
+	    WITH_SERVER(test_stream_slow),
+	    WITH_SERVER(test_stream_left),
+	    WITH_SERVER(test_stream_broken),
 	    WITH_SERVER(test_close_listener),
 	    WITH_SERVER(test_destroy),
 	};

@@ -12,6 +12,7 @@
 
 #include "fcgi/server.h"
 #include "fcgi/waiters.h"
+#include "tests/unit/stubs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -69,6 +70,21 @@ on_answer(struct waiter *w, enum wake why)
 	tell((struct test_waiter *)w, letters[why]);
 }
 
+/* After its time is over it waits anew. */
+static void
+on_staying(struct waiter *w, enum wake why)
+{
+	static const char letters[] = {
+	    [WAKE_READY] = 'r',
+	    [WAKE_TIMEOUT] = 't',
+	    [WAKE_CLOSED] = 'c',
+	};
+
+	tell((struct test_waiter *)w, letters[why]);
+	if (why == WAKE_TIMEOUT)
+		assert_true(waiters_add(list, w, 1));
+}
+
 static void
 on_gone(struct waiter *w)
 {
@@ -81,6 +97,9 @@ static const struct waiter_class common = {
     .ready = on_ready, .answer = on_answer, .gone = on_gone};
 static const struct waiter_class first = {
     .ready = on_ready, .answer = on_answer, .gone = on_gone, .first = true};
+
+static const struct waiter_class staying = {
+    .ready = on_ready, .answer = on_staying, .gone = on_gone, .stays = true};
 
 static int
 setup(void **state)
@@ -321,6 +340,40 @@ test_empty(void **state)
 	assert_string_equal(story, "");
 }
 
+static bool
+has_waited(void *arg)
+{
+	return strcmp(story, arg) == 0;
+}
+
+static void
+test_stays(void **state)
+{
+	struct test_waiter a, b;
+
+	(void)state;
+	add(&a, 'a', &staying, HOUR);
+	add(&b, 'b', &common, HOUR);
+	a.ready = b.ready = true;
+	waiters_settle(list);
+	waiters_settle(list);
+	assert_string_equal(story, "ar br ar ");
+	a.ready = false;
+	waiters_settle(list);
+	waiters_close(list, &a);
+	assert_string_equal(story, "ar br ar ac ");
+	waiters_settle(list);
+	waiters_close(list, NULL);
+	assert_string_equal(story, "ar br ar ac ");
+
+	story[0] = '\0';
+	add(&a, 'a', &staying, 1);
+	loop_until(base, has_waited, (char[]){"at at "}, 30);
+	a.gone(a.gone_ctx);
+	waiters_close(list, NULL);
+	assert_string_equal(story, "at at ag ");
+}
+
 int
 main(void)
 {
@@ -335,6 +388,7 @@ main(void)
 	    WITH_LIST(test_close_owner),
 	    WITH_LIST(test_gone),
 	    WITH_LIST(test_add_in_answer),
+	    WITH_LIST(test_stays),
 	    WITH_LIST(test_empty),
 	};
 

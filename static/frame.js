@@ -1,0 +1,94 @@
+/*
+ * One console in a frame of another site's page, which speaks with it by postMessage (docs/embedding.md). Who may
+ * frame it is said by nginx (frame-ancestors). The address is frame.html?console=NAME-OR-ID&parent=ORIGIN[&mode=watch].
+ */
+import './xen-console.js';
+import { applyPageTheme, watchSystemTheme } from './settings.js';
+import { absence } from './words.js';
+
+const TOLD = ['ready', 'state', 'title', 'bell', 'closed', 'connection', 'viewers', 'notice', 'pasteprogress', 'leave'];
+const MAX_TEXT = 1 << 20;
+
+const parameters = new URLSearchParams(location.search);
+const view = document.getElementById('terminal');
+const overlay = document.getElementById('overlay');
+const origin = originOf(parameters.get('parent'));
+
+/* "https://panel.example" out of itself, and of nothing else: no path, no star. */
+function originOf(text) {
+	try {
+		return new URL(text).origin === text && text !== 'null' ? text : null;
+	} catch {
+		return null;
+	}
+}
+
+function tell(message) {
+	if (origin !== null && parent !== window)
+		parent.postMessage({ xenterm: 1, ...message }, origin);
+}
+
+/* What the parent may call; each returns what is answered. */
+const calls = {
+	send: ({ text }) => isText(text) && view.send(text),
+	paste: ({ text, pace }) => isText(text) && view.paste(text, { pace: Number(pace) || 0 }),
+	snapshot: () => view.snapshot(),
+	focus: () => { view.focus(); return true; },
+	connect: () => { view.connect(); return true; },
+	close: () => { view.close(); return true; },
+	theme: ({ text }) => { view.theme = String(text); return true; },
+	fontSize: ({ text }) => { view.fontSize = String(text); return true; },
+};
+
+function isText(text) {
+	return typeof text === 'string' && text.length <= MAX_TEXT;
+}
+
+addEventListener('message', ({ data, source, origin: from }) => {
+	if (origin === null || source !== parent || from !== origin || data?.xenterm !== 1)
+		return;
+	if (!Object.hasOwn(calls, data.call))
+		tell({ answer: data.id, error: 'There is no such call.' });
+	else
+		tell({ answer: data.id, result: calls[data.call](data) });
+});
+
+for (const type of TOLD)
+	view.addEventListener(type, ({ detail }) => tell({ event: type, detail: detail ?? null }));
+
+function show(title, text) {
+	overlay.querySelector('h2').textContent = title;
+	overlay.querySelector('p').textContent = text;
+	overlay.hidden = false;
+}
+
+let absent = null;
+view.addEventListener('state', ({ detail }) => {
+	absent = absence(detail.state, detail.name ?? view.console, detail.holder);
+	if (absent)
+		show(absent.title, absent.text);
+	else
+		overlay.hidden = true;
+});
+view.addEventListener('connection', ({ detail }) => {
+	if (detail.state === 'ended')
+		show('Not connected', detail.detail);
+	else if (detail.state === 'retrying' || detail.state === 'offline')
+		show('Connection lost', 'It is tried again by itself.');
+	else if (detail.state === 'live' && !absent)
+		overlay.hidden = true;
+	else if (detail.state === 'live')
+		show(absent.title, absent.text);
+});
+addEventListener('online', () => view.wake());
+addEventListener('pagehide', () => view.close());
+
+applyPageTheme();
+watchSystemTheme(applyPageTheme);
+if (origin === null) {
+	show('Not connected', 'The address has to name the origin of the page around this one: parent=https://…');
+} else {
+	view.console = parameters.get('console') ?? '';
+	view.mode = parameters.get('mode') ?? '';
+	view.connect();
+}

@@ -1,0 +1,432 @@
+/* What a person has beside the terminal, frames in other sites' pages, and what axe-core says of all of it. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { barriers, launch, openPage, pasteText, screenText, shoot, waitForText } from './browser.mjs';
+import { FakeSite } from './fake_site.mjs';
+
+const browser = await launch();
+const site = new FakeSite();
+const panel = new FakeSite();   /* another site */
+const WIDE = { width: 1100, height: 700 };
+const PHONE = { width: 390, height: 760 };
+let context;
+let page;
+
+before(() => Promise.all([site.start(), panel.start()]));
+after(async () => {
+	await browser.close();
+	await site.stop();
+	await panel.stop();
+});
+beforeEach(() => {
+	site.reset();
+	return fresh({ viewport: WIDE });
+});
+afterEach(async () => {
+	assert.deepEqual(page.faults, []);
+	await context.close();
+});
+
+async function fresh(options) {
+	await context?.close();
+	context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'], ...options });
+	page = await openPage(context);
+}
+
+async function openLive(query = 'console=web1') {
+	await page.goto(`${site.url}console.html?${query}`);
+	await page.waitForFunction(() => window.xenterm?.connection === 'live');
+}
+
+const until = async (condition, what) => {
+	for (let i = 0; i < 300; i++) {
+		if (await condition())
+			return;
+		await new Promise((resolve) => setTimeout(resolve, 20));
+	}
+	assert.fail(`${what} did not happen`);
+};
+
+const typedIs = (text) => until(() => site.typed === text, `typing ${JSON.stringify(text)} (got ${JSON.stringify(site.typed)})`);
+
+const menu = async () => {
+	if (await page.isHidden('#panel'))
+		await page.click('#menu');
+};
+
+/* ---- pasting ---- */
+
+test('one harmless line is pasted at once; several are shown first, with what cannot be seen', async () => {
+	await openLive();
+	await pasteText(page, 'uname -a');
+	await typedIs('uname -a');
+	site.typed = '';
+	await pasteText(page, 'cd /\n\x1b[31mrm\u202e -rf x\t\x07\n');
+	await page.waitForSelector('#pastedialog[open]');
+	assert.equal(await page.textContent('#pastepreview'), 'cd /\n‹ESC›[31mrm‹U+202E› -rf x→\t‹BEL›\n');
+	assert.match(await page.textContent('#pastefacts'), /^2 lines, 24 bytes\..*the guest acts on it at once/);
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'paste');
+	await page.keyboard.press('Escape');
+	await page.waitForSelector('#pastedialog', { state: 'hidden' });
+	assert.equal(site.typed, '');
+	await pasteText(page, 'a\r\nb');
+	await page.click('#pastedialog button[value=paste]');
+	await typedIs('a\rb');
+});
+
+test('one line that would hide something is shown, too', async () => {
+	await openLive();
+	await pasteText(page, 'ls \x1b[2K');
+	await page.waitForSelector('#pastedialog[open]');
+	await page.click('#pastedialog button[value=paste]');
+	await typedIs('ls [2K');
+});
+
+test('64 KiB arrive whole and once, in brackets where the guest asked for them', async () => {
+	site.print('\x1b[?2004hready');
+	await openLive();
+	await waitForText(page, /ready/);
+	const text = Array.from({ length: 2048 }, (_, i) => `line ${String(i).padStart(6, '0')} ${'x'.repeat(18)}\n`).join('')
+		.slice(0, 65536);
+	await pasteText(page, text);
+	assert.match(await page.textContent('#pastefacts'), /told that it is pasted/);
+	await page.click('#pastedialog button[value=paste]');
+	await typedIs(`\x1b[200~${text.replaceAll('\n', '\r')}\x1b[201~`);
+	await page.waitForSelector('#sending', { state: 'hidden' });
+});
+
+test('a slow paste has a bar, and stops where it is; the bracket is closed', async () => {
+	site.print('\x1b[?2004hready');
+	await openLive();
+	await waitForText(page, /ready/);
+	await pasteText(page, 'x'.repeat(5000));
+	await page.selectOption('#pace', '120');
+	await page.click('#pastedialog button[value=paste]');
+	await page.waitForSelector('#sending:not([hidden])');
+	await until(() => site.typed.length > 20, 'the beginning');
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'sending');
+	await page.click('#stop');
+	await page.waitForSelector('#sending', { state: 'hidden' });
+	await until(() => site.typed.endsWith('\x1b[201~'), 'the end of the bracket');
+	assert.match(site.typed, /^\x1b\[200~x{1,1000}\x1b\[201~$/);
+	assert.match(await page.textContent('#notice'), /Stopped: at least [0-9]+ of 5006 bytes/);
+});
+
+test('compose and send: with the line ends that were chosen', async () => {
+	await openLive();
+	await page.click('#compose');
+	await page.fill('#composed', 'one\ntwo');
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'compose');
+	await page.click('#composedialog button[value=send]');
+	await typedIs('one\rtwo\r');
+	site.typed = '';
+	await page.click('#compose');
+	await page.fill('#composed', 'three\nfour');
+	await page.selectOption('#lineend', 'crlf');
+	await page.uncheck('#endline');
+	await page.click('#composedialog button[value=send]');
+	await typedIs('three\r\nfour');
+});
+
+/* ---- finding, copying, saving ---- */
+
+test('text in the history is found, from the end on', async () => {
+	site.print(`needle one\r\n${'hay\r\n'.repeat(200)}needle two\r\n${'hay\r\n'.repeat(100)}`);
+	await openLive();
+	await waitForText(page, /needle two/);
+	await page.click('#find');
+	await page.keyboard.type('needle');
+	await page.keyboard.press('Enter');
+	const row = () => page.evaluate(() => window.xenterm.terminal.getSelectionPosition()?.start.y);
+	await until(async () => await row() === 201, 'the second needle');
+	assert.equal(await page.textContent('#found'), 'found');
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'find');
+	await page.keyboard.press('Enter');
+	await until(async () => await row() === 0, 'the first needle');
+	await page.click('#next');
+	await until(async () => await row() === 201, 'the second needle again');
+	await page.fill('#wanted', 'no such thing');
+	await page.keyboard.press('Enter');
+	assert.equal(await page.textContent('#found'), 'not found');
+	await page.keyboard.press('Escape');
+	assert.equal(await page.isHidden('#findbar'), true);
+	assert.equal(site.typed, '');
+	await page.keyboard.type('z');
+	await typedIs('z');
+});
+
+test('copy, and the history as a file', async () => {
+	site.print('to be copied');
+	await openLive();
+	await waitForText(page, /copied/);
+	await menu();
+	await page.click('#copy');
+	await until(async () => await page.evaluate(() => navigator.clipboard.readText()) === 'to be copied', 'the copy');
+	const [download] = await Promise.all([page.waitForEvent('download'), page.click('#savetext')]);
+	assert.match(download.suggestedFilename(), /^web1-.*\.txt$/);
+	assert.equal(await readFile(await download.path(), 'utf8'), 'to be copied');
+	site.refuse = (method, path) => (path === 'history' ? [503, 'no-screen', 'The screen is not there.'] : null);
+	await page.click('#saveraw');
+	await until(async () => /The screen is not there/.test(await page.textContent('#notice')), 'the reason');
+});
+
+/* ---- looks and keys ---- */
+
+test('colours, text size, Backspace: chosen, and kept', async () => {
+	site.print('some text');
+	await openLive();
+	await menu();
+	await page.selectOption('#theme', 'contrast');
+	await page.selectOption('#fontsize', '20');
+	await page.selectOption('#backspace', '^H');
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'menu-contrast');
+	const looks = () => page.evaluate(() => ({
+		size: window.xenterm.terminal.options.fontSize, back: window.xenterm.terminal.options.theme.background,
+		page: getComputedStyle(document.body).backgroundColor }));
+	const chosen = { size: 20, back: '#000000', page: 'rgb(0, 0, 0)' };
+	assert.deepEqual(await looks(), chosen);
+	await openLive();
+	assert.deepEqual(await looks(), chosen);
+	await page.keyboard.press('Backspace');
+	await typedIs('\b');
+	await menu();
+	await page.selectOption('#backspace', '^?');
+	await page.focus('#terminal textarea');
+	await page.keyboard.press('Backspace');
+	await typedIs('\b\x7f');
+});
+
+test('the bell is shown', async () => {
+	await openLive();
+	site.print('\x07');
+	await page.waitForSelector('#bell:not([hidden])');
+	await page.waitForSelector('#bell', { state: 'hidden' });
+});
+
+test('a phone has a bar of keys; Ctrl holds for the next one', async () => {
+	await fresh({ viewport: PHONE, hasTouch: true, isMobile: true });
+	site.print('web1 login: ');
+	await openLive();
+	await waitForText(page, /login/);
+	await page.waitForSelector('#keybar:not([hidden])');
+	const tap = (label) => page.tap(`#keybar button:text-is("${label}")`);
+	for (const label of ['Esc', 'Tab', '↑', 'F5', '^O'])
+		await tap(label);
+	await typedIs('\x1b\t\x1b[A\x1b[15~\x0f');
+	site.typed = '';
+	await tap('Ctrl');
+	assert.equal(await page.getAttribute('#keybar button:text-is("Ctrl")', 'aria-pressed'), 'true');
+	await page.focus('#terminal textarea');
+	await page.keyboard.type('cd');
+	await typedIs('\x03d');
+	assert.equal(await page.getAttribute('#keybar button:text-is("Ctrl")', 'aria-pressed'), 'false');
+	site.typed = '';
+	site.print('\x1b[?1h');
+	await until(() => page.evaluate(() => window.xenterm.terminal.modes.applicationCursorKeysMode), 'the mode');
+	await tap('↑');
+	await typedIs('\x1bOA');
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'phone');
+	await page.setViewportSize({ width: PHONE.height, height: PHONE.width });
+	await until(() => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'a page that fits');
+	await shoot(page, 'phone-turned');
+});
+
+test('text composed by an input method arrives once', async () => {
+	await openLive();
+	const keys = await page.context().newCDPSession(page);
+	await page.focus('#terminal textarea');
+	await keys.send('Input.imeSetComposition', { text: 'に', selectionStart: 1, selectionEnd: 1 });
+	await keys.send('Input.imeSetComposition', { text: 'にほん', selectionStart: 3, selectionEnd: 3 });
+	await keys.send('Input.insertText', { text: '日本' });
+	await typedIs(Buffer.from('日本').toString('latin1'));
+	await page.keyboard.type('a');
+	await typedIs(Buffer.from('日本a').toString('latin1'));
+});
+
+/* ---- what axe-core says ---- */
+
+test('no barrier on the pages, in each of the colours', async () => {
+	site.print('\x1b[1mDebian GNU/Linux 12 web1 hvc0\x1b[m\r\n\r\nweb1 login: ');
+	site.consoles = [
+		{ id: 'u1/pv0', name: 'web1', kind: 'pv', domid: 7, state: 'up', viewers: 1, rights: ['list', 'watch', 'type'] },
+		{ id: 'u2/pv0', name: 'web2', kind: 'pv', domid: 9, state: 'busy', holder: 'xenconsole (pid 4711)', viewers: 0,
+			rights: ['list', 'watch'] },
+		{ id: 'u3/serial0', name: 'db1', kind: 'serial', domid: 0, state: 'gone', viewers: 0, rights: ['list'] },
+	];
+	for (const theme of ['dark', 'light', 'contrast']) {
+		await page.goto(site.url);
+		await page.evaluate((chosen) => localStorage.setItem('xenterm-theme', chosen), theme);
+		await page.reload();
+		await page.waitForSelector('tbody tr');
+		assert.deepEqual(await barriers(page), [], `list, ${theme}`);
+		await shoot(page, `list-${theme}`);
+		await openLive();
+		await waitForText(page, /login/);
+		assert.deepEqual(await barriers(page), [], `console, ${theme}`);
+		await shoot(page, `console-${theme}`);
+		await menu();
+		assert.deepEqual(await barriers(page), [], `menu, ${theme}`);
+		await shoot(page, `menu-${theme}`);
+	}
+});
+
+test('nor where something is the matter', async () => {
+	await openLive();
+	await page.waitForSelector('#hint:not([hidden])');
+	assert.deepEqual(await barriers(page), [], 'silent');
+	await shoot(page, 'silent');
+	site.set('state', { state: 'waiting', domid: 0, name: 'web1' });
+	await page.waitForSelector('#overlay:not([hidden])');
+	assert.deepEqual(await barriers(page), [], 'waiting');
+	await shoot(page, 'waiting');
+	site.refuse = () => [502, 'no-worker', 'The worker is away.'];
+	site.cut();
+	await until(async () => /connection lost/.test(await page.textContent('#connection')), 'the loss');
+	assert.deepEqual(await barriers(page), [], 'lost');
+	await shoot(page, 'lost');
+	site.refuse = () => null;
+	await page.goto(`${site.url}console.html`);
+	await page.waitForSelector('#overlay:not([hidden])');
+	assert.deepEqual(await barriers(page), [], 'no name');
+	site.consoles = [];
+	await page.goto(site.url);
+	await page.waitForSelector('#empty:not([hidden])');
+	assert.deepEqual(await barriers(page), [], 'empty list');
+});
+
+/* ---- in other pages ---- */
+
+test('<xen-console> in a page of the site, with one script tag', async () => {
+	site.pages['element.html'] = `<!DOCTYPE html><html lang="en"><title>x</title>
+		<script type="module" src="xen-console.js"></script>
+		<xen-console id="terminal" console="web1" theme="light" font-size="12" style="width: 700px; height: 400px"></xen-console>
+		<script>
+			window.told = [];
+			const view = document.querySelector('xen-console');
+			for (const type of ['ready', 'state', 'title', 'bell', 'closed'])
+				view.addEventListener(type, (e) => told.push([type, e.detail]));
+		</script>`;
+	site.print('hello');
+	await page.goto(`${site.url}element.html`);
+	const told = (type) => page.evaluate((t) => window.told.filter(([name]) => name === t).map(([, d]) => d), type);
+	await until(async () => (await told('ready')).length === 1, 'ready');
+	assert.equal((await told('state'))[0].state, 'up');
+	const view = (code) => page.evaluate(`(() => { const view = document.querySelector('xen-console'); return ${code}; })()`);
+	assert.deepEqual(await view('view.snapshot()'), { text: 'hello', rows: 24, cols: 80 });
+	assert.equal(await view('view.terminal.options.fontSize'), 12);
+	assert.equal(await view('view.terminal.options.theme.background'), '#fdfdfb');
+	site.print('\x07\x1b]2;guest   title\x07');
+	await until(async () => (await told('bell')).length === 1 && (await told('title')).length === 1, 'bell and title');
+	assert.deepEqual(await told('title'), [{ title: 'guest title' }]);
+	assert.equal(await view('view.send("ls\\r")'), true);
+	await typedIs('ls\r');
+	await view('view.paste("a\\nb")');
+	await typedIs('ls\ra\rb');
+	await view('view.focus()');
+	await page.keyboard.type('x');
+	await typedIs('ls\ra\rbx');
+	site.refuse = () => [403, 'not-allowed', 'You may not.'];
+	await view('view.console = "web2"');
+	await until(async () => (await told('closed')).length === 1, 'closed');
+	assert.equal((await told('closed'))[0].detail, 'You may not.');
+	assert.equal(await view('view.connection'), 'ended');
+	await view('view.remove()');
+});
+
+const frameIn = (query) => `<!DOCTYPE html><html lang="en"><title>panel</title>
+	<iframe src="${site.url}frame.html?${query}" style="width: 800px; height: 500px"
+		sandbox="allow-scripts allow-same-origin"></iframe>
+	<script>
+		window.told = [];
+		addEventListener('message', (e) => told.push({ from: e.origin, ...e.data }));
+		window.call = (message) => frames[0].postMessage({ xenterm: 1, ...message }, '${new URL(site.url).origin}');
+	</script>`;
+
+const messages = (condition) => page.evaluate((code) => window.told.filter(new Function('m', `return ${code}`)), condition);
+
+test('in a sandboxed frame of another site that may have it: both speak by messages, to exact origins', async () => {
+	const origin = new URL(panel.url).origin.replace('127.0.0.1', 'localhost');
+	site.ancestors = origin;
+	panel.pages['panel.html'] = frameIn(`console=web1&parent=${encodeURIComponent(origin)}`);
+	site.print('framed');
+	await page.goto(`${origin}/xenterm/panel.html`);
+	await until(async () => (await messages('m.event === "ready"')).length === 1, 'ready');
+	assert.ok((await messages('true')).every((m) => m.from === new URL(site.url).origin && m.xenterm === 1));
+	await page.evaluate(() => {
+		window.call({ call: 'snapshot', id: 1 });
+		window.call({ call: 'send', id: 2, text: 'ls\r' });
+		window.call({ call: 'constructor', id: 3 });
+		window.call({ call: 'send', id: 4, text: { no: 'text' } });
+	});
+	await until(async () => (await messages('m.answer === 4')).length === 1, 'the answers');
+	assert.equal((await messages('m.answer === 1'))[0].result.text, 'framed');
+	assert.equal((await messages('m.answer === 2'))[0].result, true);
+	assert.match((await messages('m.answer === 3'))[0].error, /no such call/);
+	assert.equal((await messages('m.answer === 4'))[0].result, false);
+	await typedIs('ls\r');
+	await shoot(page, 'frame');
+});
+
+test('the examples of docs/embedding.md work', async () => {
+	const text = await readFile(new URL('../../docs/embedding.md', import.meta.url), 'utf8');
+	const [element, frame] = [...text.matchAll(/```html\n([^]*?)```/g)].map(([, html]) => html);
+	site.print('as in the manual');
+	site.pages['element.html'] = element.replaceAll('/xenterm/', new URL(site.url).pathname);
+	await page.goto(`${site.url}element.html`);
+	await until(async () => /as in the manual/.test(await page.evaluate(
+		() => document.querySelector('xen-console').snapshot?.().text ?? '')), 'the element');
+	await until(async () => await page.textContent('#words') === 'up', 'its state');
+
+	const origin = new URL(panel.url).origin;
+	site.ancestors = origin;
+	panel.pages['panel.html'] = frame.replaceAll('https://dom0.example.org/xenterm/', site.url)
+		.replaceAll('https://dom0.example.org', new URL(site.url).origin)
+		.replaceAll('https://panel.example.org', origin);
+	await page.goto(`${origin}/xenterm/panel.html`);
+	await until(async () => await page.textContent('#words') === 'up', 'the state in the frame');
+	await page.click('button');
+	await typedIs('\r');
+	site.set('state', { state: 'waiting', domid: 0, name: 'web1' });
+	await until(async () => await page.textContent('#words') === 'waiting', 'the new state');
+});
+
+test('a frame that names another parent says and does nothing', async () => {
+	const origin = new URL(panel.url).origin;
+	site.ancestors = origin;
+	for (const parent of ['https://other.example', '*', 'null', `${origin}/`, '']) {
+		panel.pages['panel.html'] = frameIn(`console=web1&parent=${encodeURIComponent(parent)}`);
+		await page.goto(`${origin}/xenterm/panel.html`);
+		const frame = page.frames()[1];
+		await frame.waitForFunction(() => /origin of the page|^$/.test(document.querySelector('#overlay p').textContent)
+			|| document.querySelector('#overlay').hidden);
+		await page.evaluate(() => window.call({ call: 'send', id: 1, text: 'rm' }));
+		await frame.evaluate(() => new Promise((resolve) => setTimeout(resolve)));
+		assert.deepEqual(await messages('true'), [], parent);
+	}
+	assert.equal(site.typed, '');
+});
+
+test('who may not frame it gets nothing', async () => {
+	const origin = new URL(panel.url).origin;
+	site.ancestors = "'none'";
+	const before = site.sessions;
+	panel.pages['panel.html'] = frameIn(`console=web1&parent=${encodeURIComponent(origin)}`);
+	await page.goto(`${origin}/xenterm/panel.html`);
+	await until(() => page.faults.length > 0, 'the refusal');
+	page.faults = page.faults.filter((fault) => !/frame-ancestors|frame/.test(fault));
+	assert.equal(site.sessions, before);
+	/* Nor do the other pages, ever. */
+	panel.pages['panel.html'] = frameIn('').replace('frame.html', 'console.html');
+	site.ancestors = origin;
+	await page.goto(`${origin}/xenterm/panel.html`);
+	await until(() => page.faults.length > 0, 'the refusal');
+	page.faults = page.faults.filter((fault) => !/frame-ancestors|frame/.test(fault));
+	assert.equal(site.sessions, before);
+});
