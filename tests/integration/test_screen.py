@@ -177,15 +177,15 @@ def test_unread_output_goes_through_the_screen_before_it_is_lost(own_site):
     session.delete()
     screen_of(site, 0)
     # The writer's session has no viewer of its own: it is made and left.
-    while sent < 300 * KILO:
-        block = b"".join(line % (sent + n) for n in range(50))
+    while sent < 150 * KILO:
+        block = b"".join(line % (sent + n) for n in range(250))
         writer = site.session(name)
         end = int(writer.made["from"].split(".")[1])
         while writer.type(block).status == 503:
             pass
         writer.at = writer.made["from"]
         wait_for(lambda: writer.poll(wait=1) and
-                 int(writer.at.split(".")[1]) >= end + len(block))
+                 int(writer.at.split(".")[1]) >= end + len(block), 60)
         writer.delete()
         sent += len(block)
     lines = site.session(name).screen().split("\n")
