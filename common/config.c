@@ -296,6 +296,7 @@ take(cfg_t *cfg)
 	config->xenstore = copy(cfg_getstr(cfg, "xenstore"));
 	config->lock_dir = copy(cfg_getstr(cfg, "lock_dir"));
 	config->screen_program = copy(cfg_getstr(cfg, "screen_program"));
+	config->audit_file = copy(cfg_getstr(cfg, "audit_file"));
 	config->verify_owner = cfg_getbool(cfg, "verify_owner");
 	config->ring_size = (size_t)cfg_getint(cfg, "ring_size");
 	for (size_t i = 0; i < COUNT(number_options); i++) {
@@ -434,6 +435,7 @@ config_load(const char *path)
 	    CFG_STR("xenstore", "/run/xenstored/socket", CFGF_NONE),
 	    CFG_STR("lock_dir", "/run/lock", CFGF_NONE),
 	    CFG_STR("screen_program", XENTERM_SCREEN, CFGF_NONE),
+	    CFG_STR("audit_file", "", CFGF_NONE),
 	    CFG_BOOL("verify_owner", cfg_true, CFGF_NONE),
 	    CFG_INT("ring_size", LIMIT_RING_DEFAULT, CFGF_NONE),
 	    CFG_INT("rescan", number_options[0].fallback, CFGF_NONE),
@@ -459,6 +461,7 @@ config_load(const char *path)
 	cfg_set_validate_func(cfg, "run_dir", check_path);
 	cfg_set_validate_func(cfg, "xenstore", check_path);
 	cfg_set_validate_func(cfg, "lock_dir", check_path);
+	cfg_set_validate_func(cfg, "audit_file", check_path);
 	cfg_set_validate_func(cfg, "screen_program", check_path);
 	cfg_set_validate_func(cfg, "ring_size", check_ring_size);
 	cfg_set_validate_func(cfg, "hold|mode", check_mode);
@@ -514,6 +517,7 @@ config_free(struct config *config)
 	free(config->xenstore);
 	free(config->lock_dir);
 	free(config->screen_program);
+	free(config->audit_file);
 	free(config);
 }
 

@@ -63,6 +63,7 @@ struct config {
 	char *xenstore;	       /* xenstored's socket */
 	char *lock_dir;	       /* of xenconsole's lock files */
 	char *screen_program;  /* xenterm-screen */
+	char *audit_file;      /* "": into the log */
 	bool verify_owner;     /* ask who holds the other end */
 	size_t ring_size;      /* bytes a console */
 	unsigned rescan;       /* seconds between two looks at all domains */

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <syslog.h>
 
-#define LINE_MAX_BYTES 1024
+/* A line of the audit log, with names as long as they may be. */
+#define LINE_MAX_BYTES 2048
 
 static const char *log_ident = "xenterm";
 static bool log_to_stderr = true;

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "common/limits.h"
-#include "common/log.h"
 #include "common/text.h"
 #include "fcgi/admin_handlers.h"
+#include "fcgi/audit.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/reply.h"
@@ -76,8 +76,11 @@ admin_ticket_new(struct worker *w, struct request *r)
 		    "Too many tickets wait to be used.");
 		return;
 	}
-	log_info("ticket %s: made for %s at %s, to %s", ticket.id, ticket.user,
-	    ticket.console, ticket.may_type ? "type" : "watch");
+	audit(&(struct audit){.event = "ticket-made",
+	    .user = ticket.user,
+	    .wanted = ticket.console,
+	    .mode = ticket.may_type ? "type" : "watch",
+	    .ticket = ticket.id});
 	body = json_object_new_object();
 	put(body, "ticket", text);
 	put(body, "id", ticket.id);
@@ -98,6 +101,6 @@ admin_ticket_revoke(struct worker *w, struct request *r)
 		    "or never was.");
 		return;
 	}
-	log_info("ticket %s: revoked", r->name);
+	audit(&(struct audit){.event = "ticket-revoked", .ticket = r->name});
 	reply_empty(r->conn, 204);
 }

@@ -329,6 +329,7 @@ type(struct view *view)
 		view->run = ring_run(ring);
 		view->offset = ring_end(ring);
 		view->typed = true;
+		session_typed(view->session, session_seq(view->session) + 1);
 		return true;
 	}
 	if (error == -ENOTCONN)
@@ -477,6 +478,8 @@ handle_ajaxterm(struct worker *w, struct request *r)
 	else if (error)
 		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
 		    "The worker is out of memory.");
-	else
-		begin(w, r, session, &q);
+	if (error)
+		return;
+	session_opened_from(session, conn_param(r->conn, "REMOTE_ADDR"));
+	begin(w, r, session, &q);
 }

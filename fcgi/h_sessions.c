@@ -7,7 +7,7 @@
 
 #include "common/config.h"
 #include "common/limits.h"
-#include "common/log.h"
+#include "fcgi/audit.h"
 #include "fcgi/console.h"
 #include "fcgi/handlers.h"
 #include "fcgi/json_view.h"
@@ -15,6 +15,7 @@
 #include "fcgi/redeem.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
+#include "fcgi/server.h"
 #include "fcgi/session.h"
 #include "fcgi/tickets.h"
 #include "fcgi/waiters.h"
@@ -176,6 +177,8 @@ find_permitted(struct worker *w, struct request *r, const struct wanted *wanted,
 	c = lookup_console(w, r, wanted->console, rights);
 	if (!c || (*rights & (wanted->may_type ? RIGHT_TYPE : RIGHT_WATCH)))
 		return c;
+	audit_refused(conn_param(r->conn, "REMOTE_ADDR"), r->user,
+	    wanted->console, "not-allowed");
 	reply_problem(r->conn, 403, "not-allowed",
 	    "You may not %s this console.",
 	    wanted->may_type ? "type at" : "watch");
@@ -191,12 +194,16 @@ may_take(struct request *r, const struct wanted *wanted,
 	struct json_object *members;
 
 	if (wanted->force && !(rights & RIGHT_FORCE)) {
+		audit_refused(conn_param(r->conn, "REMOTE_ADDR"), user,
+		    wanted->console, "not-allowed");
 		reply_problem(r->conn, 403, "not-allowed",
 		    "You may not take this console away from others.");
 		return false;
 	}
 	if (!wanted->may_type || !other || (rights & RIGHT_JOIN))
 		return true;
+	audit_refused(
+	    conn_param(r->conn, "REMOTE_ADDR"), user, wanted->console, "taken");
 	members = json_object_new_object();
 	json_object_object_add(members, "by", json_object_new_string(other));
 	reply_problem_with(r->conn, 409, "taken", "", members,
@@ -207,8 +214,8 @@ may_take(struct request *r, const struct wanted *wanted,
 
 /* ticket NULL: none; with the session it is used up. */
 static int
-open_session(struct worker *w, struct console *c, const struct wanted *wanted,
-    const char *user, const struct ticket *ticket,
+open_session(struct worker *w, struct request *r, struct console *c,
+    const struct wanted *wanted, const char *user, const struct ticket *ticket,
     char token[SESSION_TOKEN_TEXT], struct session **out)
 {
 	int error =
@@ -220,9 +227,13 @@ open_session(struct worker *w, struct console *c, const struct wanted *wanted,
 		session_close(*out);
 		return -ENOMEM;
 	}
+	session_opened_from(*out, conn_param(r->conn, "REMOTE_ADDR"));
 	if (ticket)
-		log_info("session %s: with ticket %s of %s", session_id(*out),
-		    ticket->id, ticket->key ? ticket->key->name : "this host");
+		audit(&(struct audit){.event = "ticket-used",
+		    .user = user,
+		    .session = session_id(*out),
+		    .ticket = ticket->id,
+		    .key = ticket->key ? ticket->key->name : NULL});
 	if (wanted->force)
 		session_take_over(*out);
 	return 0;
@@ -233,6 +244,8 @@ static void
 answer_opened(struct request *r, int error, struct session *s,
     char token[SESSION_TOKEN_TEXT])
 {
+	if (!error) /* the admin interface has no address */
+		session_opened_from(s, conn_param(r->conn, "REMOTE_ADDR"));
 	if (error)
 		session_refuse(r, error);
 	else if (console_is_settled(session_console(s)))
@@ -274,7 +287,7 @@ handle_session_new(struct worker *w, struct request *r)
 	if (!c || !may_take(r, &wanted, c, user, rights))
 		return;
 	error = open_session(
-	    w, c, &wanted, user, wanted.ticket ? &ticket : NULL, token, &s);
+	    w, r, c, &wanted, user, wanted.ticket ? &ticket : NULL, token, &s);
 	answer_opened(r, error, s, token);
 }
 

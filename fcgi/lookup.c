@@ -2,11 +2,13 @@
 
 #include "common/config.h"
 #include "fcgi/access.h"
+#include "fcgi/audit.h"
 #include "fcgi/broker_link.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
+#include "fcgi/server.h"
 #include "fcgi/worker.h"
 
 void
@@ -32,13 +34,16 @@ lookup_console(
 	      : 0;
 	if (*rights & RIGHT_LIST)
 		return c;
-	if (!c && !broker_link_synced(w->broker))
+	if (!c && !broker_link_synced(w->broker)) {
 		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
 		    "The worker does not know the guests yet: it has no "
 		    "connection to xenterm-broker.");
-	else
+	} else {
+		audit_refused(conn_param(r->conn, "REMOTE_ADDR"), r->user, name,
+		    "no-such-console");
 		reply_problem(r->conn, 404, "no-such-console",
 		    "There is no such console, or you may not see it. GET "
 		    "api/v1/consoles lists yours.");
+	}
 	return NULL;
 }

@@ -20,6 +20,7 @@
 #include "common/privdrop.h"
 #include "common/program.h"
 #include "fcgi/admin.h"
+#include "fcgi/audit.h"
 #include "fcgi/broker_link.h"
 #include "fcgi/confine.h"
 #include "fcgi/console.h"
@@ -162,7 +163,7 @@ main(int argc, char **argv)
 	struct sockets sockets;
 	struct spawner *spawner;
 	struct ticket_keys *keys;
-	int screen;
+	int screen, error;
 
 	program_raise_files(DESCRIPTORS);
 	if (sodium_init() < 0)
@@ -174,6 +175,10 @@ main(int argc, char **argv)
 	keys = ticket_keys_load(config);
 	if (!keys)
 		log_fatal("without its keys the worker does not start");
+	error = audit_open(config->audit_file);
+	if (error)
+		log_fatal(
+		    "audit_file %s: %s", config->audit_file, strerror(-error));
 	open_sockets(config, &id, &sockets);
 	program_background();
 	if (geteuid() == 0)
@@ -184,6 +189,7 @@ main(int argc, char **argv)
 		log_fatal("cannot start %s", config->screen_program);
 	run(config, &sockets, keys, spawner);
 	ticket_keys_free(keys);
+	audit_close();
 	config_free(config);
 	libevent_global_shutdown();
 	return 0;

@@ -4,13 +4,23 @@
 
 #include "common/config.h"
 #include "fcgi/access.h"
+#include "fcgi/audit.h"
 #include "fcgi/broker_link.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
+#include "fcgi/server.h"
 #include "fcgi/tickets.h"
 #include "fcgi/worker.h"
+
+/* To be called before the answer, with which r's conn goes. */
+static void
+note(struct request *r, const struct ticket *ticket, const char *wanted)
+{
+	audit_refused(conn_param(r->conn, "REMOTE_ADDR"),
+	    ticket ? ticket->user : r->user, wanted, "bad-ticket");
+}
 
 static void
 bad(struct request *r, const char *why)
@@ -21,16 +31,20 @@ bad(struct request *r, const char *why)
 
 /* What the ticket says is what the request wants. */
 static bool
-fits(struct request *r, const struct ticket *ticket, bool may_type)
+fits(struct request *r, const struct ticket *ticket, const char *name,
+    bool may_type)
 {
-	if (*r->user && strcmp(r->user, ticket->user) != 0)
+	bool other_user = *r->user && strcmp(r->user, ticket->user) != 0;
+
+	if (!other_user && ticket->may_type == may_type)
+		return true;
+	note(r, ticket, name);
+	if (other_user)
 		reply_problem(r->conn, 403, "wrong-user",
 		    "This ticket is for another user than the one you are "
 		    "logged in as.");
-	else if (ticket->may_type != may_type)
-		bad(r, "is for the other mode");
 	else
-		return true;
+		bad(r, "is for the other mode");
 	return false;
 }
 
@@ -50,20 +64,21 @@ find_console(struct worker *w, struct request *r, const struct ticket *ticket,
 	uint32_t need = ticket->may_type ? RIGHT_TYPE : RIGHT_WATCH;
 
 	*rights = c ? rights_of(ticket, c) : 0;
+	if ((*rights & need) && consoles_lookup(w->consoles, name) == c)
+		return c;
+	note(r, ticket, name);
 	if (c && !(*rights & need))
 		reply_problem(r->conn, 403, "not-allowed",
 		    "The key of this ticket may not open this console so.");
-	else if (!c && !broker_link_synced(w->broker))
+	else if (c)
+		bad(r, "is for another console");
+	else if (!broker_link_synced(w->broker))
 		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
 		    "The worker does not know the guests yet: it has no "
 		    "connection to xenterm-broker.");
-	else if (!c)
+	else
 		reply_problem(r->conn, 404, "no-such-console",
 		    "There is no console of the name in this ticket.");
-	else if (consoles_lookup(w->consoles, name) != c)
-		bad(r, "is for another console");
-	else
-		return c;
 	return NULL;
 }
 
@@ -74,10 +89,11 @@ redeem_ticket(struct worker *w, struct request *r, const char *text,
 	const char *why = tickets_check(w->tickets, text, ticket);
 
 	if (why) {
+		note(r, NULL, name);
 		bad(r, why);
 		return NULL;
 	}
-	if (!fits(r, ticket, may_type))
+	if (!fits(r, ticket, name, may_type))
 		return NULL;
 	return find_console(w, r, ticket, name, rights);
 }

@@ -9,6 +9,8 @@
 #include "common/log.h"
 #include "common/number.h"
 #include "common/text.h"
+#include "fcgi/audit.h"
+#include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/counters.h"
 #include "fcgi/handlers.h"
@@ -196,6 +198,8 @@ check_token(struct worker *w, struct request *r)
 		return false;
 	}
 	if (*r->user && strcmp(r->user, session_user(r->session)) != 0) {
+		audit_refused(conn_param(r->conn, "REMOTE_ADDR"), r->user,
+		    console_id(session_console(r->session)), "wrong-user");
 		reply_problem(r->conn, 403, "wrong-user",
 		    "This session belongs to another user.");
 		return false;

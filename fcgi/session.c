@@ -1,8 +1,10 @@
 #include "fcgi/session.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -10,6 +12,7 @@
 #include "common/config.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "fcgi/audit.h"
 #include "fcgi/console.h"
 #include "fcgi/counters.h"
 #include "fcgi/waiters.h"
@@ -49,7 +52,21 @@ struct session {
 	uint64_t echoed_run, echoed;
 	struct session_shown shown;
 	unsigned parked;
+	char address[INET6_ADDRSTRLEN];
+	bool was_opened; /* in the audit log */
 };
+
+static void
+audit_session(const struct session *s, const char *event, const char *why)
+{
+	audit(&(struct audit){.event = event,
+	    .user = s->viewer.user,
+	    .address = s->address,
+	    .console = s->console,
+	    .session = s->id,
+	    .mode = s->viewer.may_type ? "type" : "watch",
+	    .why = why});
+}
 
 static time_t
 monotonic(void)
@@ -86,6 +103,8 @@ hash_viewer(const struct sessions *all, const struct console *console,
 	crypto_generichash_final(&state, hash, HASH_BYTES);
 }
 
+static void close_because(struct session *s, const char *why);
+
 struct sessions *
 sessions_create(struct event_base *base, const struct config *config)
 {
@@ -107,7 +126,7 @@ sessions_destroy(struct sessions *all)
 	if (!all)
 		return;
 	HASH_ITER (hh, all->by_hash, s, next)
-		session_close(s);
+		close_because(s, "worker-ends");
 	free(all);
 }
 
@@ -182,7 +201,7 @@ on_idle(evutil_socket_t fd, short what, void *arg)
 	}
 	log_info("session %s: of %s at %s has expired", s->id, s->owner->name,
 	    console_id(s->console));
-	session_close(s);
+	close_because(s, now < s->ends ? "idle" : "session_max");
 }
 
 static void
@@ -310,17 +329,36 @@ session_take_over(struct session *s)
 {
 	log_info("session %s: %s has taken over %s", s->id, s->owner->name,
 	    console_id(s->console));
+	audit_session(s, "took-over", NULL);
 	console_take_over(s->console, &s->viewer);
 }
 
 void
-session_close(struct session *s)
+session_opened_from(struct session *s, const char *address)
 {
+	if (s->was_opened)
+		return;
+	s->was_opened = true;
+	snprintf(s->address, sizeof s->address, "%s", address);
+	audit_session(s, "opened", NULL);
+}
+
+static void
+close_because(struct session *s, const char *why)
+{
+	if (s->was_opened)
+		audit_session(s, "closed", why);
 	HASH_DEL(s->all->by_hash, s);
 	waiters_close(console_waiters(s->console), s);
 	console_leave(s->console, &s->viewer);
 	log_info("session %s: closed", s->id);
 	destroy(s);
+}
+
+void
+session_close(struct session *s)
+{
+	close_because(s, "asked");
 }
 
 void
@@ -330,7 +368,7 @@ sessions_close_console(struct sessions *all, struct console *console)
 
 	HASH_ITER (hh, all->by_hash, s, next)
 		if (s->console == console)
-			session_close(s);
+			close_because(s, "console-gone");
 }
 
 struct session *
@@ -403,6 +441,8 @@ session_seq(const struct session *s)
 void
 session_typed(struct session *s, uint64_t seq)
 {
+	if (s->seq == 0)
+		audit_session(s, "first-typed", NULL);
 	s->seq = seq;
 }
 

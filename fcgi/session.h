@@ -39,6 +39,9 @@ int session_open(struct sessions *all, struct console *console,
  * otherwise it is made, with session_open()'s errors. */
 int session_of_viewer(struct sessions *all, struct console *console,
     const char *user, bool may_type, const char *name, struct session **out);
+/* For the audit log: where its first request came from.  The first call says
+ * that it was opened; later ones change nothing. */
+void session_opened_from(struct session *s, const char *address);
 /* The console's other sessions only watch from now on, and are told by whom. */
 void session_take_over(struct session *s);
 /* Leaves the console; requests of this session that wait are answered. */
@@ -62,6 +65,7 @@ time_t session_expires(const struct session *s);
 
 /* The number of the last input request that was typed; 0: none yet. */
 uint64_t session_seq(const struct session *s);
+/* The first call is in the audit log. */
 void session_typed(struct session *s, uint64_t seq);
 
 /* What an input's answer has delivered of the console's output: a parked

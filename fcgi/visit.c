@@ -4,6 +4,7 @@
 
 #include "fcgi/handlers.h"
 #include "fcgi/request.h"
+#include "fcgi/server.h"
 #include "fcgi/session.h"
 #include "fcgi/worker.h"
 
@@ -19,6 +20,7 @@ visit_begin(struct visit *v, struct worker *w, struct request *r)
 		session_refuse(r, error);
 		return false;
 	}
+	session_opened_from(v->session, conn_param(r->conn, "REMOTE_ADDR"));
 	/* It is present, and not idle, as long as it lasts. */
 	session_park(v->session);
 	v->waiter.conn = r->conn;

@@ -80,7 +80,7 @@ def test_who_sees_what(site, guest):
     assert site.consoles("viewer")[other]["rights"] == ["list", "watch"]
     assert site.consoles("lister")[other]["rights"] == ["list"]
     assert site.consoles("web1only")["web1"]["rights"] == \
-        ["list", "watch", "type"]
+        ["list", "watch", "type", "join"]
 
 
 def test_a_user_without_rights_learns_nothing(site, guest):

@@ -66,7 +66,7 @@ access "lister" {{
 access "web1only" {{
     users = {{"web1only"}}
     consoles = {{"web1"}}
-    rights = {{"type"}}
+    rights = {{"join"}}
 }}
 """
 
