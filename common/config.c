@@ -98,6 +98,19 @@ check_mode(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+static int
+check_ctrl_o(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *value = cfg_opt_getnstr(opt, 0);
+
+	if (strcmp(value, "sysrq") != 0 && strcmp(value, "plain") != 0) {
+		cfg_error(
+		    cfg, "ctrl_o = \"%s\": must be sysrq or plain", value);
+		return -1;
+	}
+	return 0;
+}
+
 static uint32_t
 right_of(const char *name)
 {
@@ -165,7 +178,7 @@ rights_of(cfg_t *section)
 }
 
 static void
-take_sections(struct config *config, cfg_t *cfg)
+take_holds(struct config *config, cfg_t *cfg)
 {
 	config->nholds = cfg_size(cfg, "hold");
 	config->holds = zeroed(config->nholds, sizeof *config->holds);
@@ -176,6 +189,25 @@ take_sections(struct config *config, cfg_t *cfg)
 		config->holds[i].pattern = copy(cfg_title(section));
 		config->holds[i].always = strcmp(mode, "always") == 0;
 	}
+}
+
+static void
+take_keys(struct config *config, cfg_t *cfg)
+{
+	config->nkeys = cfg_size(cfg, "keys");
+	config->keys = zeroed(config->nkeys, sizeof *config->keys);
+	for (size_t i = 0; i < config->nkeys; i++) {
+		cfg_t *section = cfg_getnsec(cfg, "keys", (unsigned)i);
+		const char *ctrl_o = cfg_getstr(section, "ctrl_o");
+
+		config->keys[i].pattern = copy(cfg_title(section));
+		config->keys[i].sysrq = strcmp(ctrl_o, "sysrq") == 0;
+	}
+}
+
+static void
+take_access(struct config *config, cfg_t *cfg)
+{
 	config->naccess = cfg_size(cfg, "access");
 	config->access = zeroed(config->naccess, sizeof *config->access);
 	for (size_t i = 0; i < config->naccess; i++) {
@@ -206,7 +238,9 @@ take(cfg_t *cfg)
 		*(unsigned *)((char *)config + n->offset) =
 		    (unsigned)cfg_getint(cfg, n->name);
 	}
-	take_sections(config, cfg);
+	take_holds(config, cfg);
+	take_keys(config, cfg);
+	take_access(config, cfg);
 	return config;
 }
 
@@ -250,6 +284,7 @@ parse(cfg_t *cfg, const char *path)
 	if (status != CFG_SUCCESS)
 		return false;
 	if (cfg_size(cfg, "hold") > LIMIT_RULES ||
+	    cfg_size(cfg, "keys") > LIMIT_RULES ||
 	    cfg_size(cfg, "access") > LIMIT_RULES) {
 		fprintf(stderr, "%s: more than %d sections of a kind\n", path,
 		    LIMIT_RULES);
@@ -264,6 +299,10 @@ config_load(const char *path)
 	const cfg_flag_t named = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
 	cfg_opt_t hold[] = {
 	    CFG_STR("mode", "on-demand", CFGF_NONE),
+	    CFG_END(),
+	};
+	cfg_opt_t keys[] = {
+	    CFG_STR("ctrl_o", "sysrq", CFGF_NONE),
 	    CFG_END(),
 	};
 	cfg_opt_t access[] = {
@@ -287,6 +326,7 @@ config_load(const char *path)
 	    CFG_INT("session_idle", number_options[3].fallback, CFGF_NONE),
 	    CFG_INT("session_max", number_options[4].fallback, CFGF_NONE),
 	    CFG_SEC("hold", hold, named),
+	    CFG_SEC("keys", keys, named),
 	    CFG_SEC("access", access, named),
 	    CFG_END(),
 	};
@@ -301,6 +341,7 @@ config_load(const char *path)
 	cfg_set_validate_func(cfg, "screen_program", check_path);
 	cfg_set_validate_func(cfg, "ring_size", check_ring_size);
 	cfg_set_validate_func(cfg, "hold|mode", check_mode);
+	cfg_set_validate_func(cfg, "keys|ctrl_o", check_ctrl_o);
 	cfg_set_validate_func(cfg, "access|rights", check_rights);
 	for (size_t i = 0; i < COUNT(number_options); i++)
 		cfg_set_validate_func(
@@ -326,11 +367,14 @@ config_free(struct config *config)
 		return;
 	for (size_t i = 0; i < config->nholds; i++)
 		free(config->holds[i].pattern);
+	for (size_t i = 0; i < config->nkeys; i++)
+		free(config->keys[i].pattern);
 	for (size_t i = 0; i < config->naccess; i++) {
 		free_list(config->access[i].users);
 		free_list(config->access[i].consoles);
 	}
 	free(config->holds);
+	free(config->keys);
 	free(config->access);
 	free(config->run_dir);
 	free(config->user);
@@ -350,6 +394,17 @@ config_hold_always(const struct config *config, const char *name)
 		if (fnmatch(config->holds[i].pattern, name, 0) == 0)
 			always = config->holds[i].always;
 	return always;
+}
+
+bool
+config_ctrl_o_is_sysrq(const struct config *config, const char *name)
+{
+	bool sysrq = true;
+
+	for (size_t i = 0; i < config->nkeys; i++)
+		if (fnmatch(config->keys[i].pattern, name, 0) == 0)
+			sysrq = config->keys[i].sysrq;
+	return sysrq;
 }
 
 int

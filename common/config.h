@@ -31,6 +31,12 @@ struct config_hold {
 	bool always;
 };
 
+/* What a guest's PV console makes of Ctrl-O. */
+struct config_keys {
+	char *pattern;
+	bool sysrq; /* SysRq, as Linux' hvc0 does; else nothing special */
+};
+
 struct config {
 	char *run_dir;	       /* broker.sock, fcgi.sock, admin.sock lie here */
 	char *user;	       /* the worker's */
@@ -47,6 +53,8 @@ struct config {
 	unsigned session_max;  /* seconds */
 	struct config_hold *holds;
 	size_t nholds;
+	struct config_keys *keys;
+	size_t nkeys;
 	struct config_access *access;
 	size_t naccess;
 };
@@ -57,6 +65,10 @@ void config_free(struct config *config);
 
 /* hold = always for a guest of this name; the last fitting section wins. */
 bool config_hold_always(const struct config *config, const char *name);
+
+/* Ctrl-O begins a SysRq on the PV console of a guest of this name, unless the
+ * last fitting section says otherwise. */
+bool config_ctrl_o_is_sysrq(const struct config *config, const char *name);
 
 /* run_dir/name, or -ENAMETOOLONG when it is no address of a socket. */
 int config_socket(

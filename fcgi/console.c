@@ -15,6 +15,7 @@
 #include "fcgi/counters.h"
 #include "fcgi/input.h"
 #include "fcgi/screen.h"
+#include "fcgi/snapshot.h"
 #include "fcgi/waiters.h"
 
 #define ROWS_DEFAULT 24
@@ -49,6 +50,7 @@ struct console {
 	struct waiters *waiters;
 	struct screen *screen;
 	struct screen_owner screen_owner;
+	struct snapshot *snapshot;
 	struct viewer *viewers;
 	size_t nviewers, ntypists, naway;
 	struct event *viewers_told;
@@ -90,7 +92,7 @@ on_screen_reply(void *ctx, const void *bytes, size_t len)
 }
 
 static void
-on_screen_changed(void *ctx)
+on_screen(void *ctx)
 {
 	struct console *c = ctx;
 
@@ -120,9 +122,11 @@ console_create(struct event_base *base, const struct console_key *key,
 	c->waiters = waiters_create(base);
 	c->viewers_told = evtimer_new(base, on_viewers_told, c);
 	c->screen_owner =
-	    (struct screen_owner){on_screen_reply, on_screen_changed, c, c->id};
+	    (struct screen_owner){on_screen_reply, on_screen, c, c->id};
 	c->screen = screen_create(base, owner->spawner, &c->screen_owner);
-	if (!c->input || !c->waiters || !c->viewers_told || !c->screen) {
+	if (c->screen)
+		c->snapshot = snapshot_create(base, c->screen, on_screen, c);
+	if (!c->input || !c->waiters || !c->viewers_told || !c->snapshot) {
 		console_destroy(c);
 		return NULL;
 	}
@@ -150,6 +154,7 @@ console_destroy(struct console *c)
 	close_pty(c);
 	if (c->viewers)
 		log_error("console %s: destroyed with viewers", c->id);
+	snapshot_destroy(c->snapshot);
 	screen_destroy(c->screen);
 	c->screen = NULL;
 	if (c->waiters)
@@ -200,6 +205,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		screen_output(c->screen);
 		return;
 	}
+	screen_output(c->screen);
 	log_info("console %s: tty hung up", c->id);
 	close_pty(c);
 	if (c->state == STATE_UP)
@@ -255,6 +261,7 @@ take_ring(struct console *c, int fds[TTY_FDS])
 		ring_unmap(ring);
 		return 0;
 	}
+	snapshot_drop(c->snapshot);
 	screen_set_ring(
 	    c->screen, ring, fds[TTY_RING_READ_ONLY], fds[TTY_CHECKPOINT]);
 	fds[TTY_RING_READ_ONLY] = fds[TTY_CHECKPOINT] = -1;
@@ -340,6 +347,7 @@ console_resize(struct console *c, unsigned rows, unsigned cols)
 	c->rows = rows;
 	c->cols = cols;
 	c->size_from = c->ring ? ring_end(c->ring) : 0;
+	snapshot_drop(c->snapshot);
 	screen_resize(c->screen, rows, cols);
 	happened(c, NEWS_SIZE);
 }
@@ -376,6 +384,7 @@ console_leave(struct console *c, struct viewer *viewer)
 	viewers_changed(c);
 	if (c->nviewers > 0)
 		return;
+	snapshot_drop(c->snapshot);
 	screen_watch(c->screen, false);
 	c->owner->wanted(c->owner->ctx, c);
 }
@@ -482,6 +491,19 @@ struct screen *
 console_screen(const struct console *c)
 {
 	return c->screen;
+}
+
+const struct snapshot_image *
+console_snapshot(const struct console *c)
+{
+	return c->ring ? snapshot_get(c->snapshot, c->ring, c->rows, c->cols)
+		       : NULL;
+}
+
+bool
+console_has_screen(const struct console *c)
+{
+	return c->ring && !screen_has_failed(c->screen);
 }
 
 struct waiters *

@@ -15,6 +15,7 @@ struct console;
 struct event_base;
 struct ring;
 struct screen;
+struct snapshot_image;
 struct spawner;
 struct waiters;
 
@@ -69,6 +70,11 @@ void console_size(const struct console *c, unsigned *rows, unsigned *cols);
 uint64_t console_size_from(const struct console *c);
 struct waiters *console_waiters(const struct console *c);
 struct screen *console_screen(const struct console *c);
+/* What a new viewer begins with.  NULL: it is being made, and settles the
+ * waiters when it is there; or, with console_has_screen() false, it cannot be
+ * had. */
+const struct snapshot_image *console_snapshot(const struct console *c);
+bool console_has_screen(const struct console *c);
 
 /* The number of the latest event, and of the latest one of a kind.  Numbers
  * only grow, also over a restart of the worker. */

@@ -12,7 +12,7 @@
 #include "fcgi/console.h"
 #include "fcgi/json_view.h"
 #include "fcgi/reply.h"
-#include "fcgi/screen.h"
+#include "fcgi/snapshot.h"
 
 /* Where the answer goes: frames into out, or members of events. */
 struct builder {
@@ -49,8 +49,7 @@ frames_news(
 	uint64_t seen = from->offset > delivered ? from->offset : delivered;
 
 	if (!frames_is_known(c, from))
-		return !ring || screen_has_failed(console_screen(c)) ||
-		       screen_snapshot(console_screen(c));
+		return !console_has_screen(c) || console_snapshot(c);
 	if (from->event != console_event(c))
 		return true;
 	return ring && ring_end(ring) > seen;
@@ -177,8 +176,7 @@ static void
 add_start(struct builder *b, const struct console *c, struct position *pos)
 {
 	const struct ring *ring = console_ring(c);
-	const struct screen_snapshot *snapshot =
-	    screen_snapshot(console_screen(c));
+	const struct snapshot_image *snapshot = console_snapshot(c);
 
 	add_events(b, c, 0);
 	pos->event = console_event(c);
@@ -188,7 +186,7 @@ add_start(struct builder *b, const struct console *c, struct position *pos)
 	} else if (!snapshot) {
 		add_raw(b, ring, pos);
 	} else {
-		pos->run = snapshot->run;
+		pos->run = ring_run(ring);
 		pos->offset = snapshot->offset;
 		add_bytes(b, 's', pos->offset, snapshot->bytes, snapshot->len);
 	}

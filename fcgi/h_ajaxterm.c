@@ -13,12 +13,15 @@
 
 #include "common/config.h"
 #include "common/limits.h"
+#include "common/log.h"
 #include "common/number.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
+#include "fcgi/ctrl_o.h"
 #include "fcgi/form.h"
 #include "fcgi/handlers.h"
 #include "fcgi/lookup.h"
+#include "fcgi/markup.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/screen.h"
@@ -42,6 +45,7 @@ struct view {
 	struct waiter waiter; /* first */
 	struct screen_job job;
 	struct session *session;
+	const struct config *config;
 	bool typed;
 	uint64_t run, offset; /* of the output when the keys were typed */
 	bool done;	      /* the rendering, with: */
@@ -176,6 +180,25 @@ console_of(const struct view *view)
 	return session_console(view->session);
 }
 
+/* A copy, if it is what it has to be: the page makes HTML of it. */
+static int
+take_document(struct view *view, struct evbuffer *bytes)
+{
+	size_t len = evbuffer_get_length(bytes);
+	const unsigned char *text;
+
+	view->document = evbuffer_new();
+	if (!view->document ||
+	    evbuffer_add_buffer_reference(view->document, bytes) < 0)
+		return -ENOMEM;
+	text = evbuffer_pullup(view->document, -1);
+	if (text && markup_is_ajaxterm((const char *)text, len))
+		return 0;
+	log_warn("console %s: its screen process rendered what is no screen",
+	    console_id(console_of(view)));
+	return -EIO;
+}
+
 static void
 on_done(struct screen_job *job, int error, const struct screen_image *image,
     struct evbuffer *bytes)
@@ -183,19 +206,15 @@ on_done(struct screen_job *job, int error, const struct screen_image *image,
 	struct view *view =
 	    (struct view *)((char *)job - offsetof(struct view, job));
 
-	view->done = true;
-	view->error = error;
-	if (!error && !image->unchanged) {
-		view->document = evbuffer_new();
-		if (!view->document ||
-		    evbuffer_add_buffer_reference(view->document, bytes) < 0)
-			view->error = -ENOMEM;
-	}
+	if (!error && !image->unchanged)
+		error = take_document(view, bytes);
 	if (!error)
 		view->shown = (struct session_shown){
 		    .run = ring_run(console_ring(console_of(view))),
 		    .generation = image->generation,
 		    .format = image->format};
+	view->done = true;
+	view->error = error;
 	waiters_settle(console_waiters(console_of(view)));
 }
 
@@ -302,7 +321,9 @@ type(struct view *view)
 {
 	struct console *c = console_of(view);
 	const struct ring *ring = console_ring(c);
-	int error = ring ? console_type(c, view->keys, view->nkeys) : -ENOTCONN;
+	int error = ring ? ctrl_o_type(view->config, c,
+			       (const uint8_t *)view->keys, view->nkeys)
+			 : -ENOTCONN;
 
 	if (error == 0) {
 		view->run = ring_run(ring);
@@ -394,7 +415,8 @@ may(struct request *r, const struct query *q, uint32_t rights)
 }
 
 static void
-begin(struct request *r, struct session *session, const struct query *q)
+begin(struct worker *w, struct request *r, struct session *session,
+    const struct query *q)
 {
 	struct view *view;
 
@@ -418,6 +440,7 @@ begin(struct request *r, struct session *session, const struct query *q)
 	}
 	memcpy(view->keys, q->keys, q->nkeys);
 	view->nkeys = q->nkeys;
+	view->config = w->config;
 	view->waiter.conn = r->conn;
 	view->waiter.owner = view->session = session;
 	view->job = (struct screen_job){
@@ -451,5 +474,5 @@ handle_ajaxterm(struct worker *w, struct request *r)
 		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
 		    "The worker is out of memory.");
 	else
-		begin(r, session, &q);
+		begin(w, r, session, &q);
 }

@@ -1,16 +1,16 @@
 /* POST api/v1/input: what the user types, once and in order. */
-#include <errno.h>
-#include <inttypes.h>
-#include <json-c/json.h>
+#include <stdint.h>
 
 #include "common/limits.h"
-#include "fcgi/console.h"
+#include "fcgi/ctrl_o.h"
 #include "fcgi/frames.h"
 #include "fcgi/handlers.h"
 #include "fcgi/poll.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/session.h"
+#include "fcgi/typing.h"
+#include "fcgi/worker.h"
 
 struct input_request {
 	uint64_t seq;
@@ -43,85 +43,20 @@ parse(struct request *r, struct input_request *in)
 }
 
 void
-input_refuse(struct request *r, int error)
-{
-	uint32_t state = console_state(r->console);
-
-	if (error == -ENOTCONN)
-		reply_problem(r->conn, 409, "not-up",
-		    "The console is %s; nothing was typed.",
-		    state == STATE_UP ? "being opened"
-				      : proto_state_name(state));
-	else
-		reply_problem_with(r->conn, 503, "queue-full", REPLY_RETRY,
-		    NULL,
-		    "The guest does not take its input: %d bytes wait for it. "
-		    "Nothing of this request was typed; send it again later.",
-		    LIMIT_INPUT_QUEUE);
-}
-
-/* Types the body.  False: a problem was answered, nothing was typed. */
-static bool
-type(struct request *r, uint64_t seq)
-{
-	int error = console_type(r->console, r->body, r->body_len);
-
-	if (error == 0) {
-		session_typed(r->session, seq);
-		return true;
-	}
-	input_refuse(r, error);
-	return false;
-}
-
-static void
-refuse_gap(struct request *r, uint64_t seq)
-{
-	uint64_t expected = session_seq(r->session) + 1;
-	struct json_object *members = json_object_new_object();
-
-	json_object_object_add(
-	    members, "expected", json_object_new_uint64(expected));
-	reply_problem_with(r->conn, 409, "seq-gap", "", members,
-	    "Input number %" PRIu64 " was expected, not %" PRIu64
-	    "; nothing was typed.",
-	    expected, seq);
-}
-
-static void
-acknowledge(struct request *r, uint64_t seq, bool typed)
-{
-	struct json_object *body = json_object_new_object();
-
-	json_object_object_add(body, "seq", json_object_new_uint64(seq));
-	json_object_object_add(body, "typed", json_object_new_boolean(typed));
-	reply_json(r->conn, 200, body);
-}
-
-void
 handle_input(struct worker *w, struct request *r)
 {
+	struct console *c = session_console(r->session);
 	struct input_request in = {0};
-	uint64_t last = session_seq(r->session);
 	bool again;
 
-	(void)w;
-	if (!session_may_type(r->session)) {
-		reply_problem(
-		    r->conn, 403, "read-only", "This session may only watch.");
+	if (!typing_allowed(r) || !parse(r, &in) ||
+	    !typing_in_turn(r, in.seq, &again))
 		return;
-	}
-	if (!parse(r, &in))
-		return;
-	again = in.seq == last && last > 0;
-	if (!again && in.seq != last + 1) {
-		refuse_gap(r, in.seq);
-		return;
-	}
-	if (!again && !type(r, in.seq))
+	if (!again && !typing_done(r, in.seq,
+			  ctrl_o_type(w->config, c, r->body, r->body_len)))
 		return;
 	if (in.echo)
 		poll_echo(r, &in.from, in.seq, (unsigned)in.echo);
 	else
-		acknowledge(r, in.seq, !again);
+		typing_acknowledge(r, in.seq, !again);
 }

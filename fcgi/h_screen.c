@@ -78,7 +78,7 @@ on_done(struct screen_job *job, int error, const struct screen_image *image,
 		view->at.offset = image->offset;
 		reply = begin_reply(&view->at, view->type);
 		if (reply)
-			evbuffer_add_buffer(reply, bytes);
+			evbuffer_add_buffer_reference(reply, bytes);
 		reply_send(view->conn, reply);
 	}
 	free(view);

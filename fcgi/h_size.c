@@ -9,6 +9,7 @@
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/session.h"
+#include "fcgi/typing.h"
 
 /* A serial line has no size: the guest's shell has to be told in words. */
 static int
@@ -29,12 +30,8 @@ handle_size(struct worker *w, struct request *r)
 	bool tell = false;
 
 	(void)w;
-	if (!session_may_type(r->session)) {
-		reply_problem(
-		    r->conn, 403, "read-only", "This session may only watch.");
-		return;
-	}
-	if (!request_member_number(r, "rows", 1, LIMIT_ROWS, &rows) ||
+	if (!typing_allowed(r) ||
+	    !request_member_number(r, "rows", 1, LIMIT_ROWS, &rows) ||
 	    !request_member_number(r, "cols", 2, LIMIT_COLS, &cols) ||
 	    !request_member_bool(r, "tell_guest", &tell))
 		return;

@@ -18,6 +18,7 @@ void handle_output(struct worker *w, struct request *r);
 void handle_input(struct worker *w, struct request *r);
 void handle_screen(struct worker *w, struct request *r);
 void handle_history(struct worker *w, struct request *r);
+void handle_keys(struct worker *w, struct request *r);
 void handle_size(struct worker *w, struct request *r);
 
 /* Makes a session of r->user at c and answers with it, once c is open. */
@@ -25,7 +26,5 @@ void session_make(
     struct worker *w, struct request *r, struct console *c, bool may_type);
 /* Answers with what session_open() did not like. */
 void session_refuse(struct request *r, int error);
-/* Answers that console_type() did not take the bytes. */
-void input_refuse(struct request *r, int error);
 
 #endif

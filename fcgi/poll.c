@@ -117,7 +117,8 @@ refuse(const struct poll *p, struct conn *conn, int status, const char *code,
 
 	if (!p->seq) {
 		reply_problem_with(conn, status, code,
-		    status == p->token_status ? "" : REPLY_RETRY, NULL, "%s", detail);
+		    status == p->token_status ? "" : REPLY_RETRY, NULL, "%s",
+		    detail);
 		return;
 	}
 	reply = reply_begin(204);

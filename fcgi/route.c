@@ -35,6 +35,8 @@ static const struct route public_routes[] = {
 	handle_history},
     {"POST", "/api/v1/input", NEEDS_TOKEN, BODY_BYTES,
 	NAMES("seq", "echo", "from"), handle_input},
+    {"POST", "/api/v1/keys", NEEDS_TOKEN | NUMBERED, BODY_JSON,
+	NAMES("key", "arg"), handle_keys},
     {"POST", "/api/v1/size", NEEDS_TOKEN, BODY_JSON,
 	NAMES("rows", "cols", "tell_guest"), handle_size},
     {"GET", "/ajaxterm/*/u", NEEDS_USER | SAME_ORIGIN | TAKES_FORM, BODY_NONE,
@@ -270,7 +272,8 @@ parse(struct request *r, const struct route *route)
 	if (route->needs & TAKES_STEPS)
 		return request_parse_query(r, names);
 	if (route->body == BODY_JSON)
-		return request_parse_query(r, NULL) &&
+		return request_parse_query(
+			   r, route->needs & NUMBERED ? NAMES("seq") : NULL) &&
 		       request_parse_json(r, names);
 	return request_parse_query(r, names);
 }

@@ -19,8 +19,9 @@ enum {
 	NEEDS_TOKEN = 2, /* a session */
 	SAME_ORIGIN = 4, /* no other site's page may make a browser call it */
 	TAKES_FORM = 8,	 /* the handler reads query and body itself */
-	NEEDS_CONSOLE = 16, /* the parameter console, which names one */
-	TAKES_STEPS = 32,   /* the handler reads the JSON itself */
+	NUMBERED = 16,	 /* beside its JSON it takes the parameter seq */
+	NEEDS_CONSOLE = 32, /* the parameter console, which names one */
+	TAKES_STEPS = 64,   /* the handler reads the JSON itself */
 };
 
 enum body {

@@ -24,6 +24,11 @@
 /* So much later an end has nothing to do with the one before. */
 #define CRASH_MEMORY_SECONDS 60
 
+/* Output is fed so much later: its viewers are told first, and what comes in
+ * pieces wakes the process once.  More than a quarter of the ring is fed at
+ * once. */
+#define FEED_DELAY_MS 10
+
 /* Messages taken in one turn of the loop. */
 #define MESSAGES_PER_TURN 64
 
@@ -58,6 +63,8 @@ struct screen {
 	struct event *readable;
 	struct event *late;  /* it has not answered */
 	struct event *again; /* time for the next one */
+	struct event *soon;  /* time to feed it */
+	bool feed_due;
 	/* The process has worked through, has saved, and has been answered
 	 * for the output up to here. */
 	uint64_t offset, saved, answered;
@@ -73,12 +80,6 @@ struct screen {
 	uint64_t last_job;
 	struct screen_wish wish; /* what was asked for */
 	struct evbuffer *data;	 /* of the rendering that comes */
-
-	struct screen_snapshot snapshot;
-	uint8_t *snapshot_bytes;
-	unsigned snapshot_rows, snapshot_cols;
-	struct screen_job snapshot_job;
-	bool snapshot_asked, snapshot_arrives;
 };
 
 static void step(struct screen *s);
@@ -104,17 +105,11 @@ close_process(struct screen *s)
 	close(s->fd);
 	s->fd = -1;
 	event_del(s->late);
+	event_del(s->soon);
+	s->feed_due = false;
 	s->asked = ASKED_NOTHING;
 	s->process = PROCESS_NONE;
 	evbuffer_drain(s->data, evbuffer_get_length(s->data));
-}
-
-static void
-drop_snapshot(struct screen *s)
-{
-	free(s->snapshot_bytes);
-	s->snapshot_bytes = NULL;
-	s->snapshot.bytes = NULL;
 }
 
 static void
@@ -212,7 +207,18 @@ on_again(evutil_socket_t fd, short what, void *arg)
 	}
 	while (s->jobs)
 		end_job(s, s->jobs, -EIO, NULL);
-	s->owner->changed(s->owner->ctx);
+	s->owner->failed(s->owner->ctx);
+}
+
+static void
+on_soon(evutil_socket_t fd, short what, void *arg)
+{
+	struct screen *s = arg;
+
+	(void)fd;
+	(void)what;
+	s->feed_due = true;
+	step(s);
 }
 
 /* ---- what it says ------------------------------------------------------- */
@@ -435,7 +441,21 @@ ask_feed(struct screen *s)
 {
 	const struct screen_msg msg = {SCREEN_FEED};
 
+	s->feed_due = false;
+	event_del(s->soon);
 	ask(s, &msg, sizeof msg, ASKED_AT);
+}
+
+static void
+feed(struct screen *s)
+{
+	const struct timeval delay = {.tv_usec = FEED_DELAY_MS * 1000};
+	uint64_t unread = ring_end(s->ring) - s->offset;
+
+	if (s->feed_due || !is_wanted(s) || unread > ring_size(s->ring) / 4)
+		ask_feed(s);
+	else if (!event_pending(s->soon, EV_TIMEOUT, NULL))
+		event_add(s->soon, &delay);
 }
 
 /* The process saves its state and ends. */
@@ -448,7 +468,6 @@ stop(struct screen *s)
 	s->asked = ASKED_AT;
 	event_add(s->late, &delay);
 	shutdown(s->fd, SHUT_WR);
-	drop_snapshot(s);
 }
 
 /* The next process must not trust what the last ones have left. */
@@ -481,73 +500,18 @@ step(struct screen *s)
 	else if (s->jobs)
 		ask_image(s);
 	else if (s->offset < ring_end(s->ring))
-		ask_feed(s);
+		feed(s);
 	else if (!is_wanted(s))
 		stop(s);
 }
 
-/* ---- the snapshot ------------------------------------------------------- */
-
-static void
-on_snapshot(struct screen_job *job, int error, const struct screen_image *image,
-    struct evbuffer *bytes)
-{
-	struct screen *s =
-	    (struct screen *)((char *)job -
-			      offsetof(struct screen, snapshot_job));
-	size_t len = error ? 0 : (size_t)image->len;
-
-	s->snapshot_asked = false;
-	drop_snapshot(s);
-	if (error)
-		return; /* fail() tells */
-	s->snapshot_bytes = malloc(len ? len : 1);
-	if (!s->snapshot_bytes)
-		return; /* asked for again when somebody looks */
-	evbuffer_copyout(bytes, s->snapshot_bytes, len);
-	s->snapshot = (struct screen_snapshot){.run = ring_run(s->ring),
-	    .offset = image->offset,
-	    .bytes = s->snapshot_bytes,
-	    .len = len};
-	s->snapshot_rows = image->rows;
-	s->snapshot_cols = image->cols;
-	s->snapshot_arrives = true;
-	s->owner->changed(s->owner->ctx);
-	s->snapshot_arrives = false;
-}
-
-/* One that has just arrived will do: under a flood there is no better one. */
-static bool
-snapshot_is_good(const struct screen *s)
-{
-	return s->snapshot.bytes && s->snapshot_rows == s->rows &&
-	       s->snapshot_cols == s->cols &&
-	       (s->snapshot_arrives ||
-		   ring_end(s->ring) - s->snapshot.offset <= LIMIT_OUTPUT);
-}
-
-const struct screen_snapshot *
-screen_snapshot(struct screen *s)
-{
-	if (!s->ring || s->process == PROCESS_FAILS)
-		return NULL;
-	if (snapshot_is_good(s))
-		return &s->snapshot;
-	if (s->snapshot_asked)
-		return NULL;
-	s->snapshot_job = (struct screen_job){
-	    .format = SCREEN_ANSI, .since = UINT64_MAX, .done = on_snapshot};
-	s->snapshot_asked = screen_render(s, &s->snapshot_job) == 0;
-	return NULL;
-}
+/* ---- for its owner ------------------------------------------------------ */
 
 bool
 screen_has_failed(const struct screen *s)
 {
 	return s->process == PROCESS_FAILS;
 }
-
-/* ---- for its owner ------------------------------------------------------ */
 
 struct screen *
 screen_create(struct event_base *base, struct spawner *spawner,
@@ -564,8 +528,9 @@ screen_create(struct event_base *base, struct spawner *spawner,
 	s->process = spawner ? PROCESS_NONE : PROCESS_FAILS;
 	s->late = evtimer_new(base, on_late, s);
 	s->again = evtimer_new(base, on_again, s);
+	s->soon = evtimer_new(base, on_soon, s);
 	s->data = evbuffer_new();
-	if (!s->late || !s->again || !s->data) {
+	if (!s->late || !s->again || !s->soon || !s->data) {
 		screen_destroy(s);
 		return NULL;
 	}
@@ -576,7 +541,6 @@ static void
 forget_ring(struct screen *s)
 {
 	close_process(s);
-	drop_snapshot(s);
 	if (s->ring_fd >= 0)
 		close(s->ring_fd);
 	if (s->checkpoint_fd >= 0)
@@ -598,6 +562,8 @@ screen_destroy(struct screen *s)
 		event_free(s->late);
 	if (s->again)
 		event_free(s->again);
+	if (s->soon)
+		event_free(s->soon);
 	if (s->data)
 		evbuffer_free(s->data);
 	free(s);
@@ -646,7 +612,6 @@ screen_resize(struct screen *s, unsigned rows, unsigned cols)
 	s->rows = rows;
 	s->cols = cols;
 	s->size_due = true;
-	drop_snapshot(s);
 	s->size_from = s->ring ? ring_end(s->ring) : 0;
 	step(s);
 }

@@ -27,8 +27,8 @@ struct spawner;
 struct screen_owner {
 	/* The terminal's answer to the guest, to be typed. */
 	void (*reply)(void *ctx, const void *bytes, size_t len);
-	/* screen_snapshot() or screen_has_failed() says something new. */
-	void (*changed)(void *ctx);
+	/* The screen has failed. */
+	void (*failed)(void *ctx);
 	void *ctx;
 	const char *name; /* of the console, for the log */
 };
@@ -52,15 +52,7 @@ void screen_output(struct screen *s);
 /* The terminal's size, from the output that comes now on. */
 void screen_resize(struct screen *s, unsigned rows, unsigned cols);
 
-struct screen_snapshot {
-	uint64_t run, offset; /* the state after the output up to here */
-	const uint8_t *bytes; /* for a reset terminal of the console's size */
-	size_t len;
-};
-
-/* What a new viewer begins with; valid until screen.c is called again.  NULL:
- * it is being made, changed() follows; or the screen has failed. */
-const struct screen_snapshot *screen_snapshot(struct screen *s);
+/* There are no renderings at present. */
 bool screen_has_failed(const struct screen *s);
 
 /* A rendering that somebody waits for; embedded in what it is for. */

@@ -1,5 +1,7 @@
 #include "screen/ansi.h"
 
+#include "screen/attr.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -83,8 +85,9 @@ put_flags(struct ansi *a, uint16_t flags)
 			ansi_printf(a, ";%u", codes[i].code);
 }
 
-void
-ansi_attr_anew(struct ansi *a, const struct emulator_attr *attr, uint32_t line)
+/* line: a pen that does not underline may have a colour for it as well. */
+static void
+put_attr(struct ansi *a, const struct emulator_attr *attr, uint32_t line)
 {
 	ansi_printf(a, "\033[0");
 	put_flags(a, attr->flags);
@@ -102,20 +105,24 @@ ansi_attr_anew(struct ansi *a, const struct emulator_attr *attr, uint32_t line)
 }
 
 void
-ansi_attr_around_line(struct ansi *a, uint32_t fg, uint32_t bg, uint16_t flags)
+ansi_attr_anew(struct ansi *a, const struct emulator_attr *attr)
 {
-	ansi_printf(a, "\033[22;23;25;27;28;29;55;39;49");
-	put_flags(a, flags);
-	put_colour(a, fg, 30);
-	put_colour(a, bg, 40);
-	ansi_printf(a, "m\033[%d\"q", flags & EMULATOR_PROTECTED ? 1 : 0);
+	put_attr(a, attr, attr->line);
+}
+
+void
+ansi_pen(struct ansi *a, const struct pen *pen)
+{
+	struct emulator_attr attr = attr_of_pen(pen);
+
+	put_attr(a, &attr, pen->line);
 }
 
 void
 ansi_attr(struct ansi *a, const struct emulator_attr *attr)
 {
 	if (!ansi_same_attr(&a->attr, attr))
-		ansi_attr_anew(a, attr, attr->line);
+		ansi_attr_anew(a, attr);
 }
 
 void

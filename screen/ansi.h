@@ -11,7 +11,6 @@ struct ansi {
 	struct render r;
 	struct emulator_attr attr; /* the pen there, as far as it is known */
 	int32_t x;		   /* the cursor's column there; -1: unknown */
-	int32_t y;		   /* the row that is being drawn */
 };
 
 __attribute__((format(printf, 2, 3))) void ansi_printf(
@@ -20,13 +19,10 @@ __attribute__((format(printf, 2, 3))) void ansi_printf(
 /* The pen there becomes attr; with DECSCA where it is needed. */
 void ansi_attr(struct ansi *a, const struct emulator_attr *attr);
 void ansi_plain(struct ansi *a);
-/* The same, whatever the pen there may be. line: the underline's colour, which
- * a pen that does not underline may have as well. */
-void ansi_attr_anew(
-    struct ansi *a, const struct emulator_attr *attr, uint32_t line);
-/* Only colours and flags: underline and its colour stay as they are. */
-void ansi_attr_around_line(
-    struct ansi *a, uint32_t fg, uint32_t bg, uint16_t flags);
+/* The same, whatever the pen there may be. */
+void ansi_attr_anew(struct ansi *a, const struct emulator_attr *attr);
+/* A pen, with what does not show yet. */
+void ansi_pen(struct ansi *a, const struct pen *pen);
 
 bool ansi_same_attr(
     const struct emulator_attr *a, const struct emulator_attr *b);
@@ -46,13 +42,6 @@ void ansi_behind_end(struct ansi *a, int32_t y, bool far);
 void ansi_normal(struct ansi *a);
 /* The rows of the alternate buffer, onto an empty screen. */
 void ansi_alternate(struct ansi *a);
-
-/*
- * The last two columns of row y, when they show half of a wide character and
- * what was written over the other half.  That takes mode 7 to be off: from
- * behind the last column, a narrow character goes into it.
- */
-void ansi_clipped(struct ansi *a, struct row r, int32_t y);
 
 /* ansi_modes.c: from those of a reset terminal. Origin mode moves the cursor.
  */

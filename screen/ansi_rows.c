@@ -8,7 +8,6 @@
 #include "screen/ansi.h"
 #include "screen/attr.h"
 #include "screen/marks.h"
-#include "screen/width.h"
 
 /* Any wide character, to be cut in half. */
 #define WIDE "\xe4\xb8\xad"
@@ -32,13 +31,14 @@ is_half(const struct cell *c)
 	return !cell_has_content(c) && cell_width(c) == 0;
 }
 
-/* As erasing leaves a cell: a ground, and nothing else. */
+/* An empty cell that looks like a character, because it was half of one;
+ * erasing leaves a ground, and nothing else. */
 static bool
-is_erased(const struct ansi *a, struct row r, int32_t x)
+is_cut(const struct ansi *a, struct row r, int32_t x)
 {
 	struct emulator_attr attr = attr_at(a, r, x);
 
-	return r.cells[x].content == CELL_NULL && !attr.fg && !attr.flags;
+	return r.cells[x].content == CELL_NULL && (attr.fg || attr.flags);
 }
 
 /* Erases n cells where the cursor is, which stays there. */
@@ -58,37 +58,6 @@ put_chars(struct ansi *a, const uint32_t *chars, uint8_t n)
 		render_code(&a->r, chars[i]);
 }
 
-void
-ansi_clipped(struct ansi *a, struct row r, int32_t y)
-{
-	int32_t x = a->e->cols - 2;
-	uint32_t chars[1 + EMULATOR_MARKS_MAX], next[1 + EMULATOR_MARKS_MAX];
-	uint8_t n = marks_chars(a->e, r.cells[x].content, chars);
-	uint8_t count = marks_chars(a->e, r.cells[x + 1].content, next);
-	struct emulator_attr run = attr_at(a, r, x + 1);
-	struct emulator_attr attr = attr_at(a, r, x);
-
-	ansi_attr(a, &attr);
-	ansi_place(a, x, y);
-	if (width_of(chars[0]) == 2) {
-		put_chars(a, chars, n);
-		if (count == 0)
-			ansi_printf(a, WIDE);
-	} else {
-		/* A mark has made it wide that was meant for the other. */
-		if (width_of(chars[0]) == 1)
-			put_chars(a, chars, n - 1);
-		ansi_attr(a, &run);
-		ansi_place(a, x + 1, y);
-		ansi_printf(a, WIDE);
-		render_code(&a->r, chars[n - 1]);
-	}
-	if (count > 0)
-		ansi_attr(a, &run);
-	put_chars(a, next, count);
-	a->x = count ? a->e->cols : a->e->cols - 1;
-}
-
 /* A cell with a character. Returns how many columns it took. */
 static int32_t
 put_content(struct ansi *a, struct row r, int32_t x)
@@ -103,64 +72,10 @@ put_content(struct ansi *a, struct row r, int32_t x)
 	if (width == 0)
 		a->x = -1;
 	ansi_column(a, x);
-	if (width < 2) {
-		put_chars(a, chars, n);
-		a->x = x + 1;
-		return 1;
-	}
-	if (x + 1 >= a->e->cols)
-		return 1; /* half of it is beyond the edge: cannot be made */
-	if (!is_half(&r.cells[x + 1]) && x + 2 == a->e->cols) {
-		ansi_printf(a, "\033[?7l");
-		ansi_clipped(a, r, a->y);
-		ansi_printf(a, "\033[?7h");
-		return 2;
-	}
 	put_chars(a, chars, n);
-	a->x = x + 2;
-	return 2;
-}
-
-/* An empty cell that looks like a character: the first half of a wide one,
- * overwritten by its second half's successor. */
-static void
-put_cut(struct ansi *a, struct row r, int32_t x)
-{
-	struct emulator_attr attr = attr_at(a, r, x);
-
-	ansi_column(a, x);
-	ansi_printf(a, WIDE);
-	ansi_column(a, x + 1);
-	ansi_attr(a, &attr);
-	ansi_printf(a, " ");
-	a->x = -1;
-	ansi_plain(a);
-	ansi_column(a, x + 1);
-	erase(a, 1);
-}
-
-static void put_cells(struct ansi *a, struct row r, int32_t from, int32_t to);
-
-/* The same in the last column, the other way round. */
-static void
-put_cut_at_end(struct ansi *a, struct row r)
-{
-	int32_t x = a->e->cols - 2;
-	struct emulator_attr attr = attr_at(a, r, x + 1);
-
-	ansi_column(a, x);
-	ansi_printf(a, WIDE);
-	a->x = -1;
-	ansi_column(a, x);
-	ansi_attr(a, &attr);
-	ansi_printf(a, " ");
-	a->x = -1;
-	ansi_plain(a);
-	ansi_column(a, x);
-	erase(a, 1);
-	if (x > 0 && is_half(&r.cells[x]))
-		x--;
-	put_cells(a, r, x, a->e->cols - 1);
+	width = width == 2 ? 2 : 1;
+	a->x = x + width;
+	return width;
 }
 
 /* Returns how many columns it took. */
@@ -170,13 +85,8 @@ put_empty(struct ansi *a, struct row r, int32_t x, int32_t to)
 	struct emulator_attr attr = attr_at(a, r, x);
 	int32_t n = 1;
 
-	if (is_half(&r.cells[x]))
+	if (is_half(&r.cells[x]) || is_cut(a, r, x))
 		return 1;
-	if (!is_erased(a, r, x)) {
-		if (x < a->e->cols - 1)
-			put_cut(a, r, x);
-		return 1;
-	}
 	while (x + n < to && r.cells[x + n].content == CELL_NULL &&
 	       r.cells[x + n].attr == r.cells[x].attr)
 		n++;
@@ -227,31 +137,67 @@ put_lone_half(struct ansi *a, struct row r, int32_t x)
 	}
 }
 
+/* Whether it takes more than writing the cells one after the other. */
 static bool
-has_lone_half(const struct ansi *a, struct row r)
+has_odd_cells(const struct ansi *a, struct row r)
 {
-	for (int32_t x = 1; x < min_of(r.line->len, a->e->cols); x++)
-		if (is_lone_half(r, x))
+	for (int32_t x = 0; x < min_of(r.line->len, a->e->cols); x++)
+		if (is_lone_half(r, x) || is_cut(a, r, x))
 			return true;
 	return false;
 }
 
+/* A cell that looks like the one at x of r, where a wide character had its
+ * second half.  It leaves the cell to the left of it empty. */
+static void
+put_cut(struct ansi *a, struct row r, int32_t x, int32_t at)
+{
+	struct emulator_attr attr = attr_at(a, r, x);
+
+	a->x = -1;
+	ansi_column(a, at - 1);
+	ansi_printf(a, WIDE);
+	a->x = -1;
+	ansi_column(a, at - 1);
+	ansi_attr(a, &attr);
+	ansi_printf(a, " ");
+	a->x = -1;
+	ansi_plain(a);
+	ansi_column(a, at - 1);
+	erase(a, 1);
+}
+
+/*
+ * On an empty row, from right to left.  When there is one in the first column,
+ * all are made a column further right, and then moved.
+ */
+static void
+put_cuts(struct ansi *a, struct row r, int32_t cols)
+{
+	int32_t shift = is_cut(a, r, 0);
+
+	for (int32_t x = min_of(cols, a->e->cols - shift) - 1; x >= 0; x--)
+		if (is_cut(a, r, x))
+			put_cut(a, r, x, x + shift);
+	if (!shift)
+		return;
+	ansi_column(a, 0);
+	ansi_printf(a, "\033[P");
+	if (cols == a->e->cols && is_cut(a, r, cols - 1))
+		put_cut(a, r, cols - 1, cols - 1);
+}
+
 /* open: the last cell is left to what comes next. */
 static void
-put_row(struct ansi *a, struct row r, int32_t y, bool open)
+put_row(struct ansi *a, struct row r, bool open)
 {
-	int32_t cols = min_of(r.line->len, a->e->cols);
-	const struct cell *last = &r.cells[cols - 1];
+	int32_t cols = min_of(r.line->len, a->e->cols) - open;
 
-	a->y = y;
-	if (has_lone_half(a, r))
-		for (int32_t x = 1; x < cols; x++)
-			if (is_lone_half(r, x))
-				put_lone_half(a, r, x);
-	put_cells(a, r, 0, open ? cols - 1 : cols);
-	if (!open && cols == a->e->cols && !cell_has_content(last) &&
-	    !is_half(last) && !is_erased(a, r, cols - 1))
-		put_cut_at_end(a, r);
+	for (int32_t x = 1; x < cols; x++)
+		if (is_lone_half(r, x))
+			put_lone_half(a, r, x);
+	put_cuts(a, r, cols);
+	put_cells(a, r, 0, cols);
 }
 
 /* --- the normal screen --------------------------------------------------- */
@@ -267,30 +213,33 @@ wrap_first(struct ansi *a)
 	erase(a, a->e->cols);
 }
 
-/* A wide character that had no room left the last cell empty. */
+/* The last cell of a row was left empty by a wide character that had no room;
+ * or it looks as if. */
 static bool
-wraps_wide(const struct ansi *a, struct row above, struct row r)
+ends_open(const struct ansi *a, struct row r, struct row next)
 {
-	return above.line->len == a->e->cols && r.line->wrapped &&
-	       above.cells[a->e->cols - 1].content == CELL_NULL &&
-	       cell_width(&r.cells[0]) == 2;
+	int32_t x = a->e->cols - 1;
+
+	return r.line->len == a->e->cols && r.cells[x].content == CELL_NULL &&
+	       (is_cut(a, r, x) ||
+		   (next.line->wrapped && cell_width(&next.cells[0]) == 2));
 }
 
-/* The same happens again. */
+/* The same happens again; the next row is then empty. */
 static void
-wrap_wide(struct ansi *a, struct row above)
+wrap_wide(struct ansi *a, struct row r, struct row next)
 {
-	struct emulator_attr attr = attr_at(a, above, a->e->cols - 1);
+	struct emulator_attr attr = attr_at(a, r, a->e->cols - 1);
 
 	ansi_attr(a, &attr);
 	ansi_column(a, a->e->cols - 1);
 	ansi_printf(a, WIDE "\r");
-	a->x = 0;
-	/* The line may have come in with a ground. */
-	if (attr.bg != 0) {
-		ansi_plain(a);
+	ansi_plain(a);
+	if (next.line->wrapped)
 		erase(a, a->e->cols);
-	}
+	else
+		ansi_printf(a, "\033[K");
+	a->x = 0;
 }
 
 /* Whether the first character of a row can be what makes it wrap: a line that
@@ -303,17 +252,13 @@ can_wrap_with(const struct ansi *a, struct row r)
 	return attr_at(a, r, 0).bg == 0 && cell_has_content(first) &&
 	       (cell_width(first) == 1 ||
 		   (cell_width(first) == 2 && is_half(&r.cells[1]))) &&
-	       !has_lone_half(a, r);
+	       !has_odd_cells(a, r);
 }
 
-/* From the end of the line above, which is on row y, to this one. */
+/* From the end of the line above, which is on row y, to r. */
 static void
-wrap_to(struct ansi *a, struct row above, struct row r, int32_t y)
+wrap_to(struct ansi *a, struct row r, int32_t y)
 {
-	if (wraps_wide(a, above, r)) {
-		wrap_wide(a, above);
-		return;
-	}
 	if (a->x != a->e->cols)
 		ansi_behind_end(a, y, false);
 	if (can_wrap_with(a, r)) {
@@ -341,21 +286,23 @@ ansi_normal(struct ansi *a)
 	const struct buffer *b = &a->e->normal;
 	int32_t count = min_of(b->ybase + a->e->rows, b->length);
 	struct row above = {NULL, NULL};
+	bool open = false;
 
 	a->x = 0;
 	for (int32_t i = 0; i < count; i++) {
 		struct row r = grid_row(a->e, b, i - b->ybase);
-		bool open =
-		    i + 1 < count &&
-		    wraps_wide(a, r, grid_row(a->e, b, i + 1 - b->ybase));
 
-		if (i == 0 && r.line->wrapped)
+		if (open)
+			wrap_wide(a, above, r);
+		else if (i == 0 && r.line->wrapped)
 			wrap_first(a);
 		else if (i > 0 && r.line->wrapped)
-			wrap_to(a, above, r, min_of(i, a->e->rows) - 1);
+			wrap_to(a, r, min_of(i, a->e->rows) - 1);
 		else if (i > 0)
 			next_line(a);
-		put_row(a, r, min_of(i, a->e->rows - 1), open);
+		open = i + 1 < count &&
+		       ends_open(a, r, grid_row(a->e, b, i + 1 - b->ybase));
+		put_row(a, r, open);
 		above = r;
 	}
 	ansi_plain(a);
@@ -390,8 +337,15 @@ ansi_alternate(struct ansi *a)
 			wrap_row(a, y);
 	}
 	for (int32_t y = 0; y < a->e->rows; y++) {
+		bool last = y + 1 == a->e->rows;
+		struct row r = grid_row(a->e, b, y);
+		struct row next = grid_row(a->e, b, last ? y : y + 1);
+		bool open = !last && ends_open(a, r, next);
+
 		ansi_place(a, 0, y);
-		put_row(a, grid_row(a->e, b, y), y, false);
+		put_row(a, r, open);
+		if (open)
+			wrap_wide(a, r, next);
 	}
 	ansi_plain(a);
 }

@@ -211,15 +211,12 @@ attr_is_protected(const struct emulator *e, uint32_t packed)
 struct emulator_attr
 attr_of_pen(const struct pen *pen)
 {
-	uint8_t style = pen->extended ? pen->style : 0;
 	struct emulator_attr a = {
 	    .fg = pen->fg, .bg = pen->bg, .flags = pen->flags};
 
-	if (style)
-		a.flags |= EMULATOR_UNDERLINE;
 	if (a.flags & EMULATOR_UNDERLINE) {
-		a.style = style ? style : EMULATOR_LINE_SINGLE;
-		a.line = pen->extended ? pen->line : 0;
+		a.style = pen->style;
+		a.line = pen->line;
 	}
 	return a;
 }

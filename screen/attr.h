@@ -27,8 +27,7 @@ bool attr_is_protected(const struct emulator *e, uint32_t packed);
 /* A 24-bit colour as one of the 256; another one as it is. */
 uint32_t attr_nearest(uint32_t colour);
 
-/* What a pen looks like: the inner contradictions it may have are resolved as
- * a cell shows them. */
+/* What a pen looks like: without the underline's colour, when there is none. */
 struct emulator_attr attr_of_pen(const struct pen *pen);
 
 /* The pen packed, and what erased cells get: its ground, and nothing else. */

@@ -225,13 +225,15 @@ sr(struct emulator *e, const struct params *p)
 static void
 decic(struct emulator *e, const struct params *p)
 {
-	erase_insert_columns(e, state_active(e)->x, count(p));
+	erase_insert_columns(
+	    e, min_of(state_active(e)->x, e->cols - 1), count(p));
 }
 
 static void
 decdc(struct emulator *e, const struct params *p)
 {
-	erase_delete_columns(e, state_active(e)->x, count(p));
+	erase_delete_columns(
+	    e, min_of(state_active(e)->x, e->cols - 1), count(p));
 }
 
 static void

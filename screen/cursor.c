@@ -4,6 +4,8 @@
 #include "screen/charset.h"
 #include "screen/grid.h"
 
+#include <string.h>
+
 static int32_t
 clamp(int32_t value, int32_t least, int32_t most)
 {
@@ -18,6 +20,14 @@ cursor_restrict(struct emulator *e, int32_t x_max)
 	b->x = clamp(b->x, 0, x_max);
 	b->y = e->modes.origin ? clamp(b->y, b->top, b->bottom)
 			       : clamp(b->y, 0, e->rows - 1);
+}
+
+void
+cursor_end_wrap(struct emulator *e)
+{
+	struct buffer *b = state_active(e);
+
+	b->x = min_of(b->x, e->cols - 1);
 }
 
 void
@@ -67,12 +77,10 @@ cursor_save(struct emulator *e)
 	b->saved = (struct saved_cursor){
 	    .x = b->x,
 	    .y = b->ybase + b->y,
-	    .fg = e->pen.fg,
-	    .bg = e->pen.bg,
-	    .flags = e->pen.flags,
-	    .extended = e->pen.extended,
-	    .charset = e->charset,
+	    .pen = e->pen,
+	    .glevel = e->glevel,
 	};
+	memcpy(b->saved.charsets, e->charsets, sizeof e->charsets);
 }
 
 void
@@ -83,12 +91,11 @@ cursor_restore(struct emulator *e)
 
 	b->x = s->x;
 	b->y = max_of(s->y - b->ybase, 0);
-	e->pen.fg = s->fg;
-	e->pen.bg = s->bg;
-	e->pen.flags = s->flags;
-	e->pen.extended = s->extended;
+	e->pen = s->pen;
 	e->pen_changed = true;
-	e->charset = s->charset;
+	memcpy(e->charsets, s->charsets, sizeof e->charsets);
+	e->glevel = s->glevel;
+	e->charset = e->charsets[e->glevel];
 	cursor_restrict(e, e->cols - 1);
 }
 

@@ -6,6 +6,8 @@
 
 /* Back onto the screen, or into the scroll region with origin mode. */
 void cursor_restrict(struct emulator *e, int32_t x_max);
+/* A wrap that was due is not any more. */
+void cursor_end_wrap(struct emulator *e);
 void cursor_set(struct emulator *e, int32_t x, int32_t y);
 void cursor_move(struct emulator *e, int32_t dx, int32_t dy);
 void cursor_up(struct emulator *e, int32_t n);

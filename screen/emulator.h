@@ -80,7 +80,7 @@ uint32_t emulator_cols(const struct emulator *e);
 /* Lines above the screen. */
 uint32_t emulator_history(const struct emulator *e);
 /* As the guest named it: at most EMULATOR_TITLE_MAX characters, UTF-8,
- * without control characters. */
+ * without C0 and C1 controls. */
 const char *emulator_title(const struct emulator *e);
 
 /*

@@ -59,6 +59,8 @@ erase_display(struct emulator *e, int32_t what, bool selective)
 {
 	struct buffer *b = state_active(e);
 
+	if (selective)
+		cursor_end_wrap(e);
 	cursor_restrict(e, e->cols);
 	switch (what) {
 	case 0:
@@ -82,6 +84,8 @@ erase_line(struct emulator *e, int32_t what, bool selective)
 	struct buffer *b = state_active(e);
 	struct line *line;
 
+	if (selective)
+		cursor_end_wrap(e);
 	cursor_restrict(e, e->cols);
 	line = grid_row(e, b, b->y).line;
 	switch (what) {
@@ -170,6 +174,7 @@ erase_scroll_up(struct emulator *e, int32_t n)
 {
 	struct buffer *b = state_active(e);
 
+	cursor_end_wrap(e);
 	grid_rotate_up(
 	    e, b, b->ybase + b->top, b->ybase + b->bottom, n, attr_erase(e));
 	grid_touch(e, b->top, b->bottom);
@@ -180,6 +185,7 @@ erase_scroll_down(struct emulator *e, int32_t n)
 {
 	struct buffer *b = state_active(e);
 
+	cursor_end_wrap(e);
 	/* In the default colours, unlike all the others: as xterm.js. */
 	grid_rotate_down(e, b, b->ybase + b->top, b->ybase + b->bottom, n, 0);
 	grid_touch(e, b->top, b->bottom);
@@ -190,6 +196,7 @@ erase_insert_columns(struct emulator *e, int32_t x, int32_t n)
 {
 	struct buffer *b = state_active(e);
 
+	cursor_end_wrap(e);
 	if (!in_region(b))
 		return;
 	for (int32_t y = b->top; y <= b->bottom; y++) {
@@ -206,6 +213,7 @@ erase_delete_columns(struct emulator *e, int32_t x, int32_t n)
 {
 	struct buffer *b = state_active(e);
 
+	cursor_end_wrap(e);
 	if (!in_region(b))
 		return;
 	for (int32_t y = b->top; y <= b->bottom; y++) {
@@ -226,7 +234,8 @@ erase_alignment_test(struct emulator *e)
 	uint32_t attr;
 
 	/* Underlined or not, but never how. */
-	pen.style = EMULATOR_LINE_NONE;
+	if (pen.style)
+		pen.style = EMULATOR_LINE_SINGLE;
 	pen.line = 0;
 	look = attr_of_pen(&pen);
 	attr = attr_pack(e, &look);

@@ -65,6 +65,21 @@ wrap(struct emulator *e, struct buffer *b)
 		row_set(old, x, CELL_NULL, attr_pen(e));
 }
 
+/*
+ * Without wrapping, what finds no room goes to the last column, and begins a
+ * run there.  False when it finds none there either: a wide character.
+ */
+static bool
+make_room(struct emulator *e, struct buffer *b, uint8_t width)
+{
+	print_end(e);
+	b->x = e->cols - 1;
+	if (width < 2)
+		return true;
+	e->parser.join = 0;
+	return false;
+}
+
 /* A combining character: onto the one before the cursor. */
 static void
 join(struct emulator *e, struct buffer *b, uint32_t code, uint8_t width)
@@ -101,24 +116,20 @@ print_code(struct emulator *e, uint32_t code)
 	uint8_t width;
 
 	touch(e, b);
-	if (!e->parser.in_run)
-		begin(e);
 	code = charset_map(e->charset, code);
 	width = width_of(code);
+	if (b->x + width > e->cols && !e->modes.wraparound &&
+	    !make_room(e, b, width))
+		return;
+	if (!e->parser.in_run)
+		begin(e);
 	if (width == 0 && e->parser.join && b->x) {
 		join(e, b, code, e->parser.join);
 		return;
 	}
 	e->parser.join = width;
-	if (b->x + width > e->cols) {
-		if (e->modes.wraparound) {
-			wrap(e, b);
-		} else {
-			b->x = e->cols - 1;
-			if (width == 2)
-				return;
-		}
-	}
+	if (b->x + width > e->cols)
+		wrap(e, b);
 	if (e->modes.insert)
 		insert(e, b, width);
 	r = grid_row(e, b, b->y);

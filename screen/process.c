@@ -341,10 +341,20 @@ converse(struct process *p)
 	return status;
 }
 
+static void
+clear_away(struct process *p)
+{
+	if (p->emulator)
+		munmap(p->emulator, p->block_size);
+	checkpoint_unmap(p->checkpoint);
+	ring_unmap(p->ring);
+}
+
 enum process_status
 process_run(int sock, int ring_fd, int checkpoint_fd)
 {
 	struct process p = {.sock = sock};
+	enum process_status status;
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -354,11 +364,15 @@ process_run(int sock, int ring_fd, int checkpoint_fd)
 		return PROCESS_FDS;
 	p.ring = ring_map_read_only(ring_fd);
 	p.checkpoint = checkpoint_map(checkpoint_fd);
-	if (!p.ring || !p.checkpoint)
-		return PROCESS_FDS;
 	close(ring_fd);
 	close(checkpoint_fd);
-	if (process_confine(2 * ring_size(p.ring) + checkpoint_mapped_size()) < 0)
-		return PROCESS_OPEN;
-	return converse(&p);
+	if (!p.ring || !p.checkpoint)
+		status = PROCESS_FDS;
+	else if (process_confine(
+		     2 * ring_size(p.ring) + checkpoint_mapped_size()) < 0)
+		status = PROCESS_OPEN;
+	else
+		status = converse(&p);
+	clear_away(&p);
+	return status;
 }

@@ -8,27 +8,44 @@
 
 #include <string.h>
 
+/* --- the charsets -------------------------------------------------------- */
+
+static const char *const designations[CHARSETS] = {"(", ")", "*", "+"};
+
+/* From those of a reset terminal. */
+static void
+put_charsets(struct ansi *a, const uint8_t *charsets, uint8_t glevel)
+{
+	static const char *const shifts[] = {"", "\016", "\033n", "\033o"};
+
+	for (int i = 0; i < CHARSETS; i++)
+		if (charsets[i] != CHARSET_ASCII)
+			ansi_printf(a, "\033%s%c", designations[i],
+			    charset_name(charsets[i]));
+	ansi_printf(a, "%s", shifts[glevel]);
+}
+
+/* Back to them. */
+static void
+reset_charsets(struct ansi *a, const uint8_t *charsets, uint8_t glevel)
+{
+	for (int i = 0; i < CHARSETS; i++)
+		if (charsets[i] != CHARSET_ASCII)
+			ansi_printf(a, "\033%sB", designations[i]);
+	if (glevel > 0)
+		ansi_printf(a, "\017");
+}
+
 /* --- saved cursors ------------------------------------------------------- */
 
 static bool
 is_default_saved(const struct saved_cursor *s)
 {
-	return !s->x && !s->y && !s->fg && !s->bg && !s->flags &&
-	       !s->extended && s->charset == CHARSET_ASCII;
-}
+	static const uint8_t ascii[CHARSETS];
 
-/*
- * A pen whose underline and what is known about it disagree comes about by
- * restoring it; so it is made, too.
- */
-static void
-put_contrary_pen(struct ansi *a, const struct saved_cursor *s)
-{
-	bool underline = s->flags & EMULATOR_UNDERLINE;
-
-	ansi_printf(a, underline ? "\033[0;4m\0337\033[24m\0338\033[59m"
-				 : "\033[0m\0337\033[4m\0338\033[59m");
-	ansi_attr_around_line(a, s->fg, s->bg, s->flags);
+	return !s->x && !s->y && !s->pen.fg && !s->pen.bg && !s->pen.flags &&
+	       !s->pen.line && memcmp(s->charsets, ascii, sizeof ascii) == 0 &&
+	       s->glevel == 0;
 }
 
 /* Saves the cursor with what s has, on row y of the screen, which is empty if
@@ -37,12 +54,7 @@ static void
 put_saved(struct ansi *a, const struct saved_cursor *s, int32_t y)
 {
 	bool alternate = s == &a->e->alternate.saved;
-	bool underline = s->flags & EMULATOR_UNDERLINE;
-	struct emulator_attr attr = {
-	    .fg = s->fg, .bg = s->bg, .flags = s->flags, .style = underline};
 
-	if (s->charset != CHARSET_ASCII)
-		ansi_printf(a, "\033(%c", charset_name(s->charset));
 	if (s->x >= a->e->cols && !alternate) {
 		ansi_behind_end(a, y, false);
 	} else if (s->x >= a->e->cols) {
@@ -51,12 +63,11 @@ put_saved(struct ansi *a, const struct saved_cursor *s, int32_t y)
 	} else {
 		ansi_place(a, s->x, y);
 	}
-	if (underline == s->extended)
-		ansi_attr_anew(a, &attr, 0);
-	else
-		put_contrary_pen(a, s);
-	ansi_printf(a, "\0337\033[0m\033(B");
+	put_charsets(a, s->charsets, s->glevel);
+	ansi_pen(a, &s->pen);
+	ansi_printf(a, "\0337\033[0m");
 	a->attr = (struct emulator_attr){0};
+	reset_charsets(a, s->charsets, s->glevel);
 	if (s->x >= a->e->cols && alternate) {
 		ansi_place(a, a->e->cols - 1, y);
 		ansi_printf(a, "\033[X");
@@ -141,125 +152,6 @@ put_region(struct ansi *a, const struct buffer *b)
 	a->x = -1;
 }
 
-/* --- the pen and the charset --------------------------------------------- */
-
-enum restore { RESTORE_NONE, RESTORE_ACTIVE, RESTORE_OTHER };
-
-/* How the pen and the charset come about: some of it only by restoring a
- * saved cursor. */
-struct plan {
-	enum restore restore;
-	bool contrary;	 /* the pen keeps the underline it gets by that */
-	bool reset_line; /* and SGR 59 after it */
-};
-
-static const struct saved_cursor *
-saved_of(const struct emulator *e, enum restore restore)
-{
-	bool alternate = e->alternate_active != (restore == RESTORE_OTHER);
-
-	return alternate ? &e->alternate.saved : &e->normal.saved;
-}
-
-static bool
-is_plain_pen(const struct pen *pen)
-{
-	bool underline = pen->flags & EMULATOR_UNDERLINE;
-
-	return underline == (pen->style != 0) && underline == pen->extended;
-}
-
-/* Whether it works like this. */
-static bool
-check_plan(const struct emulator *e, struct plan *plan)
-{
-	const struct saved_cursor *s = saved_of(e, plan->restore);
-	const struct pen *pen = &e->pen;
-	uint8_t charset =
-	    plan->restore == RESTORE_NONE ? e->charsets[e->glevel] : s->charset;
-
-	plan->contrary = plan->reset_line = false;
-	if (charset != e->charset)
-		return false;
-	if (is_plain_pen(pen))
-		return true;
-	if (plan->restore == RESTORE_NONE ||
-	    ((s->flags ^ pen->flags) & EMULATOR_UNDERLINE))
-		return false;
-	plan->contrary = true;
-	plan->reset_line = s->extended != pen->extended;
-	return !plan->reset_line || pen->extended == (pen->style != 0);
-}
-
-static struct plan
-make_plan(const struct emulator *e)
-{
-	static const enum restore ways[] = {
-	    RESTORE_NONE, RESTORE_ACTIVE, RESTORE_OTHER};
-	struct plan plan = {RESTORE_NONE, false, false};
-
-	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-		plan.restore = ways[i];
-		/* The alternate screen cannot be left and found again. */
-		if (e->alternate_active && ways[i] == RESTORE_OTHER)
-			continue;
-		if (check_plan(e, &plan))
-			return plan;
-	}
-	return (struct plan){RESTORE_NONE, false, false};
-}
-
-static void
-put_charsets(struct ansi *a)
-{
-	static const char *const designate[] = {"(", ")", "*", "+"};
-	static const char *const shift[] = {"\017", "\016", "\033n", "\033o"};
-	const struct emulator *e = a->e;
-
-	for (int i = 0; i < CHARSETS; i++)
-		if (e->charsets[i] != CHARSET_ASCII)
-			ansi_printf(a, "\033%s%c", designate[i],
-			    charset_name(e->charsets[i]));
-	if (e->glevel > 0)
-		ansi_printf(a, "%s", shift[e->glevel]);
-}
-
-static void
-put_restore(struct ansi *a, const struct plan *plan)
-{
-	const struct pen *pen = &a->e->pen;
-	struct emulator_attr attr = {.style = pen->style};
-
-	if (plan->contrary)
-		ansi_attr_anew(a, &attr, pen->line);
-	if (plan->restore == RESTORE_ACTIVE)
-		ansi_printf(a, "\0338");
-	else if (plan->restore == RESTORE_OTHER)
-		ansi_printf(a, "\033[?47h\0338\033[?47l");
-}
-
-static void
-put_pen(struct ansi *a, const struct plan *plan)
-{
-	const struct pen *pen = &a->e->pen;
-	struct emulator_attr attr;
-
-	if (plan->reset_line)
-		ansi_printf(a, "\033[59m");
-	if (plan->contrary) {
-		ansi_attr_around_line(a, pen->fg, pen->bg, pen->flags);
-		if (plan->reset_line && pen->line >> 24 == EMULATOR_RGB)
-			ansi_printf(a, "\033[58:2::%u:%u:%um",
-			    pen->line >> 16 & 255, pen->line >> 8 & 255,
-			    pen->line & 255);
-		else if (plan->reset_line && pen->line)
-			ansi_printf(a, "\033[58:5:%um", pen->line & 255);
-		return;
-	}
-	attr = attr_of_pen(pen);
-	ansi_attr_anew(a, &attr, pen->line);
-}
-
 /* --- the cursor ---------------------------------------------------------- */
 
 /* To a place of the screen, with origin mode as it is. */
@@ -318,9 +210,14 @@ put_last_again(struct ansi *a, const struct buffer *b)
 	struct row r = grid_row(e, b, b->y);
 	int32_t x = b->x - e->parser.join;
 
+	/* With origin mode, deleting moves the cursor into the region. */
+	if (e->modes.insert) {
+		ansi_printf(a, "\033[?6l\033[%d;%dH\033[%uP", b->y + 1, x + 1,
+		    e->parser.join);
+		if (e->modes.origin)
+			ansi_printf(a, "\033[?6h");
+	}
 	put_place(a, b, x, b->y);
-	if (e->modes.insert)
-		ansi_printf(a, "\033[%uP", e->parser.join);
 	put_chars(a, r.cells[x].content);
 }
 
@@ -356,7 +253,7 @@ put_behind_end(struct ansi *a, const struct buffer *b)
 		put_place(a, b, a->e->cols - 1, b->y);
 		return;
 	}
-	ansi_attr_anew(a, &attr, attr.line);
+	ansi_attr_anew(a, &attr);
 	put_place(a, b, x, b->y);
 	if (row_has_content(r, x))
 		put_chars(a, r.cells[x].content);
@@ -367,37 +264,11 @@ put_behind_end(struct ansi *a, const struct buffer *b)
 		ansi_printf(a, "\033[?47h\xcc\x81");
 }
 
-/* The last columns were written without wrapping, and not moved away from. */
-static bool
-is_clipped(const struct emulator *e, const struct buffer *b)
-{
-	struct row r = grid_row(e, b, b->y);
-	int32_t x = e->cols - 2;
-	struct emulator_attr pen = attr_of_pen(&e->pen), attr;
-
-	if (e->modes.wraparound || e->modes.insert || row_width(r, x) != 2 ||
-	    !row_has_content(r, x))
-		return false;
-	if (b->x == e->cols ? e->parser.join != 1 || !row_has_content(r, x + 1)
-			    : e->parser.join != 2 || b->x != e->cols - 1)
-		return false;
-	attr = attr_unpack(e, r.cells[x + row_has_content(r, x + 1)].attr);
-	return ansi_same_attr(&attr, &pen);
-}
-
 static void
 put_cursor(struct ansi *a, const struct buffer *b)
 {
 	const struct emulator *e = a->e;
 
-	if (is_clipped(e, b)) {
-		a->attr = attr_of_pen(&e->pen);
-		ansi_clipped(a, grid_row(e, b, b->y),
-		    e->modes.origin ? b->y - b->top : b->y);
-		if (e->parser.join == 2 && a->x == e->cols)
-			ansi_printf(a, "\xe4\xb8\xad");
-		return;
-	}
 	if (can_put_last_again(e, b)) {
 		put_last_again(a, b);
 		return;
@@ -407,9 +278,6 @@ put_cursor(struct ansi *a, const struct buffer *b)
 		return;
 	}
 	put_place(a, b, min_of(b->x, e->cols - 1), b->y);
-	/* A wide character that found no room and no next line. */
-	if (e->parser.join == 2 && !e->modes.wraparound && b->x == e->cols - 1)
-		ansi_printf(a, "\xe4\xb8\xad");
 }
 
 /* --- all of it ----------------------------------------------------------- */
@@ -458,7 +326,6 @@ render_ansi(const struct emulator *e, render_sink *sink, void *user)
 {
 	const struct buffer *b =
 	    e->alternate_active ? &e->alternate : &e->normal;
-	struct plan plan = make_plan(e);
 	struct ansi a = {.e = e, .r = {.sink = sink, .user = user}};
 	bool by_hand;
 
@@ -468,15 +335,14 @@ render_ansi(const struct emulator *e, render_sink *sink, void *user)
 	ansi_printf(&a, "\033]2;");
 	render_put(&a.r, e->title, strlen(e->title));
 	ansi_printf(&a, "\007");
-	put_charsets(&a);
+	put_charsets(&a, e->charsets, e->glevel);
 	ansi_modes(&a);
-	put_restore(&a, &plan);
 	/* The pen is needed for it, and must come after it then. */
-	by_hand = e->alternate_active && b->x >= e->cols && !plan.contrary &&
-		  !can_put_last_again(e, b);
+	by_hand =
+	    e->alternate_active && b->x >= e->cols && !can_put_last_again(e, b);
 	if (by_hand)
 		put_behind_end(&a, b);
-	put_pen(&a, &plan);
+	ansi_pen(&a, &e->pen);
 	if (!by_hand)
 		put_cursor(&a, b);
 	ansi_unfinished(&a);

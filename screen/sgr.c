@@ -6,12 +6,6 @@
 #define LINE_UNSET PALETTE(EMULATOR_RGB, 0xffffff)
 
 static void
-update_extended(struct pen *pen)
-{
-	pen->extended = pen->style != EMULATOR_LINE_NONE;
-}
-
-static void
 underline(struct pen *pen, int32_t style)
 {
 	if (style < 0 || style > EMULATOR_LINE_DASHED)
@@ -20,7 +14,6 @@ underline(struct pen *pen, int32_t style)
 	pen->flags |= EMULATOR_UNDERLINE;
 	if (style == EMULATOR_LINE_NONE)
 		pen->flags &= (uint16_t)~EMULATOR_UNDERLINE;
-	update_extended(pen);
 }
 
 static uint32_t
@@ -186,7 +179,6 @@ apply(struct pen *pen, const struct params *p, int32_t at)
 		break;
 	case 59:
 		pen->line = LINE_UNSET;
-		update_extended(pen);
 		break;
 	default:
 		if (!basic_colour(pen, value))

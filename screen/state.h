@@ -31,17 +31,15 @@ struct pen {
 	uint32_t fg, bg, line;
 	uint16_t flags;
 	uint8_t style;
-	/* Whether line and style count: as xterm.js does it, saving and
-	 * restoring the cursor takes this along, but not what it is about. */
-	bool extended;
 };
+
+#define CHARSETS 4
 
 struct saved_cursor {
 	int32_t x, y; /* y counts from the first line of the scrollback */
-	uint32_t fg, bg;
-	uint16_t flags;
-	bool extended;
-	uint8_t charset;
+	struct pen pen;
+	uint8_t charsets[CHARSETS];
+	uint8_t glevel;
 };
 
 struct line {
@@ -123,8 +121,6 @@ struct parser {
 	struct params params;
 	struct osc osc;
 };
-
-#define CHARSETS 4
 
 struct emulator {
 	size_t size;

@@ -1,5 +1,5 @@
 /*
- * A console for old browsers: ES5, XMLHttpRequest, no library. It speaks AjaxTerm's protocol (docs/protocol.md, 1.9)
+ * A console for old browsers: ES5, XMLHttpRequest, no library. It speaks AjaxTerm's protocol (docs/protocol.md, 1.10)
  * with `u` beside the page, and has AjaxTerm's constructor:
  *
  *	new ajaxterm.Terminal('id of an element', 80, 24)

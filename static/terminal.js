@@ -4,7 +4,8 @@
  * A guest's output may ask the terminal questions (who are you, where is the cursor, which colour is 4),
  * and xterm.js answers through the same event that carries the keys. Answered here, every open page would
  * type the answer into the guest, watchers too, and a file shown with `cat` could type. So: (1) no question
- * reaches xterm.js' own handlers, and (2) only data that it marks as the user's leaves this module.
+ * reaches xterm.js' own handlers, and (2) only data that it marks as the user's leaves this module. Nor does what
+ * would change the page beside the screen: colours, links, the clipboard.
  */
 import { Terminal } from './vendor/xterm.mjs';
 import { FitAddon } from './vendor/addon-fit.mjs';
@@ -42,8 +43,11 @@ const QUERIES = [
 	{ intermediates: '&', final: 'u' }, { intermediates: '$', final: 'w' },     /* DECRQUPSS, DECRQPSR */
 ];
 
-/* Operating system commands that set a colour, or ask for it with a `?`. */
-const COLOURS = [4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19];
+/*
+ * Operating system commands that set a colour, ask for it with a `?`, or set it back. Colours are the page's: text in
+ * the colour of its ground would be unreadable, and a viewer who comes later is not told of them.
+ */
+const COLOURS = [4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 104, 105, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119];
 
 function joined(a, b) {
 	if (a.length === 0)
@@ -201,7 +205,7 @@ export class ConsoleTerminal {
 		parser.registerDcsHandler({ intermediates: '$', final: 'q' }, () => true);      /* DECRQSS */
 		parser.registerDcsHandler({ intermediates: '+', final: 'q' }, () => true);      /* XTGETTCAP */
 		for (const number of COLOURS)
-			parser.registerOscHandler(number, (data) => data.includes('?'));
+			parser.registerOscHandler(number, () => true);
 		parser.registerOscHandler(52, () => true);      /* the clipboard is not the guest's */
 		parser.registerOscHandler(8, () => true);       /* nor are links: the text says where it leads */
 		parser.registerEscHandler({ final: 'Z' }, () => true);                          /* DECID */

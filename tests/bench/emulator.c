@@ -1,24 +1,37 @@
 /*
- * How fast terminals work through bytes: ours, and beside it libvterm and
- * libtsm as measuring sticks, in one run.
+ * How fast terminals work through bytes, and how much memory a console takes:
+ * ours, and beside it libvterm and libtsm as measuring sticks, by turns in one
+ * run; MB for a second of the processor.  Which of the two was not there when
+ * this was compiled is said by name.
  *
- *	emulator [-s SECONDS] NAME ROWS COLS FILE...
+ *	emulator [-r ROUNDS] NAME ROWS COLS FILE...
  *
- * prints one line for each terminal: NAME, the terminal, MB/s.  The files are
- * one stream; it is written again and again, 16 KB at a time, as a console
- * comes in.  NAME "hostile" without files makes its own stream.
+ * The files are one stream; it is written again and again, 16 KB at a time, as
+ * a console comes in.  Without files it is a hostile one.
  */
 #include "screen/emulator.h"
 
-#include <libtsm.h>
+#include <malloc.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-#include <vterm.h>
 
-#define CHUNK 16384
+#if __has_include(<vterm.h>)
+#include <vterm.h>
+#define HAVE_VTERM 1
+#endif
+#if __has_include(<libtsm.h>)
+#include <libtsm.h>
+#define HAVE_TSM 1
+#endif
+
+#define CHUNK	   16384
+#define ROUNDS_MAX 100
+#define SECONDS	   0.3 /* for a terminal in a round */
 
 struct stream {
 	char *bytes;
@@ -26,10 +39,11 @@ struct stream {
 };
 
 struct terminal {
-	const char *name;
+	const char *name, *missing;
 	void *(*open)(int rows, int cols);
 	void (*write)(void *terminal, const char *bytes, size_t len);
 	void (*close)(void *terminal);
+	size_t (*memory)(const void *terminal);
 };
 
 static void
@@ -53,11 +67,39 @@ static void *
 ours_open(int rows, int cols)
 {
 	struct emulator_limits limits = limits_for(rows, cols);
-	void *block = malloc(emulator_size(&limits));
+	size_t size = emulator_size(&limits);
+	void *block;
 
-	if (!block)
+	if (size == 0)
+		die("no such size");
+	block = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (block == MAP_FAILED)
 		die("out of memory");
 	return emulator_init(block, &limits, limits.rows, limits.cols);
+}
+
+static void
+ours_close(void *terminal)
+{
+	munmap(terminal, emulator_block_size(terminal));
+}
+
+/* Of the block, those pages that it has touched. */
+static size_t
+ours_memory(const void *terminal)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t n = (emulator_block_size(terminal) + page - 1) / page;
+	unsigned char *there = malloc(n);
+	size_t total = 0;
+
+	if (!there || mincore((void *)(uintptr_t)terminal, n * page, there))
+		die("mincore");
+	for (size_t i = 0; i < n; i++)
+		total += there[i] & 1;
+	free(there);
+	return total * page;
 }
 
 static void
@@ -66,8 +108,27 @@ ours_write(void *terminal, const char *bytes, size_t len)
 	emulator_write(terminal, bytes, len, NULL);
 }
 
-/* --- libvterm, with its screen and what a scrollback would be told ------- */
+/* The others keep many pieces; what malloc() has handed out since. */
+static size_t before;
 
+static size_t
+allocated(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+__attribute__((unused)) static size_t
+their_memory(const void *terminal)
+{
+	(void)terminal;
+	return allocated() - before;
+}
+
+/* --- libvterm, with its screen; it keeps no scrollback ------------------- */
+
+#ifdef HAVE_VTERM
 static void *
 vterm_open(int rows, int cols)
 {
@@ -94,8 +155,11 @@ vterm_close(void *terminal)
 	vterm_free(terminal);
 }
 
+#endif
+
 /* --- libtsm -------------------------------------------------------------- */
 
+#ifdef HAVE_TSM
 struct tsm {
 	struct tsm_screen *screen;
 	struct tsm_vte *vte;
@@ -141,42 +205,142 @@ tsm_close(void *terminal)
 	free(t);
 }
 
+#endif
+
 /* ------------------------------------------------------------------------- */
 
 static const struct terminal terminals[] = {
-    {"xenterm", ours_open, ours_write, free},
-    {"libvterm", vterm_open, vterm_put, vterm_close},
-    {"libtsm", tsm_open, tsm_put, tsm_close},
+    {"xenterm", NULL, ours_open, ours_write, ours_close, ours_memory},
+#ifdef HAVE_VTERM
+    {"libvterm", NULL, vterm_open, vterm_put, vterm_close, their_memory},
+#else
+    {"libvterm", "libvterm-dev", NULL, NULL, NULL, NULL},
+#endif
+#ifdef HAVE_TSM
+    {"libtsm", NULL, tsm_open, tsm_put, tsm_close, their_memory},
+#else
+    {"libtsm", "libtsm-dev", NULL, NULL, NULL, NULL},
+#endif
 };
 
+#define TERMINALS (sizeof terminals / sizeof *terminals)
+
+/* Of the processor: it is all they need, and other work does not count. */
 static double
 now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static void
+put(const struct terminal *t, void *terminal, const struct stream *s)
+{
+	for (size_t at = 0; at < s->len; at += CHUNK) {
+		size_t n = s->len - at < CHUNK ? s->len - at : CHUNK;
+
+		t->write(terminal, s->bytes + at, n);
+	}
+}
+
+/* In MB/s. */
 static double
-measure(const struct terminal *t, const struct stream *s, int rows, int cols,
-    double seconds)
+measure(const struct terminal *t, const struct stream *s, int rows, int cols)
 {
 	void *terminal = t->open(rows, cols);
 	double start = now(), end;
 	size_t total = 0;
 
 	do {
-		for (size_t at = 0; at < s->len; at += CHUNK) {
-			size_t n = s->len - at < CHUNK ? s->len - at : CHUNK;
-
-			t->write(terminal, s->bytes + at, n);
-		}
+		put(t, terminal, s);
 		total += s->len;
 		end = now();
-	} while (end - start < seconds);
+	} while (end - start < SECONDS);
 	t->close(terminal);
 	return (double)total / (end - start) / 1e6;
+}
+
+/* When its scrollback is full. */
+static size_t
+measure_memory(
+    const struct terminal *t, const struct stream *s, int rows, int cols)
+{
+	void *terminal;
+	size_t size;
+
+	before = allocated();
+	terminal = t->open(rows, cols);
+	put(t, terminal, s);
+	t->write(terminal, "\033c", 2);
+	for (int i = 0; i < EMULATOR_SCROLLBACK + rows; i++)
+		t->write(terminal, "\033[32mline\033[m\r\n", 14);
+	size = t->memory(terminal);
+	t->close(terminal);
+	return size;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	double left = *(const double *)a, right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+static void
+print_spread(const char *name, double *values, int n, int digits)
+{
+	qsort(values, (size_t)n, sizeof *values, by_size);
+	printf("  %s %.*f", name, digits, values[n / 2]);
+	if (n > 1)
+		printf(
+		    " [%.*f..%.*f]", digits, values[0], digits, values[n - 1]);
+}
+
+/* Ours to the faster of the others, in each round. */
+static void
+print_ratio(double speeds[][ROUNDS_MAX], int rounds)
+{
+	double ratios[ROUNDS_MAX];
+
+	for (int i = 0; i < rounds; i++) {
+		double faster = 0;
+
+		for (size_t t = 1; t < TERMINALS; t++)
+			if (speeds[t][i] > faster)
+				faster = speeds[t][i];
+		if (faster <= 0)
+			return;
+		ratios[i] = speeds[0][i] / faster;
+	}
+	print_spread("ratio", ratios, rounds, 1);
+}
+
+static void
+report(const char *name, const struct stream *s, int rows, int cols, int rounds)
+{
+	static double speeds[TERMINALS][ROUNDS_MAX];
+
+	for (int i = 0; i < rounds; i++)
+		for (size_t t = 0; t < TERMINALS; t++)
+			if (!terminals[t].missing)
+				speeds[t][i] =
+				    measure(&terminals[t], s, rows, cols);
+	printf("%-16s MB/s", name);
+	/* Before they are sorted. */
+	print_ratio(speeds, rounds);
+	for (size_t t = 0; t < TERMINALS; t++)
+		if (!terminals[t].missing)
+			print_spread(terminals[t].name, speeds[t], rounds, 1);
+	printf("\n%-16s KiB ", name);
+	for (size_t t = 0; t < TERMINALS; t++)
+		if (!terminals[t].missing)
+			printf("  %s %zu", terminals[t].name,
+			    measure_memory(&terminals[t], s, rows, cols) /
+				1024);
+	printf("\n");
 }
 
 static void
@@ -224,24 +388,27 @@ int
 main(int argc, char **argv)
 {
 	struct stream s = {0};
-	double seconds = 1;
-	int opt, rows, cols;
+	int opt, rows, cols, rounds = 5;
 
-	while ((opt = getopt(argc, argv, "s:")) != -1) {
-		if (opt != 's')
+	while ((opt = getopt(argc, argv, "r:")) != -1) {
+		if (opt != 'r')
 			return 2;
-		seconds = atof(optarg);
+		rounds = atoi(optarg);
 	}
-	if (argc - optind < 3)
-		die("usage: emulator [-s SECONDS] NAME ROWS COLS FILE...");
+	if (argc - optind < 3 || rounds < 1 || rounds > ROUNDS_MAX)
+		die("usage: emulator [-r ROUNDS] NAME ROWS COLS FILE...");
 	rows = atoi(argv[optind + 1]);
 	cols = atoi(argv[optind + 2]);
 	for (int i = optind + 3; i < argc; i++)
 		append_file(&s, argv[i]);
 	if (s.len == 0)
 		append_hostile(&s);
-	for (size_t i = 0; i < sizeof terminals / sizeof *terminals; i++)
-		printf("%s %s %.1f\n", argv[optind], terminals[i].name,
-		    measure(&terminals[i], &s, rows, cols, seconds));
+	for (size_t i = 0; i < TERMINALS; i++)
+		if (terminals[i].missing)
+			printf("%-16s %s is not measured: %s is missing\n",
+			    argv[optind], terminals[i].name,
+			    terminals[i].missing);
+	report(argv[optind], &s, rows, cols, rounds);
+	free(s.bytes);
 	return 0;
 }

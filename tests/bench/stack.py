@@ -86,6 +86,7 @@ class Stack:
         os.environ["STANDIN_BIN"] = str(self.build / "tests" / "standin")
         self.host = standin.Host(dir, xenstored="c")
         self.programs = {}
+        self.tokens = []
 
     def bench(self, name):
         return str(self.build / "tests" / "bench" / name)
@@ -135,7 +136,7 @@ class Stack:
 
     # Using it.
 
-    def _connection(self):
+    def connection(self):
         trust = ssl.create_default_context(
             cafile=str(self.dir / "nginx" / "cert.pem"))
         return http.client.HTTPSConnection("127.0.0.1", self.port,
@@ -150,7 +151,7 @@ class Stack:
             headers["Xenterm-Token"] = token
         with contextlib.ExitStack() as stack:
             if connection is None:
-                connection = self._connection()
+                connection = self.connection()
                 stack.callback(connection.close)
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -161,9 +162,9 @@ class Stack:
         _, body = self.request("GET", "/xenterm/api/v1/consoles")
         return {c["name"]: c["state"] for c in json.loads(body)["consoles"]}
 
-    def create_guests(self, names):
+    def create_guests(self, names, *behaviour):
         for name in names:
-            self.host.create(name, "--echo")
+            self.host.create(name, *(behaviour or ("--echo",)))
         standin.wait_for(
             lambda: self.states().items() >= dict.fromkeys(names, "up").items(),
             what="the new guests")
@@ -171,7 +172,7 @@ class Stack:
     def open_sessions(self, names, mode="type"):
         """A session at each of these consoles; their tokens."""
         tokens = []
-        with contextlib.closing(self._connection()) as connection:
+        with contextlib.closing(self.connection()) as connection:
             for name in names:
                 status, body = self.request(
                     "POST", "/xenterm/api/v1/sessions",
@@ -180,7 +181,16 @@ class Stack:
                 if status != 201:
                     raise RuntimeError(f"session at {name}: {body.decode()}")
                 tokens.append(json.loads(body)["token"])
+        self.tokens += tokens
         return tokens
+
+    def close_sessions(self):
+        """All that open_sessions() has made."""
+        with contextlib.closing(self.connection()) as connection:
+            for token in self.tokens:
+                self.request("DELETE", "/xenterm/api/v1/sessions/current",
+                             token=token, connection=connection)
+        self.tokens.clear()
 
     def login(self, tokens=()):
         """What the measuring programs read from their standard input."""
@@ -191,8 +201,12 @@ class Stack:
     def pids(self, name):
         """A program's process and its children, as seen from here."""
         pid = self.programs[name].inside()
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
-        return [pid, *map(int, children.read_text().split())]
+        return [pid, *self.children(pid)]
+
+    @staticmethod
+    def children(pid):
+        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [int(child) for child in text.split()]
 
     def pss(self):
         """{program: KiB} of ours and nginx."""

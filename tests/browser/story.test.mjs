@@ -144,7 +144,7 @@ test('a flood arrives in order and without a hole', async () => {
 	await typeLine(page, 'seq 100001 130000');
 	await waitForText(page, /^130000$/m, 60000);
 	const lines = (await screenText(page)).match(/^1[0-9]{5}$/mg).map(Number);
-	assert.ok(lines.length > 4000);
+	assert.ok(lines.length > 1500);
 	lines.forEach((line, i) => assert.equal(line, 130000 - lines.length + 1 + i));
 	await calculate(page, 2, 61);
 });

@@ -222,6 +222,26 @@ test('paste is bracketed only when the guest asked, and cannot end the bracket i
 	await typedIs('\x1b[200~ls[201~\r\x1b[201~');
 });
 
+test('the colours are the page\'s, whatever a guest sets', async () => {
+	await openLive();
+	site.print(`${ESC}[31mred${ESC}[m `);
+	await waitForText(page, /red/);
+	const colours = () => page.evaluate(() => {
+		const { ansi, foreground, background, cursor } = window.xenterm.terminal._core._themeService.colors;
+		const text = document.querySelector('#terminal .xterm-rows span[class*="xterm-fg-1"]');
+		return { theme: [...ansi, foreground, background, cursor].map(({ css }) => css), text: getComputedStyle(text).color };
+	});
+	const before = await colours();
+	const set = ['104', '104;1', '110', '111', '112', ...Array.from({ length: 256 }, (_, n) => `4;${n};#123456`),
+		'4;0;rgb:ff/ff/ff;1;rgb:00/00/00', '10;#fff;#fff;#fff', '10;#000001', '11;rgb:1111/2222/3333', '12;#040404', '17;#050505'];
+	for (const body of set)
+		site.print(`${ESC}]${body}\x07${ESC}]${body}${ESC}\\`);
+	site.print('all-set');
+	await waitForText(page, /red all-set/);
+	await page.evaluate(() => new Promise(requestAnimationFrame));
+	assert.deepEqual(await colours(), before);
+});
+
 test('neither links nor the title of a guest leave its screen', async () => {
 	await openLive();
 	site.print('\x1b]8;;https://evil.example/\x07click me\x1b]8;;\x07\x1b]2;owned\x07 done');
@@ -365,7 +385,7 @@ test('a flood arrives whole', async () => {
 		site.print(text.slice(at, at + 30000));
 	await waitForText(page, /line 39999$/);
 	const lines = (await screenText(page)).split('\n');
-	assert.ok(lines.length >= 5000);
+	assert.ok(lines.length >= 2000);
 	lines.forEach((line, i) => assert.equal(line, `line ${40000 - lines.length + i}`));
 });
 
@@ -398,6 +418,8 @@ test('the keyboard can leave the terminal, and a screen reader has its mode', as
 	await page.keyboard.press('Enter');
 	assert.equal(await page.getAttribute('#reader', 'aria-pressed'), 'true');
 	await page.waitForSelector('.xterm-accessibility');
+	await page.keyboard.press('Tab');
+	assert.equal(await page.evaluate(() => document.activeElement.id), 'plain');
 	await page.keyboard.press('Tab');
 	await page.keyboard.press('z');
 	await typedIs('z');

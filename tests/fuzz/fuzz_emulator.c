@@ -2,9 +2,6 @@
  * The terminal under bytes of any kind, resizes, copies of its block, and
  * snapshots that a fresh one goes on from.  After each operation its state
  * must hold together.
- *
- * As a libFuzzer target it takes its input from there; with FUZZ_REPLAY it is
- * a program that works through the files it is given.
  */
 #undef NDEBUG
 
@@ -15,31 +12,20 @@
 #include "screen/render_html.h"
 #include "screen/render_json.h"
 #include "screen/render_text.h"
+#include "tests/fuzz/input.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 static const struct emulator_limits limits = {
     .rows = 30, .cols = 60, .scrollback = 40, .scrollback_bytes = 8000};
-
-struct input {
-	const uint8_t *at, *end;
-};
 
 struct text {
 	char *bytes;
 	size_t len, room;
 };
-
-static uint8_t
-next(struct input *in)
-{
-	return in->at < in->end ? *in->at++ : 0;
-}
 
 static void
 sink(void *user, const char *bytes, size_t len)
@@ -53,6 +39,18 @@ sink(void *user, const char *bytes, size_t len)
 	}
 	memcpy(t->bytes + t->len, bytes, len);
 	t->len += len;
+}
+
+/* The second half of a wide character is there. */
+static void
+check_halves(const struct emulator *e, const struct buffer *b, int32_t i)
+{
+	const struct cell *c = grid_cells(e, b, i);
+
+	for (int32_t x = 0; x < e->cols; x++)
+		assert(cell_width(&c[x]) != 2 ||
+		       (x + 1 < e->cols && cell_width(&c[x + 1]) == 0 &&
+			   !cell_has_content(&c[x + 1])));
 }
 
 static void
@@ -75,8 +73,10 @@ check_buffer(const struct emulator *e, const struct buffer *b)
 	assert(b->ybase >= 0 && b->ybase + e->rows <= b->length);
 	assert(b->x >= 0 && b->x <= e->cols + 1);
 	assert(b->y >= 0 && b->y < e->rows);
-	for (int32_t i = 0; i < b->length; i++)
+	for (int32_t i = 0; i < b->length; i++) {
 		assert(grid_line(e, b, i)->len == e->cols);
+		check_halves(e, b, i);
+	}
 }
 
 static void
@@ -90,41 +90,66 @@ check(const struct emulator *e)
 	assert(strlen(e->title) <= EMULATOR_TITLE_MAX * 4);
 }
 
+/* Two blocks take turns: new memory for each would take most of the time. */
+static void *
+next_block(void)
+{
+	static void *blocks[2];
+	static int turn;
+
+	turn = !turn;
+	if (!blocks[turn])
+		blocks[turn] = malloc(emulator_size(&limits));
+	assert(blocks[turn]);
+	return blocks[turn];
+}
+
 static struct emulator *
 open_emulator(uint32_t rows, uint32_t cols)
 {
-	void *block = malloc(emulator_size(&limits));
+	void *block = next_block();
 
-	assert(block);
 	memset(block, 0xa5, emulator_size(&limits));
 	return emulator_init(block, &limits, rows, cols);
 }
 
 static struct emulator *
-copy(struct emulator *e)
+copy(const struct emulator *e)
 {
-	void *block = malloc(emulator_block_size(e));
+	void *block = next_block();
 
-	assert(block);
+	assert(emulator_block_size(e) == emulator_size(&limits));
 	memcpy(block, e, emulator_block_size(e));
-	free(e);
 	return block;
 }
 
-static struct emulator *
-restore(struct emulator *e)
+static void
+no_reply(void *user, const char *bytes, size_t len)
 {
-	struct text t = {0};
+	(void)user;
+	(void)bytes;
+	(void)len;
+	assert(!"a snapshot makes the terminal answer");
+}
+
+static struct emulator *
+restore(const struct emulator *e)
+{
+	static const struct emulator_replies none = {no_reply, NULL};
+	struct text t = {0}, again = {0};
 	struct emulator *fresh =
 	    open_emulator(emulator_rows(e), emulator_cols(e));
 
 	render_ansi(e, sink, &t);
-	emulator_write(fresh, t.bytes, t.len, NULL);
+	emulator_write(fresh, t.bytes, t.len, &none);
 	assert(fresh->parser.state == e->parser.state);
 	assert(fresh->alternate_active == e->alternate_active);
 	assert(fresh->normal.ybase == e->normal.ybase);
+	/* What has been carried over is there to be carried over again. */
+	render_ansi(fresh, sink, &again);
+	assert(again.len == t.len && memcmp(again.bytes, t.bytes, t.len) == 0);
 	free(t.bytes);
-	free(e);
+	free(again.bytes);
 	return fresh;
 }
 
@@ -177,33 +202,5 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		}
 		check(e);
 	}
-	free(e);
 	return 0;
 }
-
-#ifdef FUZZ_REPLAY
-static void
-replay(const char *path)
-{
-	static uint8_t bytes[1 << 20];
-	FILE *f = fopen(path, "rb");
-	size_t len;
-
-	if (!f) {
-		perror(path);
-		exit(1);
-	}
-	len = fread(bytes, 1, sizeof bytes, f);
-	fclose(f);
-	LLVMFuzzerTestOneInput(bytes, len);
-}
-
-int
-main(int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++)
-		replay(argv[i]);
-	printf("%d inputs\n", argc - 1);
-	return 0;
-}
-#endif

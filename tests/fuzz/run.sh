@@ -1,3 +1,6 @@
 #!/bin/sh
 # What fuzzing has found interesting, once more.
-exec ./tests/fuzz/replay_emulator "${srcdir:-.}"/tests/fuzz/corpus/*
+set -e
+for target in emulator process screen; do
+	./tests/fuzz/replay_$target "${srcdir:-.}/tests/fuzz/corpus-$target"/*
+done

@@ -186,6 +186,25 @@ def test_what_it_had_printed_before(viewer):
     assert late.rows[0].startswith("printed before")
 
 
+def test_many_at_once(site, viewer):
+    """Who asks for the same while it is being rendered gets it too."""
+    typist = viewer()
+    typist.look("for all")
+    typist.see("for all")
+    pages = [viewer(s=f"m{number}") for number in range(20)]
+    sessions = [site.session(viewer.name, "watch") for _ in range(20)]
+    for page, session in zip(pages, sessions):
+        page.client.send("GET", f"ajaxterm/{viewer.name}/u?s={page.s}&c=1",
+                         b"", HERE)
+        session.poller.send("GET", "api/v1/screen?format=html", b"",
+                            {"Xenterm-Token": session.token})
+    for page, session in zip(pages, sessions):
+        assert page.take(page.client.receive())
+        assert page.rows[0].startswith("for all")
+        answer = session.poller.receive()
+        assert answer.status == 200 and b"for all" in answer.body
+
+
 # --- Keys --------------------------------------------------------------------
 
 def test_keys_as_the_page_sends_them(site, viewer):

@@ -5,6 +5,7 @@ The program is looked up in the repository's top folder, or in $XENTERM_BIN.
 """
 
 import contextlib
+import fcntl
 import mmap
 import os
 import pathlib
@@ -26,7 +27,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BROKER = pathlib.Path(os.environ.get("XENTERM_BIN", TOP)) / "xenterm-broker"
 
 # common/proto.h
-VERSION = 1
+VERSION = 2
 HELLO, WANT, UNWANT, RELEASE, HANGUP = 1, 2, 3, 4, 5
 CONSOLE, TTY, REMOVED, SYNCED = 64, 65, 66, 67
 STATES = ("up", "waiting", "busy", "released", "refused", "gone")
@@ -49,6 +50,24 @@ class Key(bytes):
     def __new__(cls, vm, kind=PV, number=0):
         return super().__new__(cls, uuid.UUID(vm).bytes
                                + struct.pack("=II", kind, number))
+
+
+def check_memory(ring, read_only, checkpoint):
+    """What a screen process gets: the ring, which it cannot change, and room
+    for its states, of which nobody can take anything away."""
+    assert os.fstat(read_only).st_ino == os.fstat(ring).st_ino
+    assert fcntl.fcntl(read_only, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+    try:
+        mmap.mmap(read_only, 4096)
+        raise AssertionError("the ring can be changed")
+    except PermissionError:
+        pass
+    for memory in (ring, checkpoint):
+        try:
+            os.ftruncate(memory, 0)
+            raise AssertionError("shared memory can be taken away")
+        except PermissionError:
+            pass
 
 
 class Seen:
@@ -99,7 +118,7 @@ class Worker:
         """One message; False when none came in time."""
         if not select.select([self.sock], [], [], timeout)[0]:
             return False
-        data, fds, flags, _ = socket.recv_fds(self.sock, MESSAGE_MAX, 4)
+        data, fds, flags, _ = socket.recv_fds(self.sock, MESSAGE_MAX, 8)
         if not data:
             raise EOFError("the broker has closed the connection")
         assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
@@ -133,11 +152,14 @@ class Worker:
 
     def on_tty(self, data, fds):
         _, serial, domid, key = struct.unpack("=III24s", data)
-        assert len(fds) == 2
+        assert len(fds) == 4
         assert key in self.consoles, "a tty of a console never told of"
         seen = self[key]
         seen.close()
-        seen.ring, seen.pty = fds
+        seen.ring, read_only, checkpoint, seen.pty = fds
+        check_memory(seen.ring, read_only, checkpoint)
+        os.close(read_only)
+        os.close(checkpoint)
         seen.serial, seen.tty_domid = serial, domid
         seen.answers += 1
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
     not all(program.exists() for program in PROGRAMS.values()),
     reason="the programs are not built")
 
-# 12 lines.
+# 13 lines.
 GOOD = """\
 socket_group = "daemon"
 user = "daemon"
@@ -22,6 +22,7 @@ ring_size = 131072
 session_idle = 60
 hold "web*" { mode = always }
 hold "db*" { mode = on-demand }
+keys "bsd*" { ctrl_o = plain }
 access "admins" {
     users = {"alice", "@ops"}
     consoles = {"*"}
@@ -31,37 +32,42 @@ access "admins" {
 
 # (what follows the good lines, the line that is named, what is said)
 BROKEN = (
-    ("colour = red", 13, "colour"),
-    ("colour {", 13, "not closed"),
-    ("ring_size = 1", 13, "65536"),
-    ("ring_size = -1", 13, "65536"),
-    ("ring_size = 1e6", 13, ""),
-    ("ring_size = many", 13, ""),
-    ("ring_size = 99999999999999999999999", 13, ""),
-    ("session_idle = 0", 13, "from 5 to 86400"),
-    ("\n\nsession_max = 4", 15, "from 5"),
-    ("gone_after = 0", 13, "from 1"),
-    ("forget_after = x", 13, ""),
-    ("rescan = 3601", 13, "3600"),
-    ('run_dir = "run"', 13, "absolute"),
-    ('run_dir = ""', 13, "absolute"),
-    ('lock_dir = "../lock"', 13, "absolute"),
-    ('xenstore = "socket"', 13, "absolute"),
-    ("verify_owner = maybe", 13, ""),
-    ('hold "x" { mode = sometimes }', 13, "always or on-demand"),
-    ('hold "x" {\n mode = "sometimes"\n}', 14, "always or on-demand"),
-    ('hold "x" { colour = red }', 13, "colour"),
-    ("hold { mode = always }", 13, ""),
-    ('hold "web*" { mode = always }', 13, ""),
-    ('access "b" { rights = {"list", "root"} }', 13, '"root"'),
-    ('access "b" {\n\n rights = {""}\n}', 15, ""),
-    ('access "b" { users = {"a",, }', 13, ""),
-    ('access "b" { users = "a', 13, ""),
-    ("user =", 13, ""),
-    ("'", 13, ""),
-    ("= 1", 13, ""),
-    ("}", 13, ""),
-    ("\x01\x02", 13, ""),
+    ("colour = red", 14, "colour"),
+    ("colour {", 14, "not closed"),
+    ("ring_size = 1", 14, "65536"),
+    ("ring_size = -1", 14, "65536"),
+    ("ring_size = 1e6", 14, ""),
+    ("ring_size = many", 14, ""),
+    ("ring_size = 99999999999999999999999", 14, ""),
+    ("session_idle = 0", 14, "from 5 to 86400"),
+    ("\n\nsession_max = 4", 16, "from 5"),
+    ("gone_after = 0", 14, "from 1"),
+    ("forget_after = x", 14, ""),
+    ("rescan = 3601", 14, "3600"),
+    ('run_dir = "run"', 14, "absolute"),
+    ('run_dir = ""', 14, "absolute"),
+    ('lock_dir = "../lock"', 14, "absolute"),
+    ('xenstore = "socket"', 14, "absolute"),
+    ("verify_owner = maybe", 14, ""),
+    ('hold "x" { mode = sometimes }', 14, "always or on-demand"),
+    ('hold "x" {\n mode = "sometimes"\n}', 15, "always or on-demand"),
+    ('hold "x" { colour = red }', 14, "colour"),
+    ("hold { mode = always }", 14, ""),
+    ('hold "web*" { mode = always }', 14, ""),
+    ('keys "x" { ctrl_o = off }', 14, "sysrq or plain"),
+    ('keys "x" {\n ctrl_o = 1\n}', 15, "sysrq or plain"),
+    ('keys "x" { mode = always }', 14, "mode"),
+    ("keys { ctrl_o = plain }", 14, ""),
+    ('keys "bsd*" { ctrl_o = plain }', 14, ""),
+    ('access "b" { rights = {"list", "root"} }', 14, '"root"'),
+    ('access "b" {\n\n rights = {""}\n}', 16, ""),
+    ('access "b" { users = {"a",, }', 14, ""),
+    ('access "b" { users = "a', 14, ""),
+    ("user =", 14, ""),
+    ("'", 14, ""),
+    ("= 1", 14, ""),
+    ("}", 14, ""),
+    ("\x01\x02", 14, ""),
 )
 
 
@@ -99,7 +105,7 @@ def test_the_shipped_file(program):
 def test_all_that_the_shipped_file_shows(program, conf):
     """Each line that is commented out there is good, and the default."""
     text = (whole_site.TOP / "conf/xenterm.conf").read_text()
-    shown = re.sub(r"(?m)^# (?=\w+ = |hold |access |    |\})", "", text)
+    shown = re.sub(r"(?m)^# (?=\w+ = |hold |keys |access |    |\})", "", text)
     assert "\nuser = " in shown and "\naccess " in shown
     done = run(program, "-t", "-c", conf(shown))
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,8 +5,6 @@ import threading
 
 import pytest
 
-SYSRQ = b"\x0f"
-
 
 @pytest.fixture
 def session(site, guest):
@@ -250,8 +248,3 @@ def test_a_console_that_is_not_up(own_site):
     assert b"lost" not in session.output
 
 
-def test_keys_that_a_kernel_takes_pass_unchanged(site, guest):
-    """Ctrl-O and a key: SysRq on hvc0; this guest has a small one."""
-    session = site.session(guest("/bin/cat"))
-    session.type(SYSRQ + b"h")
-    session.read_until(b"sysrq: HELP")

@@ -364,8 +364,9 @@ def status_of(pid):
                 if ":\t" in line)
 
 
-def test_a_screen_process_sees_one_console_only(site, guest):
-    sessions = [site.session(guest("--echo")) for _ in range(2)]
+def test_a_screen_process_sees_one_console_only(own_site):
+    site = own_site()
+    sessions = [site.session(site.guest("--echo")) for _ in range(2)]
     for session in sessions:
         session.screen()
     for pid in screen_of(site, 2):

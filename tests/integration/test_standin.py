@@ -240,6 +240,11 @@ def test_sysrq(plain_host, attach):
     console.expect(b"login: ")
     console.send(b"\x0fh")
     console.expect(b"sysrq: HELP")
+    # Twice is one for the program, and the wait for a key is over: the
+    # terminal shows it, and the b, as it is typed.
+    console.send(b"\x0f\x0fb")
+    console.expect(b"b")
+    assert plain_host.domid("web1") == first
     console.send(b"\x0fb")
     console.expect_hangup()
     wait_for(lambda: plain_host.domid("web1") == first + 1)
@@ -255,6 +260,9 @@ def test_hvm_serial_is_the_primary_console(host, attach):
     console = attach(host, "win")
     console.send(b"\r")
     console.expect(b"win login: ")
+    # No SysRq on a serial port.
+    console.send(b"\x0fb")
+    console.expect(b"b")
     host.destroy("win")
     console.expect_hangup()
 

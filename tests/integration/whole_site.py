@@ -397,6 +397,14 @@ class Session:
             self.seq = seq
         return answer
 
+    def press(self, seq=None, **key):
+        """A key of api/v1/keys, numbered as input is."""
+        seq = self.seq + 1 if seq is None else seq
+        answer = self.request("POST", f"api/v1/keys?seq={seq}", key)
+        if answer.status == 200:
+            self.seq = seq
+        return answer
+
     def resize(self, **size):
         return self.request("POST", "api/v1/size", size)
 

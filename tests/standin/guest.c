@@ -48,8 +48,9 @@ struct guest {
 	struct bytes out;	/* on its way to the line */
 	struct bytes in;	/* on its way to the program */
 	struct program program; /* pid 0: none */
-	bool sysrq;		/* Ctrl-O was typed, its key follows */
-	int file;		/* --file: not yet all read; else -1 */
+	bool hvc;   /* the console is the PV one, not a serial port */
+	bool sysrq; /* Ctrl-O was typed, its key follows */
+	int file;   /* --file: not yet all read; else -1 */
 	bool flooding;
 	unsigned long lines;
 	bool ending;
@@ -72,16 +73,20 @@ fill(struct bytes *bytes, ssize_t n)
 
 /* Adds to what goes out, as far as there is room. */
 static void
-say(struct guest *guest, const char *text)
+say_bytes(struct guest *guest, const char *bytes, size_t n)
 {
-	size_t n = strlen(text);
-
 	if (is_empty(&guest->out))
 		fill(&guest->out, 0);
 	if (n > sizeof guest->out.data - guest->out.end)
 		n = sizeof guest->out.data - guest->out.end;
-	memcpy(guest->out.data + guest->out.end, text, n);
+	memcpy(guest->out.data + guest->out.end, bytes, n);
 	guest->out.end += n;
+}
+
+static void
+say(struct guest *guest, const char *text)
+{
+	say_bytes(guest, text, strlen(text));
 }
 
 /* True when nothing waits any more. */
@@ -134,42 +139,47 @@ end_saying(struct guest *guest, int status)
 
 /* --- Behaviours ------------------------------------------------------- */
 
-/* drivers/tty/sysrq.c in short: the keys that mean something here. */
+/* drivers/tty/sysrq.c in short, and as it says it: the keys that mean something
+ * here. Any other one gets the help. */
 static void
 sysrq_key(struct guest *guest, char key)
 {
-	char text[64];
-
 	switch (key) {
 	case 'b':
-		end_saying(guest, GUEST_REBOOT);
+		say(guest, "sysrq: Resetting\r\n");
+		end(guest, GUEST_REBOOT);
 		break;
 	case 'o':
+		say(guest, "sysrq: Power Off\r\n");
 		end_saying(guest, GUEST_POWEROFF);
 		break;
 	case 'c':
+		say(guest, "sysrq: Trigger a crash\r\n");
 		end_saying(guest, GUEST_CRASH);
 		break;
-	case 'h':
-		say(guest, "sysrq: HELP : reboot(b) crash(c) poweroff(o)\r\n");
+	case 's':
+		say(guest, "sysrq: Emergency Sync\r\n");
 		break;
 	default:
-		snprintf(text, sizeof text, "sysrq: key 0x%02x\r\n",
-		    (unsigned char)key);
-		say(guest, text);
+		say(guest, "sysrq: HELP : reboot(b) crash(c) poweroff(o) "
+			   "sync(s)\r\n");
 	}
 }
 
-/* hvc_console.c: __hvc_poll takes Ctrl-O and the key after it for SysRq. */
-static void
-take_sysrq(struct guest *guest, struct bytes *in)
+/*
+ * hvc_console.c: __hvc_poll takes Ctrl-O and the key after it for SysRq, before
+ * any program sees them; Ctrl-O twice is one Ctrl-O. A serial port's driver
+ * does not.
+ */
+static size_t
+take_sysrq(struct guest *guest, char *data, size_t n)
 {
 	size_t from, to = 0;
 
-	if (!guest->sysrq && memchr(in->data, KEY_SYSRQ, in->end) == NULL)
-		return;
-	for (from = 0; from < in->end; from++) {
-		char c = in->data[from];
+	if (!guest->sysrq && memchr(data, KEY_SYSRQ, n) == NULL)
+		return n;
+	for (from = 0; from < n; from++) {
+		char c = data[from];
 
 		if (c == KEY_SYSRQ) {
 			guest->sysrq = !guest->sysrq;
@@ -180,9 +190,26 @@ take_sysrq(struct guest *guest, struct bytes *in)
 			sysrq_key(guest, c);
 			continue;
 		}
-		in->data[to++] = c;
+		data[to++] = c;
 	}
-	in->end = to;
+	return to;
+}
+
+/* What was typed, as far as the kernel leaves it to programs. False: nothing
+ * was typed. */
+static bool
+take_input(struct guest *guest, struct bytes *in)
+{
+	size_t n = line_read(guest->line, in->data, sizeof in->data);
+
+	if (n == 0) {
+		fill(in, 0);
+		return false;
+	}
+	if (guest->hvc)
+		n = take_sysrq(guest, in->data, n);
+	fill(in, (ssize_t)n);
+	return true;
 }
 
 static bool
@@ -198,12 +225,8 @@ turn_program(struct guest *guest)
 		moved |= n > 0;
 		flush_out(guest);
 	}
-	if (is_empty(in)) {
-		fill(in,
-		    (ssize_t)line_read(guest->line, in->data, sizeof in->data));
-		moved |= !is_empty(in);
-		take_sysrq(guest, in);
-	}
+	if (is_empty(in))
+		moved |= take_input(guest, in);
 	if (!is_empty(in)) {
 		n = write(
 		    guest->program.master, in->data + in->at, in->end - in->at);
@@ -217,13 +240,11 @@ turn_program(struct guest *guest)
 static bool
 turn_echo(struct guest *guest)
 {
-	struct bytes *out = &guest->out;
+	struct bytes *in = &guest->in;
 
-	if (!flush_out(guest))
+	if (!flush_out(guest) || !take_input(guest, in))
 		return false;
-	fill(out, (ssize_t)line_read(guest->line, out->data, sizeof out->data));
-	if (is_empty(out))
-		return false;
+	say_bytes(guest, in->data, in->end);
 	flush_out(guest);
 	return true;
 }
@@ -600,6 +621,7 @@ main(int argc, char **argv)
 
 	parse_options(&guest, &o, argc, argv);
 	guest.line = open_line(&o, &serial);
+	guest.hvc = !o.serial;
 	signals = open_signals();
 	if (o.held)
 		wait_for_go(serial);

@@ -106,6 +106,16 @@ put_attr(const struct emulator_attr *a, uint32_t line)
 	printf(",%u,%u,%u", a->flags, a->style, line);
 }
 
+/* The object is left open. */
+static void
+put_charsets(const uint8_t *charsets, uint8_t glevel)
+{
+	fputs("\"charsets\":{\"g\":[", stdout);
+	for (int i = 0; i < CHARSETS; i++)
+		printf("%s\"%c\"", i > 0 ? "," : "", charset_name(charsets[i]));
+	printf("],\"gl\":%u", glevel);
+}
+
 static void
 put_row(const struct emulator *e, struct row r)
 {
@@ -149,14 +159,15 @@ static void
 put_saved(const struct emulator *e, const struct buffer *b)
 {
 	const struct saved_cursor *s = &b->saved;
+	struct emulator_attr pen = attr_of_pen(&s->pen);
 	int32_t y = max_of(s->y - b->ybase, 0);
 
 	printf("\"saved\":{\"x\":%d,\"y\":%d,\"pen\":[", min_of(s->x, e->cols),
 	    min_of(y, e->rows - 1));
-	put_colour(s->fg);
-	putchar(',');
-	put_colour(s->bg);
-	printf(",%u],\"charset\":\"%c\"},", s->flags, charset_name(s->charset));
+	put_attr(&pen, s->pen.line);
+	fputs("],", stdout);
+	put_charsets(s->charsets, s->glevel);
+	fputs("}},", stdout);
 }
 
 static void
@@ -233,12 +244,9 @@ put_pen(const struct emulator *e)
 
 	fputs("\"pen\":[", stdout);
 	put_attr(&a, e->pen.line);
-	printf("],\"join\":%u,\"charsets\":{\"g\":[", e->parser.join);
-	for (int i = 0; i < CHARSETS; i++)
-		printf(
-		    "%s\"%c\"", i > 0 ? "," : "", charset_name(e->charsets[i]));
-	printf("],\"gl\":%u,\"now\":\"%c\"},", e->glevel,
-	    charset_name(e->charset));
+	printf("],\"join\":%u,", e->parser.join);
+	put_charsets(e->charsets, e->glevel);
+	printf(",\"now\":\"%c\"},", charset_name(e->charset));
 }
 
 static void
@@ -319,15 +327,28 @@ read_number(void)
 	       (uint32_t)b[1] << 8 | b[0];
 }
 
+/* Two blocks take turns, with what the one before has left in them: with a
+ * sanitizer, new memory would take most of the time. */
 static struct emulator *
 open_emulator(const struct session *s, uint32_t rows, uint32_t cols)
 {
+	static struct {
+		void *bytes;
+		size_t size;
+	} blocks[2], *b;
+	static int turn;
 	size_t size = emulator_size(&s->limits);
-	void *block = size > 0 ? malloc(size) : NULL;
 
-	if (!block)
+	turn = !turn;
+	b = &blocks[turn];
+	if (b->size < size) {
+		free(b->bytes);
+		b->bytes = malloc(size);
+		b->size = size;
+	}
+	if (size == 0 || !b->bytes)
 		die("no such size");
-	return emulator_init(block, &s->limits, rows, cols);
+	return emulator_init(b->bytes, &s->limits, rows, cols);
 }
 
 static void
@@ -354,14 +375,15 @@ do_resize(struct session *s)
 static void
 do_snapshot(struct session *s)
 {
+	const struct emulator_replies replies = {on_reply, s};
 	struct emulator *fresh =
 	    open_emulator(s, emulator_rows(s->e), emulator_cols(s->e));
 	struct text ansi = {0};
 
 	render_ansi(s->e, sink, &ansi);
-	emulator_write(fresh, ansi.bytes, ansi.len, NULL);
+	/* It must not make the terminal answer. */
+	emulator_write(fresh, ansi.bytes, ansi.len, &replies);
 	free(ansi.bytes);
-	free(s->e);
 	s->e = fresh;
 }
 
@@ -412,7 +434,6 @@ main(void)
 		put_state(s.e, &s.replies, &s.snapshots);
 		free(s.replies.bytes);
 		free(s.snapshots.bytes);
-		free(s.e);
 	}
 	return 0;
 }

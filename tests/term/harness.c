@@ -3,7 +3,7 @@
  *
  *	# a comment
  *	!one case begins: a fresh terminal of 25 rows and 80 columns
- *	SIZE rows cols [scrollback]	a fresh one of this size instead
+ *	SIZE rows cols [scrollback [bytes]]  a fresh one of this size instead
  *	PUSH "text"			bytes; with \e \r \n \t \b \" \\ \xHH
  *	REPEAT n "text"			the same, n times
  *	RESIZE rows cols
@@ -107,12 +107,14 @@ make(const struct script *s, uint32_t rows, uint32_t cols)
 }
 
 static void
-renew(struct script *s, uint32_t rows, uint32_t cols, uint32_t scrollback)
+renew(struct script *s, uint32_t rows, uint32_t cols, uint32_t scrollback,
+    size_t bytes)
 {
 	free(s->e);
 	s->limits = (struct emulator_limits){.rows = rows < 100 ? 100 : rows,
 	    .cols = cols < 200 ? 200 : cols,
-	    .scrollback = scrollback};
+	    .scrollback = scrollback,
+	    .scrollback_bytes = bytes};
 	s->e = make(s, rows, cols);
 	s->replies.len = 0;
 	s->seen = 0;
@@ -300,10 +302,14 @@ mode_value(const struct emulator *e, const char *name)
 	    {"bracketed_paste", m->bracketed_paste},
 	    {"insert", m->insert},
 	    {"newline", m->newline},
+	    {"reverse_wraparound", m->reverse_wraparound},
+	    {"send_focus", m->send_focus},
+	    {"synchronized", m->synchronized},
 	    {"origin", m->origin},
 	    {"wraparound", m->wraparound},
 	    {"cursor_hidden", m->cursor_hidden},
 	    {"cursor_style", m->cursor_style},
+	    {"cursor_blink", m->cursor_blink},
 	    {"mouse", m->mouse},
 	    {"mouse_encoding", m->mouse_encoding},
 	};
@@ -455,16 +461,16 @@ do_push(struct script *s, const char *text, unsigned count)
 static void
 command(struct script *s, const char *line)
 {
-	unsigned a, b, c = EMULATOR_SCROLLBACK;
+	unsigned a, b, c = EMULATOR_SCROLLBACK, d = 0;
 	int at = 0;
 
 	if (*line == '!') {
 		end_case(s);
 		snprintf(s->name, sizeof s->name, "%.200s", line + 1);
 		s->in_case = true;
-		renew(s, 25, 80, EMULATOR_SCROLLBACK);
-	} else if (sscanf(line, "SIZE %u %u %u", &a, &b, &c) >= 2) {
-		renew(s, a, b, c);
+		renew(s, 25, 80, EMULATOR_SCROLLBACK, 0);
+	} else if (sscanf(line, "SIZE %u %u %u %u", &a, &b, &c, &d) >= 2) {
+		renew(s, a, b, c, d);
 	} else if (sscanf(line, "RESIZE %u %u", &a, &b) == 2) {
 		if (emulator_resize(s->e, a, b) < 0)
 			fail(s, "not resized");

@@ -93,7 +93,9 @@ test_defaults(void **state)
 	assert_int_equal(config->session_max, 43200);
 	assert_int_equal(config->nholds, 0);
 	assert_int_equal(config->naccess, 0);
+	assert_int_equal(config->nkeys, 0);
 	assert_false(config_hold_always(config, "web1"));
+	assert_true(config_ctrl_o_is_sysrq(config, "web1"));
 	config_free(config);
 	config_free(NULL);
 }
@@ -200,6 +202,25 @@ test_hold(void **state)
 	config_free(config);
 }
 
+static void
+test_keys(void **state)
+{
+	struct config *config = load("keys \"bsd*\" { ctrl_o = plain }\n"
+				     "keys \"bsd9\" { ctrl_o = sysrq }\n"
+				     "keys \"x\" { }\n");
+
+	(void)state;
+	assert_non_null(config);
+	assert_int_equal(config->nkeys, 3);
+	assert_false(config_ctrl_o_is_sysrq(config, "bsd"));
+	assert_false(config_ctrl_o_is_sysrq(config, "bsd1"));
+	assert_true(config_ctrl_o_is_sysrq(config, "bsd9"));
+	assert_true(config_ctrl_o_is_sysrq(config, "mybsd"));
+	assert_true(config_ctrl_o_is_sysrq(config, "x"));
+	assert_true(config_ctrl_o_is_sysrq(config, ""));
+	config_free(config);
+}
+
 /* Each with the line where it stands, and a word that the report must have. */
 static void
 test_mistakes(void **state)
@@ -255,6 +276,11 @@ test_mistakes(void **state)
 	    {"hold \"a\" { }\nhold \"a\" { }\n", 2, "title"},
 	    {"access \"a\" { }\n\naccess \"a\" { }\n", 3, "title"},
 	    {"hold { }\n", 1, NULL},
+	    {"keys \"a\" {\n  ctrl_o = sometimes\n}\n", 2, "sometimes"},
+	    {"keys \"a\" {\n\n  ctrl_o = \"\"\n}\n", 3, "ctrl_o"},
+	    {"keys \"a\" {\n  ctrl_p = plain\n}\n", 2, "ctrl_p"},
+	    {"keys \"a\" { }\nkeys \"a\" { }\n", 2, "title"},
+	    {"keys { }\n", 1, NULL},
 	    /* syntax */
 	    {"rescan 10\n", 1, NULL},
 	    {"= 10\n", 1, NULL},
@@ -325,14 +351,16 @@ load_sections(const char *kind, int n)
 static void
 test_many_sections(void **state)
 {
-	static const char *const kinds[] = {"hold", "access"};
+	static const char *const kinds[] = {"hold", "keys", "access"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(kinds); i++) {
 		struct config *config = load_sections(kinds[i], LIMIT_RULES);
 
 		assert_non_null(config);
-		assert_int_equal(config->nholds + config->naccess, LIMIT_RULES);
+		assert_int_equal(
+		    config->nholds + config->nkeys + config->naccess,
+		    LIMIT_RULES);
 		config_free(config);
 		assert_null(load_sections(kinds[i], LIMIT_RULES + 1));
 		assert_non_null(strstr(said, path));
@@ -390,6 +418,7 @@ main(void)
 	    cmocka_unit_test(test_all_options),
 	    cmocka_unit_test(test_access),
 	    cmocka_unit_test(test_hold),
+	    cmocka_unit_test(test_keys),
 	    cmocka_unit_test(test_mistakes),
 	    cmocka_unit_test(test_unreadable),
 	    cmocka_unit_test(test_directory),

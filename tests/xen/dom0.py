@@ -13,6 +13,7 @@ From a shell:
 
 QEMU ends with the process that started it, however that one dies.
 """
+import collections
 import json
 import os
 import re
@@ -24,6 +25,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+SOCKET_PATH_MAX = 88    # of the kernel's 107; ssh adds 17 while it makes one
 READY = 'xenterm-dom0: ready'
 FAILED = 'xenterm-dom0: failed'
 
@@ -81,11 +83,13 @@ class Dom0:
     starting *thread* as the parent's death (prctl(2), PR_SET_PDEATHSIG).
     """
 
-    def __init__(self, work, xenstored='ocaml', memory=1536, dom0_memory=768, boot_timeout=120, https_port=0):
+    def __init__(self, work, xenstored='ocaml', memory=1536, dom0_memory=768, boot_timeout=120, https_port=0,
+                 hvm=False):
         self.work = Path(work).resolve()
         self.xenstored = xenstored          # or 'c'
         self.memory = memory                # MiB, the machine's; dom0's share is the next one
         self.dom0_memory = dom0_memory      # less than 640 does not unpack its root
+        self.hvm = hvm                      # PVH and HVM guests can be made, and qemu is there; boots slower
         self.boot_timeout = boot_timeout
         self.console = self.work / 'console.log'
         self.qemu_log = self.work / 'qemu.log'
@@ -93,7 +97,8 @@ class Dom0:
         self.ports_file = self.work / 'ports.json'
         self.https_port = https_port        # 0: a free one, known when it is up
         self.ssh_port = self.boot_seconds = None
-        self._qemu = None
+        self._qemu = self._ssh = None
+        self._notes = collections.deque(maxlen=200)     # the transcript's last lines
 
     def __enter__(self):
         self.start()
@@ -118,14 +123,17 @@ class Dom0:
             self.stop()
             raise
         self.boot_seconds = time.monotonic() - begin
+        self._share_ssh()
 
     def launch(self):
         """Starts QEMU and learns the ports; dom0 is then still to boot."""
         require_tools()
         if qemu_pid(self.work):
             raise Dom0Error(f'already up in {self.work}')
-        for old in (self.console, self.ports_file, self.work / 'known_hosts'):
+        for old in (self.console, self.ports_file, self.work / 'known_hosts', self._ssh_socket()):
             old.unlink(missing_ok=True)
+        if self.hvm:
+            concatenate(self.work / 'dom0-hvm.cpio', self.work / 'dom0.cpio', self.work / 'hvm.cpio')
         with self.qemu_log.open('w') as log:
             self._qemu = subprocess.Popen(
                 ['setpriv', '--pdeathsig', 'KILL', '--'] + self._qemu_command(), cwd=self.work,
@@ -137,6 +145,10 @@ class Dom0:
         qemu, self._qemu = self._qemu, None
         if not qemu:
             return
+        shared, self._ssh = self._ssh, None
+        if shared:
+            shared.terminate()
+            shared.wait()
         qemu.terminate()
         try:
             qemu.wait(10)
@@ -163,12 +175,13 @@ class Dom0:
         return ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-machine', 'q35', '-accel', 'tcg,tb-size=256',
                 # Seen: dom0 dies early with -cpu max. Without rdrand, openssl waits 2 s for entropy.
-                '-cpu', 'qemu64,+rdrand',
+                # svm and npt: QEMU emulates AMD's virtualization with nested paging, for PVH and HVM guests
+                '-cpu', 'qemu64,+rdrand' + (',+svm,+npt' if self.hvm else ''),
                 '-m', str(self.memory), '-smp', '2', '-nic', net,
                 '-qmp', 'stdio', '-pidfile', str(self.pid_file), '-serial', f'file:{self.console.name}',
                 # Xen takes dom0's kernel and initramfs as multiboot modules, "file words,file words";
                 # such a file name can have no space, so they are relative to the folder we start in
-                '-kernel', 'xen', '-append', xen, '-initrd', f'vmlinux {linux},dom0.cpio']
+                '-kernel', 'xen', '-append', xen, '-initrd', f'vmlinux {linux},' + ('dom0-hvm.cpio' if self.hvm else 'dom0.cpio')]
 
     def _qmp(self, command, **arguments):
         self._qemu.stdin.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
@@ -209,8 +222,20 @@ class Dom0:
 
     # --- what one does in it ----------------------------------------------------
 
+    def _share_ssh(self):
+        """One connection for all commands: making one costs an emulated processor a third of a second."""
+        if len(str(self._ssh_socket())) > SOCKET_PATH_MAX:
+            return
+        self._ssh = subprocess.Popen(
+            ['setpriv', '--pdeathsig', 'KILL', '--'] + self.ssh_command() + ['-M', '-N'],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def _ssh_socket(self):
+        return self.work / 'ssh.sock'
+
     def ssh_command(self):
         return ['ssh', '-F', 'none', '-q', '-p', str(self.ssh_port), '-i', str(self.work / 'key'),
+                '-S', str(self._ssh_socket()),      # if it is there; otherwise a connection of its own
                 '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=20',
                 # the host key is new with every boot; the first one seen is the one
                 '-o', f'UserKnownHostsFile="{self.work / "known_hosts"}"',
@@ -227,6 +252,7 @@ class Dom0:
         begin = time.monotonic()
         done = subprocess.run(self.ssh_command() + [bounded], input=input, timeout=timeout + 30,
                               capture_output=True, text=text, errors='replace' if text else None)
+        self.note(f'dom0: {command}: status {done.returncode} {done.stdout[-300:]!r} {done.stderr[-300:]!r}')
         # 124 is timeout's own; when it had to KILL, it went with its group, and ssh says 255
         if done.returncode in (124, 255) and time.monotonic() - begin >= timeout:
             raise subprocess.TimeoutExpired(command, timeout, done.stdout, done.stderr)
@@ -261,6 +287,27 @@ class Dom0:
                 raise Dom0Error(f'not within {timeout} s: {what}')
             time.sleep(0.1)
 
+    def note(self, text):
+        """One line of the transcript."""
+        self._notes.append(f'{time.strftime("%H:%M:%S")} {text}')
+
+    def forget_notes(self):
+        self._notes.clear()
+
+    def transcript(self):
+        """What was done and seen since forget_notes(), and how it looks in dom0 now: explains a failure."""
+        parts = ['\n'.join(self._notes), f'--- {self.console}', tail(self.console, 15)]
+        try:
+            parts.append(self.run(
+                'for c in "tail -n 25 /var/log/xenterm/broker.log /var/log/xenterm/worker.log" '
+                '"cat /var/log/xenterm/supervisor.log" "tail -n 5 /var/log/nginx/error.log" "xl list" '
+                '"tail -n 12 $(ls -t /var/log/xen/console/*.log | head -n 3 | tr \'\\n\' \' \')" "ls -l /dev/pts"; '
+                'do echo "--- $c"; $c; done 2>&1; xenstore-ls -f /local/domain | grep -E "tty =|name ="',
+                check=False, timeout=20).stdout)
+        except (subprocess.SubprocessError, OSError) as e:
+            parts.append(f'dom0 gave no more than this: {e}')
+        return '\n'.join(parts)
+
     def collect(self):
         """Brings dom0's logs and its state to WORK/logs, as far as they can be had; returns the folder.
 
@@ -289,6 +336,14 @@ class Dom0:
 
 def quote(word):
     return "'" + word.replace("'", "'\\''") + "'"
+
+
+def concatenate(whole, *parts):
+    """The kernel unpacks archives that stand one after the other."""
+    with open(whole, 'wb') as out:
+        for part in parts:
+            with open(part, 'rb') as source:
+                shutil.copyfileobj(source, out)
 
 
 def tail(path, lines=40):

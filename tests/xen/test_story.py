@@ -5,13 +5,14 @@ what the guest has printed, /var/log/xen/console/guest-web1.log.
 """
 import re
 import subprocess
-import time
 
 import pytest
 
-FIRST_LINE = rb'\[ +0\.000000\] Linux version '
+from guest import FIRST_LINE, PROMPT
+
+STORY = True
+
 LOGIN = rb'web1 login: '
-PROMPT = rb'# '             # busybox' shell goes on with ESC [ 6 n, asking where the cursor is
 LOG = '/var/log/xen/console/guest-web1.log'
 DETACH = b'\x1d'            # Ctrl-], xl console's
 
@@ -59,8 +60,6 @@ def story():
 
 @pytest.fixture
 def viewer(story):
-    if 'viewer' not in story:
-        pytest.fail('an earlier chapter has failed', pytrace=False)
     return story['viewer']
 
 
@@ -201,34 +200,6 @@ def test_held_again_as_soon_as_xl_console_ends(dom0, viewer, story):
     assert xl.end() == 0
     viewer.wait_for_state('up', states + 1)
     viewer.ask('echo again-$((6 * 7))', rb'again-42\r\n')
-
-
-def test_worker_killed_in_full_flow(dom0, web, viewer, story):
-    viewer.drain()
-    begin, recorded = len(viewer.output), log_size(dom0)
-    viewer.type('i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo "line $i"; done; echo fin""ished\n')
-    viewer.wait_for(rb'line 50\r\n', begin)
-    pid = worker_pid(dom0)
-    dom0.run(f'kill -9 {pid}')
-    killed = time.monotonic()
-    viewer_again = story['viewer'] = dom0.wait_for('the worker', lambda: open_again(web, story), timeout=20)
-    print(f'a session again after {time.monotonic() - killed:.1f} s')
-    assert worker_pid(dom0) != pid
-
-    # The history is the same one: from where the last viewer was, the next goes on
-    viewer_again.output, viewer_again.next = viewer.output, viewer.next
-    viewer_again.wait_for(rb'line 3000\r\nfinished\r\n', begin, seconds=60)
-    viewer_again.drain()
-    assert viewer_again.output[begin:] == log(dom0, recorded)
-
-    # and who comes now sees what was printed before
-    fresh = web.call('GET', 'api/v1/output?wait=0', Xenterm_Token=viewer_again.token)
-    assert viewer_again.output[-20000:] in fresh.body
-
-
-def open_again(web, story):
-    console = web.console(story['domid'])
-    return web.open(console['id']) if console and console['state'] == 'up' else None
 
 
 def test_name_means_the_guest_that_has_it_now(dom0, web, viewer):

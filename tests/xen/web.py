@@ -7,7 +7,6 @@ import ssl
 import struct
 import time
 
-
 class Answer:
     def __init__(self, response):
         self.status, self.headers, self.body = response.status, response.headers, response.read()
@@ -16,29 +15,52 @@ class Answer:
     def json(self):
         return json.loads(self.body)
 
-
 class Web:
     """One user at one site. Its certificate is checked."""
 
-    def __init__(self, port, certificate, user, password):
-        self.port = port
+    def __init__(self, port, certificate, user, password, note=lambda text: None):
+        """`note` is told each call and what came of it, for the transcript of a failure."""
+        self.note = note
         self.tls = ssl.create_default_context(cafile=certificate)
+        self.connection = http.client.HTTPSConnection('127.0.0.1', port, context=self.tls, timeout=90)
         self.authorization = 'Basic ' + base64.b64encode(f'{user}:{password}'.encode()).decode()
 
     def call(self, method, path, body=None, **headers):
-        connection = http.client.HTTPSConnection('127.0.0.1', self.port, context=self.tls, timeout=60)
+        """On a connection that is kept, as a browser's: making one costs an emulated processor a third of a second.
+        One that nginx has meanwhile closed is made anew; what is typed has a number, and so is not typed twice."""
         headers = {'Authorization': self.authorization} | {k.replace('_', '-'): v for k, v in headers.items()}
+        kept = self.connection.sock is not None
         try:
-            connection.request(method, f'/xenterm/{path}', body, headers)
-            return Answer(connection.getresponse())
-        finally:
-            connection.close()
+            answer = self.exchange(method, path, body, headers)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            if not kept:
+                raise
+            answer = self.exchange(method, path, body, headers)
+        self.note(f'{method} {path} {shown(body)}: {answer.status} {len(answer.body)} bytes'
+                  + (f' {shown(answer.body)}' if answer.status >= 400 else ''))
+        return answer
+
+    def exchange(self, method, path, body, headers):
+        try:
+            self.connection.request(method, f'/xenterm/{path}', body, headers)
+            return Answer(self.connection.getresponse())
+        except (OSError, http.client.HTTPException) as e:
+            self.note(f'{method} {path} {shown(body)}: {e!r}')
+            self.close()
+            raise
+
+    def close(self):
+        """The next call connects again."""
+        self.connection.close()
 
     def console(self, domid):
         """The entry of this domain's console; None: it is not listed, or the worker is not there."""
+        return next((c for c in self.consoles() if c['domid'] == domid), None)
+
+    def consoles(self):
+        """Empty, too, while there is no worker."""
         answer = self.call('GET', 'api/v1/consoles')
-        entries = answer.json['consoles'] if answer.status == 200 else []
-        return next((c for c in entries if c['domid'] == domid), None)
+        return answer.json['consoles'] if answer.status == 200 else []
 
     def open(self, console, mode='type'):
         answer = self.call('POST', 'api/v1/sessions', json.dumps({'console': console, 'mode': mode}),
@@ -46,14 +68,16 @@ class Web:
         assert answer.status == 201, answer.body
         return Session(self, answer.json)
 
-
 class Session:
-    """A viewer that keeps all it was told: `output` from offset 0 on, and `states`, one for each event."""
+    """A viewer that keeps what the guest printed: `output`, from offset `begin` of history `run` on, what it had of
+    histories before in `earlier`, and `states`, one for each event. Where it is shown a screen, what led to that is
+    taken from the history."""
 
     def __init__(self, web, made):
         self.web, self.token, self.console = web, made['token'], made['console']
         self.next, self.seq = None, 0
-        self.output, self.states = b'', []
+        self.run, self.begin, self.output, self.earlier = None, 0, b'', []
+        self.states = []
 
     def call(self, method, path, body=None, **headers):
         return self.web.call(method, path, body, Xenterm_Token=self.token, **headers)
@@ -71,14 +95,31 @@ class Session:
                 event = json.loads(payload)
                 if event['type'] == 'state':
                     self.states.append(event)
-            elif kind == b's':
-                self.output = payload[8:]       # from the history's beginning: the story is a short one
-                assert len(self.output) == offset(payload)
+                    self.web.note(f'state: {event}')
+                continue
+            self.web.note(f'output: {shown(payload[8:])}')
+            if kind == b's':
+                if self.run:
+                    self.earlier.append(self.output)
+                self.run = self.next.split('.')[0]
+                held, self.begin = self.held()
+                self.output = held[:offset(payload) - self.begin]
             else:
                 assert kind == b'o'
                 self.output += payload[8:]
-                assert len(self.output) == offset(payload), 'bytes are missing, or came twice'
+                assert self.begin + len(self.output) == offset(payload), 'bytes are missing, or came twice'
         return True
+
+    def held(self):
+        """All that the console's ring still holds, and the offset of its first byte."""
+        answer = self.call('GET', 'api/v1/history?format=raw')
+        if answer.status == 409:            # it has never been open
+            return b'', 0
+        assert answer.status == 200, answer.body
+        return answer.body, int(answer.headers['Xenterm-Next'].split('.')[1]) - len(answer.body)
+
+    def history(self):
+        return self.held()[0]
 
     def wait(self, what, condition, seconds=30):
         """Polls until the condition holds; returns its value."""
@@ -106,6 +147,17 @@ class Session:
         answer = self.call('POST', f'api/v1/input?seq={self.seq}', text, Content_Type='application/octet-stream')
         assert answer.status == 200 and answer.json['typed'], answer.body
 
+    def press(self, **key):
+        """A key of api/v1/keys, such as key='sysrq', arg='h'; a refused one does not use up its number."""
+        answer = self.call('POST', f'api/v1/keys?seq={self.seq + 1}', json.dumps(key), Content_Type='application/json')
+        self.seq += answer.status == 200
+        return answer
+
+    def resize(self, rows, cols, tell_guest=False):
+        answer = self.call('POST', 'api/v1/size', json.dumps({'rows': rows, 'cols': cols, 'tell_guest': tell_guest}),
+                           Content_Type='application/json')
+        assert answer.status == 200, answer.body
+
     def ask(self, command, pattern, seconds=30):
         """Types a command at the shell's prompt and waits for the pattern; returns the offset where it was typed."""
         self.drain()
@@ -114,6 +166,11 @@ class Session:
         self.wait_for(pattern, begin, seconds)
         return begin
 
+def shown(data, limit=200):
+    """The end of it, on one line."""
+    if not data:
+        return ''
+    return ('...' if len(data) > limit else '') + ascii(data[-limit:])
 
 def frames(body):
     while body:
@@ -121,7 +178,6 @@ def frames(body):
         assert len(body) >= 5 + length, 'the answer ends inside a frame'
         yield kind, body[5:5 + length]
         body = body[5 + length:]
-
 
 def offset(payload):
     return struct.unpack_from('>Q', payload)[0]

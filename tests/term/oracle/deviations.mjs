@@ -15,7 +15,54 @@
  *           forgive: (ours, theirs, record) => { theirs.x = ours.x; },
  *   }
  */
+const MAX_MARKS = 31;           /* EMULATOR_MARKS_MAX */
+const MAX_TITLE = 256;          /* EMULATOR_TITLE_MAX, code points */
+export const MAX_REPEAT = 65535;       /* print.c: REPEAT_MAX */
+const WIDTH = 22;               /* the place of a cell's width in its first word */
+
 export const corrections = [
+	{
+		name: 'few-marks-in-a-cell',
+		reason: 'what a guest can make a cell cost has a bound',
+		see: 'docs/terminal.md#bounds',
+		install(core, tell) {
+			core.wrapLineMethod('addCodepointToCell', (add) => function (x, code, width) {
+				if (Array.from(this.getString(x)).length <= MAX_MARKS) {
+					add.call(this, x, code, width);
+					return;
+				}
+				if (width)
+					this._data[x * 3] = (this._data[x * 3] & ~(3 << WIDTH)) | width << WIDTH;
+				tell();
+			});
+		},
+	},
+	{
+		name: 'short-title',
+		reason: 'a title is a line on the screen of a person',
+		see: 'docs/terminal.md#bounds',
+		install(core, tell) {
+			core.wrapMethod(core._inputHandler, 'setTitle', (set) => (title) => {
+				const kept = Array.from(title).slice(0, MAX_TITLE).join('');
+				if (kept !== title)
+					tell();
+				return set(kept);
+			});
+		},
+	},
+	{
+		name: 'few-repetitions',
+		reason: 'some bytes must not buy work without end',
+		see: 'docs/terminal.md#bounds',
+		install(core, tell) {
+			core.registerCsiHandler({ final: 'b' }, ([count]) => {
+				if (count <= MAX_REPEAT)
+					return false;
+				tell();
+				return core._inputHandler.repeatPrecedingCharacter({ params: [MAX_REPEAT] });
+			});
+		},
+	},
 	{
 		name: 'erase-above-at-the-last-column',
 		reason: 'CSI 1 J in the last column of the last row throws when there is no line below, and ends the terminal for good',
@@ -117,6 +164,96 @@ export const corrections = [
 					tell();
 				}
 			});
+		},
+	},
+	{
+		name: 'no-room-without-wrapping',
+		reason: 'with wrapping off, half of a wide character stays visible under what overwrites its other half',
+		see: 'docs/terminal.md#no-room-without-wrapping',
+		install(core, tell) {
+			const input = core._inputHandler;
+			const { _parser: parser, _unicodeService: widths } = input;
+
+			/* The room the next character needs, and how far it moves the cursor: a lone combining one by a place. */
+			const measure = (code, before) => {
+				const properties = widths.charProperties(code, before);
+				const width = properties >> 1 & 3;
+				const joins = (properties & 1) !== 0;
+				return { properties, width: joins ? width - (before >> 1 & 3) : width, step: joins ? 0 : Math.max(1, width) };
+			};
+			core.wrapMethod(input, 'print', (print) => (data, start, end) => {
+				let from = start;
+				let { x } = core.buffer;
+				let before = parser.precedingJoinState;
+				for (let at = start; at < end && !core.modes.wraparound; at++) {
+					const { properties, width, step } = measure(data[at], before);
+					if (x + width > core.cols) {
+						if (at > from)
+							print(data, from, at);
+						x = core.buffer.x = core.cols - 1;
+						from = width === 2 ? at + 1 : at;
+						tell();
+					}
+					if (from > at) {
+						before = parser.precedingJoinState = 0;
+					} else {
+						before = properties;
+						x += step;
+					}
+				}
+				if (end > from)
+					print(data, from, end);
+			});
+		},
+	},
+	{
+		name: 'restore-brings-back-all',
+		reason: 'restoring the cursor changes what text looks like and goes through, but not all of it: underline and designations disagree afterwards',
+		see: 'docs/terminal.md#restoring-the-cursor',
+		install(core, tell) {
+			const input = core._inputHandler;
+			const none = { _charsets: [], glevel: 0, charset: undefined };
+			core.wrapMethod(input, 'saveCursor', (save) => (params) => {
+				const { buffer, charsets } = core;
+				buffer.savedCurAttrData.extended = input._curAttrData.extended.clone();
+				buffer.savedCharsets = { _charsets: [...charsets._charsets], glevel: charsets.glevel, charset: charsets.charset };
+				return save(params);
+			});
+			core.wrapMethod(input, 'restoreCursor', (restore) => (params) => {
+				const { buffer, charsets } = core;
+				const { _charsets, glevel, charset } = buffer.savedCharsets ?? none;
+				const result = restore(params);
+				const pen = input._curAttrData;
+				const { extended } = buffer.savedCurAttrData;
+				if (pen.extended.ext !== extended.ext || glevel !== charsets.glevel || [0, 1, 2, 3].some((n) => _charsets[n] !== charsets._charsets[n]))
+					tell();
+				pen.extended = extended.clone();
+				Object.assign(charsets, { _charsets: [..._charsets], glevel, charset });
+				return result;
+			});
+			core.wrapMethod(input, 'softReset', (reset) => (params) => {
+				const result = reset(params);
+				core.buffer.savedCurAttrData.extended = input._curAttrData.extended.clone();
+				delete core.buffer.savedCharsets;
+				return result;
+			});
+		},
+	},
+	{
+		name: 'moving-ends-the-wrap',
+		reason: 'a wrap that is due belongs to what is in the last column; nothing can bring it about once that has been moved away',
+		see: 'docs/terminal.md#the-end-of-a-wrap-that-is-due',
+		install(core, tell) {
+			const moving = [{ final: 'S' }, { final: 'T' }, { intermediates: ' ', final: '@' }, { intermediates: ' ', final: 'A' },
+				{ intermediates: '\'', final: '}' }, { intermediates: '\'', final: '~' }, { prefix: '?', final: 'J' }, { prefix: '?', final: 'K' }];
+			for (const id of moving)
+				core.registerCsiHandler(id, () => {
+					if (core.buffer.x >= core.cols) {
+						core.buffer.x = core.cols - 1;
+						tell();
+					}
+					return false;
+				});
 		},
 	},
 	{

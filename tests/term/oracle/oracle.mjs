@@ -4,10 +4,9 @@
  */
 import { pathToFileURL } from 'node:url';
 import headless from '@xterm/headless';
-import { corrections } from './deviations.mjs';
+import { MAX_REPEAT, corrections } from './deviations.mjs';
 import { BYTES, RESIZE, decodeAll } from './record.mjs';
 
-const MAX_TITLE = 256;  /* code points */
 const COLOUR_MODE = 0x3000000;
 const HAS_EXTENDED = 0x10000000;
 const BLANK = '["",1,0,0,0,0,0,0,0]';
@@ -18,7 +17,9 @@ const BG_FLAGS = [[0x8000000, 2], [0x4000000, 4], [0x40000000, 256], [0x20000000
 
 /* Sequences that xterm.js does as often as they say, however often that is. */
 const LOOPING = 'ILMSTZb';
-const MAX_LOOPS = 20000;
+
+/* Links, the clipboard and colours: the page swallows them (static/terminal.js). */
+const SWALLOWED = [8, 52, 4, 10, 11, 12, 104, 110, 111, 112];
 
 const REPLIES = [
 	/^\x1b\[\?[0-9;]*c$/,           /* DA1 */
@@ -52,6 +53,14 @@ class Core {
 		return this.#terminal._core.buffer;
 	}
 
+	get charsets() {
+		return this.#terminal._core._charsetService;
+	}
+
+	get modes() {
+		return this.#terminal._core.coreService.decPrivateModes;
+	}
+
 	get _inputHandler() {
 		return this.#terminal._core._inputHandler;
 	}
@@ -68,6 +77,11 @@ class Core {
 			if (activeBuffer === buffers.normal && !Object.hasOwn(buffers.normal.lines, 'set'))
 				change(buffers.normal);
 		});
+	}
+
+	/* A method of one of the terminal's objects, for this terminal alone: wrap(original) takes its place. */
+	wrapMethod(object, name, wrap) {
+		object[name] = wrap(object[name].bind(object));
 	}
 
 	/* Lines are made in many places: the method of all of them, until close(). */
@@ -107,11 +121,11 @@ class Core {
 
 function open({ rows, cols, scrollback }) {
 	const term = new headless.Terminal({ rows, cols, scrollback, allowProposedApi: true, logLevel: 'off' });
-	term.parser.registerOscHandler(8, () => true);
-	term.parser.registerOscHandler(52, () => true);
+	for (const number of SWALLOWED)
+		term.parser.registerOscHandler(number, () => true);
 	for (const final of LOOPING)
 		term.parser.registerCsiHandler({ final }, ([count]) => {
-			if (count > MAX_LOOPS)
+			if (count > MAX_REPEAT)
 				throw new Error(`CSI ${count} ${final} would keep xterm.js busy for too long`);
 			return false;
 		});
@@ -195,6 +209,11 @@ function row(line) {
 	return `{"w":${line.isWrapped},"c":[${cells.join()}]}`;
 }
 
+/* What is designated and shifted, of a charset service or of what a saved cursor has of it. */
+function charsetNames({ _charsets, glevel } = { _charsets: [], glevel: 0 }) {
+	return { g: [0, 1, 2, 3].map((n) => charsets.get(_charsets[n])), gl: glevel };
+}
+
 function bufferText(buffer, { rows, cols }, active, alternate) {
 	const tabs = [];
 	for (let x = 0; x < cols; x++)
@@ -204,8 +223,8 @@ function bufferText(buffer, { rows, cols }, active, alternate) {
 	const saved = {
 		x: Math.min(buffer.savedX, cols),
 		y: Math.min(Math.max(buffer.savedY - buffer.ybase, 0), rows - 1),
-		pen: [...colour(pen.fg), ...colour(pen.bg), flagsOf(pen.fg, pen.bg)],
-		charset: charsets.get(buffer.savedCharset),
+		pen: attributes(pen.fg, pen.bg, pen.extended, true),
+		charsets: charsetNames(buffer.savedCharsets),
 	};
 	const above = [];
 	const lines = [];
@@ -248,13 +267,11 @@ function state(term, replies) {
 		wraparoundMode: modes.wraparoundMode,
 		newlineMode: term.options.convertEol,
 	};
-	const g = [0, 1, 2, 3].map((n) => charsets.get(gsets._charsets[n]));
-	const title = Array.from(input._windowTitle).slice(0, MAX_TITLE).join('');
 	const join = (input._parser.precedingJoinState >> 1) & 3;
 	return `{"rows":${term.rows},"cols":${term.cols},"cursor":${JSON.stringify(cursor)},"alt":${alt},`
-		+ `"modes":${JSON.stringify(all)},"title":${JSON.stringify(title)},`
+		+ `"modes":${JSON.stringify(all)},"title":${JSON.stringify(input._windowTitle)},`
 		+ `"pen":[${attributes(pen.fg, pen.bg, pen.extended, true)}],"join":${join},`
-		+ `"charsets":${JSON.stringify({ g, gl: gsets.glevel, now: charsets.get(gsets.charset) })},`
+		+ `"charsets":${JSON.stringify({ ...charsetNames(gsets), now: charsets.get(gsets.charset) })},`
 		+ `"normal":${bufferText(buffers.normal, term, !alt, false)},`
 		+ `"alternate":${bufferText(buffers.alt, term, alt, true)},`
 		+ `"replies":${JSON.stringify(replies)}}`;

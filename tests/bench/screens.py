@@ -1,0 +1,159 @@
+"""Screens: what a console costs that nobody watches, what one costs that
+somebody does, and how soon who opens one sees it."""
+
+import contextlib
+import json
+import pathlib
+import time
+
+import report
+from stack import pss_kib, standin
+
+# Consoles that are watched at once, for the memory.
+WATCHED = 20
+
+# Seconds of looking at quiet consoles.
+QUIET_SECONDS = 10
+
+# Lines of the console that has much to show: more than the screen keeps.
+LINES = 3000
+
+
+def cpu_seconds(pids):
+    return sum(int(pathlib.Path(f"/proc/{pid}/schedstat").read_text()
+                   .split()[0]) for pid in pids) / 1e9
+
+
+def screen_pids(stack):
+    """The screen processes: the children of the worker's child."""
+    return [pid for spawner in stack.children(stack.pids("worker")[0])
+            for pid in stack.children(spawner)]
+
+
+def our_pids(stack):
+    return [*stack.pids("worker"), *stack.pids("broker")]
+
+
+def measure_quiet(stack, names):
+    """Held, unwatched, quiet."""
+    before = stack.pss()
+    stack.create_guests(names)
+    after = stack.pss()
+    begin, cpu = time.monotonic(), cpu_seconds(our_pids(stack))
+    time.sleep(QUIET_SECONDS)
+    spent = cpu_seconds(our_pids(stack)) - cpu
+    return {
+        "consoles": len(names),
+        "processes": len(screen_pids(stack)),
+        "cpu_percent": 100 * spent / (time.monotonic() - begin),
+        "console_kib": sum(after[p] - before[p]
+                           for p in ("worker", "broker")) / len(names),
+    }
+
+
+def measure_watched(stack, names):
+    """The same consoles with a viewer each; their processes by themselves."""
+    before = stack.pss()
+    tokens = stack.open_sessions(names, "watch")
+    for token in tokens:
+        status, _ = stack.request("GET", "/xenterm/api/v1/screen",
+                                  token=token)
+        if status != 200:
+            raise RuntimeError("no screen")
+    pids = screen_pids(stack)
+    process_kib = pss_kib(pids) if pids else 0
+    after = stack.pss()
+    stack.close_sessions()
+    standin.wait_for(lambda: not screen_pids(stack), what="no screens")
+    return {
+        "watched": len(names),
+        "processes": len(pids),
+        "process_kib": process_kib,
+        "rest_kib": sum(after[p] - before[p] for p in ("worker", "broker")),
+    }
+
+
+def open_once(stack, connection, name):
+    """Milliseconds from the click to the whole screen; bytes of it."""
+    begin = time.perf_counter()
+    status, body = stack.request(
+        "POST", "/xenterm/api/v1/sessions",
+        json.dumps({"console": name, "mode": "watch"}), connection=connection)
+    if status != 201:
+        raise RuntimeError(f"session at {name}: {body.decode()}")
+    token = json.loads(body)["token"]
+    status, body = stack.request("GET", "/xenterm/api/v1/output?wait=0",
+                                 token=token, connection=connection)
+    elapsed = (time.perf_counter() - begin) * 1e3
+    if status != 200 or b"no-screen" in body:
+        raise RuntimeError(f"no screen of {name}")
+    stack.request("DELETE", "/xenterm/api/v1/sessions/current", token=token,
+                  connection=connection)
+    standin.wait_for(lambda: not screen_pids(stack), what="no screens")
+    return elapsed, len(body)
+
+
+def two_requests(stack, connection):
+    """The floor: twice a request that is answered at once."""
+    begin = time.perf_counter()
+    for _ in range(2):
+        if stack.request("POST", "/floor", b"x", connection=connection)[0] \
+                != 200:
+            raise RuntimeError("floor B")
+    return (time.perf_counter() - begin) * 1e3
+
+
+def measure_opening(stack, names, times):
+    """By turns with the floor; each begins without a process."""
+    samples = {name: [] for name in names}
+    floor, size = [], {}
+    with contextlib.closing(stack.connection()) as connection:
+        for _ in range(times):
+            floor.append(two_requests(stack, connection))
+            for name in names:
+                elapsed, size[name] = open_once(stack, connection, name)
+                samples[name].append(elapsed)
+    return {"floor_ms": report.percentile(floor, 50), "times": times} | {
+        name: {"p50_ms": report.percentile(taken, 50),
+               "p99_ms": report.percentile(taken, 99),
+               "bytes": size[name]} for name, taken in samples.items()}
+
+
+def measure(stack, consoles, times):
+    stack.close_sessions()
+    standin.wait_for(lambda: not screen_pids(stack), what="no screens")
+    book = stack.dir / "run" / "book"
+    book.write_bytes(b"".join(
+        b"\x1b[3%dm%06d\x1b[0m %s\r\n" % (n % 8, n, b"a line of text " * 4)
+        for n in range(LINES)))
+    names = [f"held-quiet{n}" for n in range(consoles)]
+    result = {"quiet": measure_quiet(stack, names)}
+    result["watched"] = measure_watched(stack, names[:WATCHED])
+    stack.create_guests(["held-full"], "--file", book)
+    stack.create_guests(["held-blank"])
+    result["opening"] = measure_opening(stack, ["held-blank", "held-full"],
+                                        times)
+    return result
+
+
+def lines(result):
+    quiet, watched = result["quiet"], result["watched"]
+    opening = result["opening"]
+    yield (f"Screens: {quiet['consoles']} held, unwatched, quiet consoles: "
+           f"{quiet['processes']} screen processes, "
+           f"{quiet['cpu_percent']:.2f} % of a core")
+    yield f"  {'KiB per such console':44} {quiet['console_kib']:9.1f}"
+    for title, figure in (
+            ("KiB per watched console: its process", "process_kib"),
+            ("KiB per watched console: worker and broker", "rest_kib")):
+        yield f"  {title:44} {watched[figure] / watched['watched']:9.1f}"
+    yield ("  from POST sessions to the whole screen, ms, without a process "
+           f"before; {opening['times']} times")
+    yield f"  {'':30} {'p50':>8} {'p99':>8} {'p50 : 2 B':>10} {'bytes':>9}"
+    yield f"  {'floor: two requests':30} {opening['floor_ms']:8.2f}"
+    for name, title in (("held-blank", "a blank screen"),
+                        ("held-full", "2,000 lines above the screen")):
+        row = opening[name]
+        yield (f"  {title:30} {row['p50_ms']:8.2f} {row['p99_ms']:8.2f} "
+               f"{row['p50_ms'] / opening['floor_ms']:10.2f} "
+               f"{row['bytes']:9}")
