@@ -17,6 +17,7 @@
 #include "common/text.h"
 #include "fcgi/admin_handlers.h"
 #include "fcgi/console.h"
+#include "fcgi/ctrl_o.h"
 #include "fcgi/expect_program.h"
 #include "fcgi/handlers.h"
 #include "fcgi/pattern.h"
@@ -26,12 +27,14 @@
 #include "fcgi/screen.h"
 #include "fcgi/session.h"
 #include "fcgi/visit.h"
+#include "fcgi/worker.h"
 
 struct expect {
 	struct visit visit; /* first */
 	struct screen_job job;
 	struct expect_program *program;
 	struct console *console;
+	const struct config *config;
 	bool opening; /* the console, before the first step */
 	bool asked;   /* for the screen */
 	int step;
@@ -323,7 +326,8 @@ begin_step(struct expect *e)
 	/* The screen is looked at once something was printed after this. */
 	e->seen = ring && step->send ? ring_end(ring) : 0;
 	if (step->send &&
-	    console_type(e->console, step->send, step->send_len) != 0) {
+	    ctrl_o_type(e->config, e->console, (const uint8_t *)step->send,
+		step->send_len) != 0) {
 		finish(e, WAKE_READY, "refused",
 		    "The guest does not take input; nothing of this step was "
 		    "typed.");
@@ -545,6 +549,7 @@ admin_expect(struct worker *w, struct request *r)
 	}
 	e->visit.waiter.class = &expect_class;
 	e->console = r->console;
+	e->config = w->config;
 	e->steps = json_object_new_array();
 	e->ends = now_ms() + LIMIT_EXPECT_SECONDS * 1000ull;
 	e->opening = !console_is_settled(r->console);

@@ -5,15 +5,18 @@
 #include "common/limits.h"
 #include "fcgi/admin_handlers.h"
 #include "fcgi/console.h"
+#include "fcgi/ctrl_o.h"
 #include "fcgi/handlers.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/session.h"
 #include "fcgi/typing.h"
 #include "fcgi/visit.h"
+#include "fcgi/worker.h"
 
 struct send {
 	struct visit visit; /* first */
+	const struct config *config;
 	size_t len;
 	uint8_t bytes[];
 };
@@ -24,7 +27,7 @@ finish(struct send *s, enum wake why)
 {
 	struct request r = {.conn = s->visit.waiter.conn,
 	    .console = session_console(s->visit.session)};
-	int error = console_type(r.console, s->bytes, s->len);
+	int error = ctrl_o_type(s->config, r.console, s->bytes, s->len);
 
 	if (error)
 		typing_refuse(&r, error);
@@ -93,6 +96,7 @@ admin_send(struct worker *w, struct request *r)
 		return;
 	}
 	s->visit.waiter.class = &send_class;
+	s->config = w->config;
 	s->len = r->body_len;
 	memcpy(s->bytes, r->body, s->len);
 	if (console_is_settled(r->console) ||

@@ -33,6 +33,8 @@ static const struct route routes[] = {
 	handle_output},
     {"POST", "/input", NEEDS_TOKEN, BODY_BYTES, NAMES("seq", "echo", "from"),
 	handle_input},
+    {"POST", "/keys", NEEDS_TOKEN | NUMBERED, BODY_JSON, NAMES("key", "arg"),
+	handle_keys},
 };
 
 const struct route_table admin_table = {

@@ -90,6 +90,8 @@ for (const [tag, table] of [["public", "fcgi/route.c"], ["admin", "fcgi/admin_ro
       const members = row.body === "BODY_JSON" && !row.needs.includes("TAKES_STEPS");
       if (members)
         assert.deepEqual(Object.keys(content["application/json"].schema.properties).sort(), row.names, row.call);
+      if (row.needs.includes("NUMBERED")) assert.deepEqual(query, ["seq"], row.call);
+      else if (members) assert.deepEqual(query, [], row.call);
       else if (!isForm) assert.deepEqual(query, row.names, row.call);
       assert.equal(required.includes("console"), row.needs.includes("NEEDS_CONSOLE"), row.call);
       const token = (operation.security ?? document.security).some((way) => "token" in way);
