@@ -71,7 +71,9 @@ process_confine(size_t mapped)
 #endif
 	if (error == 0)
 		error = limit(RLIMIT_AS, mapped);
-	if (error == 0 && setpriority(PRIO_PROCESS, 0, NICE) < 0)
+	/* Nicer than that already: then so. */
+	if (error == 0 && getpriority(PRIO_PROCESS, 0) < NICE &&
+	    setpriority(PRIO_PROCESS, 0, NICE) < 0)
 		error = -errno;
 	if (error < 0)
 		return error;

@@ -11,8 +11,8 @@
 
 const MAX_INPUT = 16384;          /* bytes in one input request: the worker's limit */
 const MAX_QUEUE = 262144;         /* bytes typed and not yet sent, so that a paste cannot eat the memory */
-const MAX_FRAME = 1 << 20;        /* the worker's answers are well below; more is not an answer of ours */
-const MAX_BODY = 4 << 20;
+const MAX_FRAME = 17 << 20;       /* a snapshot has 16 MiB at most; more is not an answer of ours */
+const MAX_BODY = 20 << 20;
 const MAX_POSITION = 100;
 const MAX_INPUT_AGE = 120;        /* seconds: a key that waited longer would surprise who typed it */
 const MAX_RETRY_AFTER = 300;
@@ -44,32 +44,43 @@ export class RequestError extends Error {
 
 /* Cuts a row of frames, `type(1) length(4, big-endian) payload`, out of chunks that end anywhere. */
 export class FrameParser {
-	#held = new Uint8Array(0);
+	#parts = [];
+	#held = 0;              /* bytes in them */
+	#needed = 5;            /* before that there is nothing to cut */
 
 	/* The frames that are complete now: [{type, payload}]. Throws when a length is out of bounds. */
 	push(chunk) {
-		const bytes = this.#held.length ? join([this.#held, chunk]) : chunk;
+		this.#parts.push(chunk);
+		this.#held += chunk.length;
+		return this.#held < this.#needed ? [] : this.#cut(join(this.#parts));
+	}
+
+	#cut(bytes) {
 		const frames = [];
 		let at = 0;
+		this.#needed = 5;
 		while (bytes.length - at >= 5) {
 			const length = view(bytes).getUint32(at + 1);
 			if (length > MAX_FRAME)
 				throw new RequestError('The server sent a frame that is too long.');
-			if (bytes.length - at - 5 < length)
+			if (bytes.length - at - 5 < length) {
+				this.#needed = 5 + length;
 				break;
+			}
 			frames.push({
 				type: String.fromCharCode(bytes[at]),
 				payload: bytes.slice(at + 5, at + 5 + length),
 			});
 			at += 5 + length;
 		}
-		this.#held = bytes.slice(at);
+		this.#parts = [bytes.slice(at)];
+		this.#held = bytes.length - at;
 		return frames;
 	}
 
 	/* Throws when the body ended inside a frame. */
 	end() {
-		if (this.#held.length)
+		if (this.#held)
 			throw new RequestError('The server\'s answer was cut short.');
 	}
 }

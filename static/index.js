@@ -1,10 +1,14 @@
-/* The list of consoles, refreshed while the page is visible. Server text becomes text nodes only. */
+/*
+ * The list of consoles, refreshed while the page is visible. Server text becomes text nodes only.
+ * Typing filters, the arrows go from one to the next, Enter opens.
+ */
 import { listConsoles } from './client.js';
 import { applyPageTheme, watchSystemTheme } from './settings.js';
 import { absence, kindWords, rightsWords, stateWords, viewersWords } from './words.js';
 
 const REFRESH = 5000;
 const SLOWEST = 30000;
+const MANY = 8;                 /* consoles: the filter is there from the start */
 
 const base = new URL('.', location.href);
 const status = document.querySelector('#status');
@@ -50,7 +54,7 @@ function show(consoles) {
 	failure.hidden = true;
 	empty.hidden = usable.length > 0;
 	table.hidden = usable.length === 0;
-	filter.parentElement.hidden = usable.length < 8;
+	filter.parentElement.hidden = usable.length < MANY && filter.value === '' && document.activeElement !== filter;
 	applyFilter();
 }
 
@@ -113,7 +117,8 @@ function applyFilter() {
 	const wanted = filter.value.trim().toLowerCase();
 	let visible = 0;
 	for (const row of rows.values()) {
-		row.hidden = wanted !== '' && !row.cells[0].textContent.toLowerCase().includes(wanted);
+		const text = `${row.cells[0].textContent} ${row.cells[2].textContent}`;
+		row.hidden = wanted !== '' && !text.toLowerCase().includes(wanted);
 		visible += row.hidden ? 0 : 1;
 	}
 	const all = rows.size === 1 ? '1 console' : `${rows.size} consoles`;
@@ -139,6 +144,45 @@ failure.querySelector('button').addEventListener('click', () => {
 	else
 		refresh();
 });
+/* The links that can be seen, in their order. */
+function links() {
+	return [...table.tBodies[0].rows].filter((row) => !row.hidden).map((row) => row.cells[0].firstChild)
+		.filter((link) => link.hasAttribute('href'));
+}
+
+/* Where an arrow leads to from where the focus is; from elsewhere, to the first or the last. */
+function moveFocus(key) {
+	const all = links();
+	const at = all.indexOf(document.activeElement);
+	const to = key === 'Home' || (key === 'ArrowDown' && at < 0) ? 0
+		: key === 'End' || (key === 'ArrowUp' && at < 0) ? all.length - 1
+			: at + (key === 'ArrowDown' ? 1 : -1);
+	if (to < 0)
+		filter.focus();
+	else
+		all[to]?.focus();
+}
+
+addEventListener('keydown', (event) => {
+	if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || table.hidden)
+		return;
+	const inFilter = event.target === filter;
+	if (event.key === 'ArrowDown' || event.key === 'ArrowUp'
+		|| (!inFilter && (event.key === 'Home' || event.key === 'End'))) {
+		event.preventDefault();
+		moveFocus(event.key);
+	} else if (inFilter && event.key === 'Enter') {
+		links()[0]?.click();
+	} else if (event.key === 'Escape' && filter.value !== '') {
+		filter.value = '';
+		applyFilter();
+	} else if (!inFilter && event.key.length === 1 && event.key !== ' ') {
+		/* The character itself goes into the filter, by the browser. */
+		filter.parentElement.hidden = false;
+		filter.focus();
+	}
+});
+
 filter.addEventListener('input', applyFilter);
 document.addEventListener('visibilitychange', refresh);
 addEventListener('online', refresh);

@@ -72,6 +72,24 @@ test('a body that ends inside a frame, or names an absurd length, is an error', 
 	assert.throws(() => new FrameParser().push(Uint8Array.of(0x6f, 0xff, 0xff, 0xff, 0xff)), RequestError);
 });
 
+test('a screen as large as they get is taken, in small pieces, too', async () => {
+	const large = new Uint8Array(16 << 20).fill(120);
+	const whole = snapshot(100, large);
+	const { server, client, seen } = make();
+	client.addEventListener('snapshot', (e) => { seen.size = e.detail.data.length; });
+	client.start();
+	(await server.next('POST sessions')).answer(session());
+	const pieces = [];
+	for (let at = 0; at < whole.length; at += 16384)
+		pieces.push(whole.subarray(at, at + 16384));
+	(await server.next(POLL)).answer(frames('1.100.1', ...pieces));
+	for (let i = 0; i < 2000 && !server.has(POLL); i++)
+		await settle();
+	assert.equal(client.connection, 'live');
+	assert.equal(seen.size, large.length);
+	client.close();
+});
+
 /* ---- output ---- */
 
 test('a session, a snapshot, then polls from Xenterm-Next with the token in its header', async () => {

@@ -121,6 +121,52 @@ test('many consoles can be filtered', async () => {
 	assert.equal(await page.locator('tbody tr:visible').count(), 11);
 });
 
+test('the list by keyboard: typing filters, arrows move, Enter opens, and a refresh disturbs none of it', async () => {
+	const list = ['web1', 'web2', 'db1', 'db2'].map((name, i) => ({ ...GUESTS[1], id: `u${i}/pv0`, name }));
+	site.consoles = [...list, { ...GUESTS[1], id: 'u9/pv0', name: 'aa', rights: ['list'] }];
+	await page.goto(site.url);
+	await page.waitForSelector('tbody tr');
+	assert.equal(await page.isHidden('#filter'), true);
+	const focused = () => page.evaluate(() => document.activeElement.textContent || document.activeElement.id);
+	await page.keyboard.press('ArrowDown');
+	assert.equal(await focused(), 'db1');
+	await page.keyboard.press('ArrowDown');
+	assert.equal(await focused(), 'db2');
+	await page.keyboard.press('End');
+	assert.equal(await focused(), 'web2');
+	await page.keyboard.press('ArrowDown');
+	assert.equal(await focused(), 'web2');
+	await page.keyboard.press('Home');
+	await page.keyboard.press('ArrowUp');
+	await page.keyboard.type('we');
+	assert.equal(await page.inputValue('#filter'), 'we');
+	assert.equal(await page.textContent('#status'), '2 of 5 consoles');
+	site.consoles = [...site.consoles, { ...GUESTS[1], id: 'u8/pv0', name: 'web3' }];
+	await page.waitForFunction(() => document.querySelector('#status').textContent === '3 of 6 consoles');
+	assert.equal(await page.inputValue('#filter'), 'we');
+	await page.keyboard.press('Escape');
+	assert.equal(await page.textContent('#status'), '6 consoles');
+	await page.keyboard.type('b2');
+	await page.keyboard.press('Enter');
+	await page.waitForURL(/console\.html\?console=u3%2Fpv0$/);
+});
+
+test('hundreds of consoles are shown and filtered without lag', async () => {
+	site.consoles = Array.from({ length: 800 }, (_, i) => ({ ...GUESTS[1], id: `u${i}/pv0`, name: `guest${i}` }));
+	await page.goto(site.url);
+	await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 800);
+	const took = await page.evaluate(() => {
+		const filter = document.querySelector('#filter');
+		const began = performance.now();
+		filter.value = 'guest79';
+		filter.dispatchEvent(new Event('input'));
+		document.body.getBoundingClientRect();
+		return performance.now() - began;
+	});
+	assert.equal(await page.textContent('#status'), '11 of 800 consoles');
+	assert.ok(took < 500, `${took} ms`);
+});
+
 /* ---- one console ---- */
 
 test('the screen as it is, then what comes; header and title say what this is', async () => {
