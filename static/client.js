@@ -483,7 +483,9 @@ export class ConsoleClient extends EventTarget {
 			this.#pollFrom = this.#position = new TextDecoder().decode(payload);
 		} else if (type === 'j') {
 			const event = parseJson(new TextDecoder().decode(payload));
-			if (['state', 'viewers', 'size', 'notice', 'mode'].includes(event?.type))
+			if (event?.type === 'mode')
+				this.#takenOver(event);
+			else if (['state', 'viewers', 'size', 'notice'].includes(event?.type))
 				this.#emit(event.type, event);
 		} else if (type === 's') {
 			this.#offset = offsetOf(payload);
@@ -494,6 +496,25 @@ export class ConsoleClient extends EventTarget {
 			this.#pollFrom = null;
 			throw new RequestError('Output is missing; the screen is fetched again.');
 		}
+	}
+
+	/* Somebody types alone from now on; who it is has a session of that number. */
+	#takenOver({ by, session }) {
+		if (session === this.#session.session || this.mode !== 'type')
+			return;
+		/* What is under way has an answer of its own. */
+		const waiting = this.#queued;
+		this.#queue = [];
+		this.#queued = 0;
+		this.#watchOnly();
+		this.#notice('taken', `${by} has taken over this console; you are watching now.`
+			+ (waiting ? ` ${count(waiting)} that waited were not sent.` : ''));
+	}
+
+	#watchOnly() {
+		this.#session.mode = 'watch';
+		const { token, ...rest } = this.#session;
+		this.#emit('session', rest);
 	}
 
 	/* Delivers what is new of an output frame. False: bytes before it are missing, nothing was delivered. */
@@ -651,9 +672,7 @@ export class ConsoleClient extends EventTarget {
 		} else if (status === 409 && code === 'seq-gap') {
 			this.#closeGap(input, error);
 		} else if (status === 403 && code === 'read-only') {
-			this.#session.mode = 'watch';
-			const { token, ...rest } = this.#session;
-			this.#emit('session', rest);
+			this.#watchOnly();
 			this.#dropAll('read-only', error.message);
 		} else if (status === 403) {
 			this.#end('refused', error);

@@ -252,8 +252,10 @@ export class XenConsole extends HTMLElement {
 
 	#pass(type, detail) {
 		if (type === 'connection' && detail.state === 'ended') {
-			/* Somebody who may watch but not type gets to watch, unless typing was asked for. */
-			if (detail.code === 'not-allowed' && this.#mayFallBack) {
+			/* Who may watch but not type, or not while somebody else does, watches, unless typing was asked for. */
+			if (['not-allowed', 'taken'].includes(detail.code) && this.#mayFallBack) {
+				if (detail.code === 'taken')
+					this.#emit('notice', detail);
 				this.#open('watch', false);
 				return;
 			}

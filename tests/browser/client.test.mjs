@@ -693,6 +693,25 @@ test('a watcher\'s keys go nowhere and say so; so do those of one who may not ty
 	client.close();
 });
 
+test('who is made to watch is told by whom, and what was not typed; who did it goes on', async () => {
+	const { server, client, seen } = await live();
+	client.send('x');
+	const typed = await server.next(INPUT);
+	client.send('yz');
+	const mode = (by) => event({ type: 'mode', mode: 'watch', by: 'carol', session: by });
+	(await server.next(POLL)).answer(frames('1.100.2', mode('1')));
+	await settle();
+	assert.equal(client.mode, 'type');
+	(await server.next(POLL)).answer(frames('1.100.3', mode('another')));
+	await settle();
+	assert.equal(client.mode, 'watch');
+	assert.equal(seen.notices[0].code, 'taken');
+	assert.match(seen.notices[0].detail, /^carol has taken over .* 2 .* were not sent\.$/);
+	assert.equal(client.send('more'), false);
+	typed.answer(nothing());
+	client.close();
+});
+
 /* ---- failures ---- */
 
 test('back-off grows from half a second to 30 and stays there, and success ends it', async () => {
