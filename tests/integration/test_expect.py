@@ -62,7 +62,7 @@ def test_nothing_comes_in_time(site, guest):
     begin = time.monotonic()
     done = expect(site, name,
                   {"send": "abc", "until": "never", "timeout": 0.3})
-    assert time.monotonic() - begin >= 0.3
+    assert time.monotonic() - begin >= 0.29     # its clock is not ours
     assert (done["result"], done["step"]) == ("timeout", 0)
     assert done["after"] == "abc" and done["steps"] == []
 
