@@ -221,4 +221,6 @@ def test_nothing_amiss_in_the_logs(dom0):
     for program in 'broker', 'worker':
         said = dom0.run(f'cat /var/log/xenterm/{program}.log').stdout
         print(said)
-        assert not re.search(r'refused|fatal|assert|Sanitizer', said)
+        # What the audit tells of is somebody's doing, not a fault.
+        amiss = re.compile(r'refused|fatal|assert|Sanitizer')
+        assert not [line for line in said.splitlines() if ': audit: ' not in line and amiss.search(line)]
