@@ -859,7 +859,8 @@ test_many_parked(void **state)
 	park(c, MANY);
 	assert_int_equal(nparked, MANY);
 	assert_int_equal(server_connections(server), MANY);
-	assert_int_equal(count_threads(), threads);
+	/* One of the last server's may have been there still. */
+	assert_true(count_threads() <= threads);
 	check_alive();
 	for (size_t i = 0; i < MANY; i++)
 		answer(parked[i], "hello", 5);
