@@ -367,8 +367,9 @@ class Session:
         wait_for(holds, timeout, what)
 
     def read_until(self, wanted, timeout=PATIENCE, json=False):
-        """On a line, where a snapshot has it in one piece, too."""
-        self.wait(lambda: wanted in self.snapshot + self.output,
+        """Where a snapshot was told, what led to it counts as well."""
+        self.wait(lambda: wanted in self.output or
+                  self.snapshots > 0 and wanted in self.history(),
                   f"{wanted!r} on the console", json, timeout)
         return bytes(self.output)
 
