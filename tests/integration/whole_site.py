@@ -367,9 +367,11 @@ class Session:
         wait_for(holds, timeout, what)
 
     def read_until(self, wanted, timeout=PATIENCE, json=False):
-        """Where a snapshot was told, what led to it counts as well."""
+        """Where a snapshot was told, what led to it counts as well; what
+        comes after it has to come by itself."""
         self.wait(lambda: wanted in self.output or
-                  self.snapshots > 0 and wanted in self.history(),
+                  self.snapshots > 0 and
+                  wanted in self.history()[:self.end],
                   f"{wanted!r} on the console", json, timeout)
         return bytes(self.output)
 
