@@ -420,6 +420,15 @@ on_rescanned(void *ctx)
 	consoles->wake(consoles->ctx);
 }
 
+void
+consoles_reconfigured(struct consoles *consoles)
+{
+	struct console *c, *next;
+
+	HASH_ITER (hh, consoles->table, c, next)
+		settle(c, false);
+}
+
 /* ---- the worker --------------------------------------------------------- */
 
 bool

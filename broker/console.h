@@ -36,6 +36,9 @@ void consoles_set_domains(struct consoles *consoles, struct domains *domains);
 /* The domains have been looked at: what is not here does not exist. */
 bool consoles_ready(const struct consoles *consoles);
 
+/* The configuration has changed: which are to be held? */
+void consoles_reconfigured(struct consoles *consoles);
+
 /* The worker's messages.  False: there is no such console.  An answer to
  * consoles_want() is told in any case. */
 bool consoles_want(struct consoles *consoles, const struct console_key *key);

@@ -13,6 +13,7 @@
 #include "broker/console.h"
 #include "broker/domains.h"
 #include "broker/lock.h"
+#include "broker/reload.h"
 #include "broker/worker.h"
 #include "common/config.h"
 #include "common/limits.h"
@@ -33,6 +34,7 @@ struct broker {
 	struct worker *worker;
 	struct consoles *consoles;
 	struct domains *domains;
+	struct reload *reload;
 };
 
 /* For the worker's user: its group may connect, its uid is asked for. */
@@ -49,8 +51,7 @@ listen_for_worker(
 }
 
 static void
-assemble(
-    struct broker *broker, const struct config *config, int listener, uid_t uid)
+assemble(struct broker *broker, struct config *config, int listener, uid_t uid)
 {
 	broker->base = event_base_new();
 	if (!broker->base)
@@ -69,11 +70,17 @@ assemble(
 		log_fatal("no memory");
 	worker_set_consoles(broker->worker, broker->consoles);
 	consoles_set_domains(broker->consoles, broker->domains);
+	broker->reload = reload_create(
+	    broker->base, config, broker->consoles, broker->worker);
+	if (!broker->reload)
+		log_fatal("no memory");
+	worker_set_reload(broker->worker, reload_ask, broker->reload);
 }
 
 static void
 take_apart(struct broker *broker)
 {
+	reload_destroy(broker->reload);
 	worker_destroy(broker->worker);
 	domains_destroy(broker->domains);
 	consoles_destroy(broker->consoles);
@@ -95,7 +102,8 @@ main(int argc, char **argv)
 	program_background();
 	assemble(&broker, config, listener, uid);
 	domains_start(broker.domains);
-	program_run(broker.base);
+	program_run(
+	    broker.base, &(struct program_reload){reload_ask, broker.reload});
 	take_apart(&broker);
 	unlink(path);
 	close(listener);

@@ -30,12 +30,29 @@ struct worker {
 	/* MSG_WANT for what does not exist, to be answered. */
 	struct console_key unknown[LIMIT_CONSOLES];
 	size_t nunknown;
+	void (*reload)(void *ctx);
+	void *reload_ctx;
+	/* A configuration that is due: type 0: none. */
+	struct msg_config config;
+	int config_fds[CONFIG_FDS];
 };
+
+static void
+forget_config(struct worker *worker)
+{
+	if (worker->config.type == MSG_CONFIG) {
+		close(worker->config_fds[CONFIG_FD_FILES]);
+		if (worker->config.has_audit)
+			close(worker->config_fds[CONFIG_FD_AUDIT]);
+	}
+	worker->config.type = 0;
+}
 
 static void
 drop(struct worker *worker, const char *why)
 {
 	log_info("worker (pid %d): %s", (int)worker->pid, why);
+	forget_config(worker);
 	event_free(worker->readable);
 	event_free(worker->writable);
 	close(worker->fd);
@@ -102,6 +119,15 @@ on_hangup(void *ctx, struct packet *packet)
 	    packet->msg.hangup.serial);
 }
 
+static void
+on_reload(void *ctx, struct packet *packet)
+{
+	struct worker *worker = ctx;
+
+	(void)packet;
+	worker->reload(worker->reload_ctx);
+}
+
 /* All that a worker can do: at first the one, then the others. */
 static const struct msg_rule greeting[] = {
     {MSG_HELLO, sizeof(struct msg_hello), 0, on_hello},
@@ -112,6 +138,7 @@ static const struct msg_rule rules[] = {
     {MSG_UNWANT, sizeof(struct msg_key), 0, on_unwant},
     {MSG_RELEASE, sizeof(struct msg_key), 0, on_release},
     {MSG_HANGUP, sizeof(struct msg_hangup), 0, on_hangup},
+    {MSG_RELOAD, sizeof(struct msg_hello), 0, on_reload},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -158,6 +185,22 @@ send_to(void *ctx, const void *msg, size_t size, const int *fds, int nfds)
 }
 
 static int
+tell_config(struct worker *worker)
+{
+	const struct msg_hello kept = {MSG_CONFIG_KEPT, PROTO_VERSION};
+	int status;
+
+	if (worker->config.type == MSG_CONFIG)
+		status = send_to(worker, &worker->config, sizeof worker->config,
+		    worker->config_fds, CONFIG_FDS);
+	else
+		status = send_to(worker, &kept, sizeof kept, NULL, 0);
+	if (status == 0)
+		forget_config(worker);
+	return status;
+}
+
+static int
 tell(struct worker *worker)
 {
 	const struct msg_hello synced = {MSG_SYNCED, PROTO_VERSION};
@@ -167,6 +210,8 @@ tell(struct worker *worker)
 		status = send_to(worker, &synced, sizeof synced, NULL, 0);
 		worker->synced = status == 0;
 	}
+	if (status == 0 && worker->config.type != 0)
+		status = tell_config(worker);
 	while (status == 0 && worker->nunknown > 0) {
 		const struct msg_key removed = {
 		    MSG_REMOVED, worker->unknown[worker->nunknown - 1]};
@@ -190,6 +235,36 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 		event_add(worker->writable, NULL);
 	else if (status < 0)
 		drop(worker, strerror(-status));
+}
+
+void
+worker_set_reload(struct worker *worker, void (*reload)(void *ctx), void *ctx)
+{
+	worker->reload = reload;
+	worker->reload_ctx = ctx;
+}
+
+void
+worker_give_config(struct worker *worker, int files, uint32_t size, int audit)
+{
+	forget_config(worker);
+	worker->config = (struct msg_config){MSG_CONFIG, size, audit >= 0};
+	worker->config_fds[CONFIG_FD_FILES] = files;
+	worker->config_fds[CONFIG_FD_AUDIT] = audit >= 0 ? audit : files;
+	if (worker->fd >= 0 && worker->greeted)
+		worker_wake(worker);
+	else
+		forget_config(worker);
+}
+
+void
+worker_keep_config(struct worker *worker)
+{
+	forget_config(worker);
+	if (worker->fd < 0 || !worker->greeted)
+		return;
+	worker->config.type = MSG_CONFIG_KEPT;
+	worker_wake(worker);
 }
 
 /* ---- connections -------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #ifndef XENTERM_WORKER_H
 #define XENTERM_WORKER_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct consoles;
@@ -21,6 +22,18 @@ void worker_destroy(struct worker *worker);
 
 /* Whose messages these are; borrowed. */
 void worker_set_consoles(struct worker *worker, struct consoles *consoles);
+
+/* What its MSG_RELOAD calls. */
+void worker_set_reload(
+    struct worker *worker, void (*reload)(void *ctx), void *ctx);
+
+/* Sends a configuration as soon as the worker reads: a memfd of size bytes and
+ * the audit log (-1: none), both given away.  Without a worker, nothing: one
+ * that starts reads it itself. */
+void worker_give_config(
+    struct worker *worker, int files, uint32_t size, int audit);
+/* Says that there is none to take. */
+void worker_keep_config(struct worker *worker);
 
 /* There is something to tell; ctx is the worker. */
 void worker_wake(void *ctx);

@@ -5,13 +5,16 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
+#include "common/config_files.h"
 #include "common/config_text.h"
 #include "common/limits.h"
+#include "common/log.h"
 
 struct right_name {
 	const char *name;
@@ -48,6 +51,41 @@ static const struct number_option number_options[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static bool into_log;
+
+/* A line for the operator. */
+static void __attribute__((format(printf, 1, 2))) report(const char *fmt, ...)
+{
+	char line[1024];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(line, sizeof line, fmt, args);
+	va_end(args);
+	if (into_log)
+		log_error("%s", line);
+	else
+		fprintf(stderr, "%s\n", line);
+}
+
+static void
+on_error(cfg_t *cfg, const char *fmt, va_list args)
+{
+	char line[768];
+
+	vsnprintf(line, sizeof line, fmt, args);
+	if (cfg && cfg->filename && cfg->line)
+		report("%s:%d: %s", cfg->filename, cfg->line, line);
+	else
+		report("%s", line);
+}
+
+void
+config_reports_to_log(void)
+{
+	into_log = true;
+}
 
 static int
 check_number(cfg_t *cfg, cfg_opt_t *opt)
@@ -186,7 +224,7 @@ copy(const char *text)
 	char *s = strdup(text);
 
 	if (!s)
-		abort(); /* start-up only */
+		abort(); /* see config.h */
 	return s;
 }
 
@@ -196,7 +234,7 @@ zeroed(size_t n, size_t size)
 	void *p = calloc(n ? n : 1, size);
 
 	if (!p)
-		abort(); /* start-up only */
+		abort(); /* see config.h */
 	return p;
 }
 
@@ -331,25 +369,39 @@ parse_text(cfg_t *cfg, const char *path, char *text)
 
 /* Adds a file to cfg; what is wrong has been reported when it fails. */
 static bool
-parse_file(cfg_t *cfg, const char *path)
+parse_file(cfg_t *cfg, const struct config_file *file)
 {
-	char *text = config_text_read(path);
+	char *text = copy(file->text);
 	const char *unclosed;
 	unsigned line;
 	int status = CFG_PARSE_ERROR;
 
-	if (!text) {
-		fprintf(stderr, "%s: %s\n", path, strerror(errno));
-		return false;
-	}
 	unclosed = config_text_blank(text, &line);
 	if (unclosed)
-		fprintf(stderr, "%s:%u: this %s is not closed\n", path, line,
-		    unclosed);
+		report(
+		    "%s:%u: this %s is not closed", file->path, line, unclosed);
 	if (!unclosed)
-		status = parse_text(cfg, path, text);
+		status = parse_text(cfg, file->path, text);
 	free(text);
 	return status == CFG_SUCCESS;
+}
+
+static bool
+read_file(struct config_files *files, const char *path)
+{
+	char *text = config_text_read(path);
+	int error = -errno;
+
+	if (text)
+		error = config_files_add(
+		    files, &(struct config_file){.kind = CONFIG_FILE_TEXT,
+			       .path = path,
+			       .text = text,
+			       .len = strlen(text)});
+	free(text);
+	if (error)
+		report("%s: %s", path, strerror(-error));
+	return error == 0;
 }
 
 static int
@@ -362,7 +414,7 @@ is_part(const struct dirent *entry)
 
 /* The files of conf.d beside the file, in the order of their names. */
 static bool
-parse_parts(cfg_t *cfg, const char *path)
+read_parts(struct config_files *files, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	int n, folder_len = slash ? (int)(slash - path) + 1 : 0;
@@ -373,29 +425,43 @@ parse_parts(cfg_t *cfg, const char *path)
 	snprintf(folder, sizeof folder, "%.*sconf.d", folder_len, path);
 	n = scandir(folder, &entries, is_part, alphasort);
 	if (n < 0 && errno != ENOENT) {
-		fprintf(stderr, "%s: %s\n", folder, strerror(errno));
+		report("%s: %s", folder, strerror(errno));
 		return false;
 	}
 	for (int i = 0; i < n; i++) {
 		snprintf(
 		    part, sizeof part, "%s/%s", folder, entries[i]->d_name);
-		ok = ok && parse_file(cfg, part);
+		ok = ok && read_file(files, part);
 		free(entries[i]);
 	}
 	free(entries);
 	return ok;
 }
 
-static bool
-parse(cfg_t *cfg, const char *path)
+bool
+config_read(const char *path, struct config_files *files)
 {
-	if (!parse_file(cfg, path) || !parse_parts(cfg, path))
-		return false;
+	*files = (struct config_files){NULL, 0};
+	if (read_file(files, path) && read_parts(files, path))
+		return true;
+	config_files_free(files);
+	return false;
+}
+
+static bool
+parse(cfg_t *cfg, const struct config_files *files)
+{
+	struct config_file file = {.path = ""};
+	size_t at = 0;
+
+	while (config_files_next(files, &at, &file))
+		if (file.kind == CONFIG_FILE_TEXT && !parse_file(cfg, &file))
+			return false;
 	if (cfg_size(cfg, "hold") > LIMIT_RULES ||
 	    cfg_size(cfg, "keys") > LIMIT_RULES ||
 	    cfg_size(cfg, "access") > LIMIT_RULES ||
 	    cfg_size(cfg, "ticket_key") > LIMIT_RULES) {
-		fprintf(stderr, "%s: more than %d sections of a kind\n", path,
+		report("%s: more than %d sections of a kind", file.path,
 		    LIMIT_RULES);
 		return false;
 	}
@@ -403,7 +469,7 @@ parse(cfg_t *cfg, const char *path)
 }
 
 struct config *
-config_load(const char *path)
+config_parse(const struct config_files *files)
 {
 	const cfg_flag_t named = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
 	cfg_opt_t hold[] = {
@@ -457,7 +523,8 @@ config_load(const char *path)
 	struct config *config = NULL;
 
 	if (!cfg)
-		abort(); /* start-up only */
+		abort(); /* see config.h */
+	cfg_set_error_function(cfg, on_error);
 	cfg_set_validate_func(cfg, "run_dir", check_path);
 	cfg_set_validate_func(cfg, "xenstore", check_path);
 	cfg_set_validate_func(cfg, "lock_dir", check_path);
@@ -474,9 +541,22 @@ config_load(const char *path)
 	for (size_t i = 0; i < COUNT(number_options); i++)
 		cfg_set_validate_func(
 		    cfg, number_options[i].name, check_number);
-	if (parse(cfg, path))
+	if (parse(cfg, files))
 		config = take(cfg);
 	cfg_free(cfg);
+	return config;
+}
+
+struct config *
+config_load(const char *path)
+{
+	struct config_files files;
+	struct config *config;
+
+	if (!config_read(path, &files))
+		return NULL;
+	config = config_parse(&files);
+	config_files_free(&files);
 	return config;
 }
 
@@ -519,6 +599,41 @@ config_free(struct config *config)
 	free(config->screen_program);
 	free(config->audit_file);
 	free(config);
+}
+
+/* A text of the start that stays; says so if it was to change. */
+static void
+keep(const char *name, char **now, char **next)
+{
+	char *text = *next;
+
+	if (strcmp(*now, text) != 0)
+		log_warn("%s = \"%s\": not before the next start", name, text);
+	*next = *now;
+	*now = text;
+}
+
+void
+config_exchange(struct config *now, struct config *next)
+{
+	struct config old = *now;
+
+	*now = *next;
+	*next = old;
+}
+
+void
+config_keep_fixed(struct config *now, struct config *next)
+{
+	keep("run_dir", &now->run_dir, &next->run_dir);
+	keep("user", &now->user, &next->user);
+	keep("socket_group", &now->socket_group, &next->socket_group);
+	keep("xenstore", &now->xenstore, &next->xenstore);
+	keep("lock_dir", &now->lock_dir, &next->lock_dir);
+	keep("screen_program", &now->screen_program, &next->screen_program);
+	if (now->rescan != next->rescan)
+		log_warn(
+		    "rescan = %u: not before the next start", next->rescan);
 }
 
 bool

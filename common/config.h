@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct config_files;
+
 enum {
 	RIGHT_LIST = 1,	  /* see that the console exists, and its state */
 	RIGHT_WATCH = 2,  /* read its output */
@@ -82,9 +84,22 @@ struct config {
 	size_t nticket_keys;
 };
 
+/* The two steps of config_load(): what can be done by who may open files, and
+ * by who may not.  False or NULL: a mistake has been reported.  All three end
+ * the program when there is no memory: a configuration is small. */
+bool config_read(const char *path, struct config_files *files);
+struct config *config_parse(const struct config_files *files);
 /* NULL when the file cannot be read or is wrong; that has been reported. */
 struct config *config_load(const char *path);
 void config_free(struct config *config);
+/* From now on mistakes are reported to the log, not on stderr. */
+void config_reports_to_log(void);
+
+/* Makes one the other, so who has a pointer to `now` sees the next. */
+void config_exchange(struct config *now, struct config *next);
+/* Gives `next` those options of `now` that only a start can change, and says
+ * so in the log where they differ. */
+void config_keep_fixed(struct config *now, struct config *next);
 
 /* hold = always for a guest of this name; the last fitting section wins. */
 bool config_hold_always(const struct config *config, const char *name);

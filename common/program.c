@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct options {
 	bool foreground, debug, test;
 };
 
+static char config_path[PATH_MAX];
 static const char *program_name;
 static struct options options = {.config = XENTERM_CONF};
 
@@ -75,7 +77,7 @@ parse_options(int argc, char **argv)
 	}
 }
 
-/* The signals that end a program in order. */
+/* The signals that program_run() takes. */
 static void
 hold_signals(int how)
 {
@@ -84,6 +86,7 @@ hold_signals(int how)
 	sigemptyset(&both);
 	sigaddset(&both, SIGTERM);
 	sigaddset(&both, SIGINT);
+	sigaddset(&both, SIGHUP);
 	sigprocmask(how, &both, NULL);
 }
 
@@ -102,12 +105,21 @@ program_start(const char *name, int argc, char **argv)
 		exit(0);
 	}
 	log_init(name, true, options.debug);
+	config_reports_to_log();
+	if (!realpath(options.config, config_path))
+		log_fatal("%s: %s", options.config, strerror(errno));
 	/* Peers close sockets while they are written to.  libxenstore would
 	 * otherwise change this for the whole process around each request. */
 	signal(SIGPIPE, SIG_IGN);
 	/* One that comes while the program starts waits for program_run(). */
 	hold_signals(SIG_BLOCK);
 	return config;
+}
+
+const char *
+program_config_path(void)
+{
+	return config_path;
 }
 
 void
@@ -166,10 +178,21 @@ on_signal(evutil_socket_t signum, short what, void *arg)
 	event_base_loopbreak(arg);
 }
 
-static struct event *
-watch_signal(struct event_base *base, int signum)
+static void
+on_hangup(evutil_socket_t signum, short what, void *arg)
 {
-	struct event *event = evsignal_new(base, signum, on_signal, base);
+	const struct program_reload *reload = arg;
+
+	(void)signum;
+	(void)what;
+	reload->run(reload->ctx);
+}
+
+static struct event *
+watch_signal(
+    struct event_base *base, int signum, event_callback_fn run, void *ctx)
+{
+	struct event *event = evsignal_new(base, signum, run, ctx);
 
 	if (!event || event_add(event, NULL) < 0)
 		log_fatal("out of memory");
@@ -177,10 +200,12 @@ watch_signal(struct event_base *base, int signum)
 }
 
 void
-program_run(struct event_base *base)
+program_run(struct event_base *base, const struct program_reload *reload)
 {
-	struct event *terminate = watch_signal(base, SIGTERM);
-	struct event *interrupt = watch_signal(base, SIGINT);
+	struct event *terminate = watch_signal(base, SIGTERM, on_signal, base);
+	struct event *interrupt = watch_signal(base, SIGINT, on_signal, base);
+	struct event *hangup =
+	    watch_signal(base, SIGHUP, on_hangup, (void *)reload);
 
 	hold_signals(SIG_UNBLOCK);
 	event_base_dispatch(base);
@@ -188,4 +213,5 @@ program_run(struct event_base *base)
 	hold_signals(SIG_BLOCK);
 	event_free(terminate);
 	event_free(interrupt);
+	event_free(hangup);
 }

@@ -32,7 +32,16 @@ int program_listen(const struct config *config, const char *name, int type,
  * starts the program may believe that it works. */
 void program_background(void);
 
+/* What SIGHUP does. */
+struct program_reload {
+	void (*run)(void *ctx);
+	void *ctx;
+};
+
+/* The configuration's whole path. */
+const char *program_config_path(void);
+
 /* Runs base until SIGTERM or SIGINT. */
-void program_run(struct event_base *base);
+void program_run(struct event_base *base, const struct program_reload *reload);
 
 #endif

@@ -34,12 +34,15 @@ enum msg_type {
 	MSG_UNWANT,    /* struct msg_key: let go when the guest ends */
 	MSG_RELEASE,   /* struct msg_key: let go now, until MSG_WANT */
 	MSG_HANGUP, /* struct msg_hangup: this tty has been read to its end */
+	MSG_RELOAD, /* struct msg_hello: read the configuration again */
 
 	/* broker to worker */
 	MSG_CONSOLE = 64, /* struct msg_console: new, or changed */
 	MSG_TTY,	  /* struct msg_tty + descriptors of enum tty_fd */
 	MSG_REMOVED,	  /* struct msg_key: forgotten */
 	MSG_SYNCED,	  /* struct msg_hello: you have been told everything */
+	MSG_CONFIG,	 /* struct msg_config + descriptors of enum config_fd */
+	MSG_CONFIG_KEPT, /* struct msg_hello: it is wrong; the old one stays */
 };
 
 enum proto_state {
@@ -54,6 +57,19 @@ enum proto_state {
 
 /* Flags of struct msg_console. */
 #define CONSOLE_DEFAULT 1u /* what the guest's bare name stands for */
+
+/* What comes with MSG_CONFIG, in this order. */
+enum config_fd {
+	CONFIG_FD_FILES, /* memfd: struct config_files' data */
+	CONFIG_FD_AUDIT, /* to append to; else the same memfd again */
+	CONFIG_FDS,
+};
+
+struct msg_config {
+	uint32_t type;
+	uint32_t size; /* of the files */
+	uint32_t has_audit;
+};
 
 struct msg_hello {
 	uint32_t type;
@@ -99,11 +115,13 @@ union msg {
 	struct msg_hangup hangup;
 	struct msg_console console;
 	struct msg_tty tty;
+	struct msg_config config;
 	struct spawn_msg spawn;
 	struct spawn_ended spawn_ended;
 };
 
 _Static_assert(sizeof(struct msg_hello) == 8, "no padding");
+_Static_assert(sizeof(struct msg_config) == 12, "no padding");
 _Static_assert(sizeof(struct msg_key) == 28, "no padding");
 _Static_assert(sizeof(struct msg_hangup) == 32, "no padding");
 _Static_assert(sizeof(struct msg_console) == 232, "no padding");

@@ -1,7 +1,5 @@
 #include "fcgi/audit.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/audit_file.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -19,14 +18,19 @@ static int audit_fd = -1;
 int
 audit_open(const char *path)
 {
-	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
-			  O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+	int fd = *path ? audit_file_open(path) : -1;
 
+	if (*path && fd < 0)
+		return fd;
+	audit_use(fd);
+	return 0;
+}
+
+void
+audit_use(int fd)
+{
 	audit_close();
-	if (!*path)
-		return 0;
-	audit_fd = open(path, flags, 0640);
-	return audit_fd < 0 ? -errno : 0;
+	audit_fd = fd;
 }
 
 void

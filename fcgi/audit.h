@@ -24,6 +24,8 @@ struct audit {
 /* While files can be opened; they are appended to, so who cuts the file short
  * disturbs nothing.  "": into the log.  0 or a negative errno. */
 int audit_open(const char *path);
+/* One that is open already, and from now on ours; -1: into the log. */
+void audit_use(int fd);
 void audit_close(void);
 
 void audit(const struct audit *entry);

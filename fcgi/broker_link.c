@@ -16,6 +16,7 @@
 #include "common/msg.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
+#include "fcgi/reload.h"
 #include "fcgi/session.h"
 
 #define RETRY_FIRST_MS 100
@@ -28,6 +29,7 @@ struct broker_link {
 	struct event_base *base;
 	struct consoles *consoles;
 	struct sessions *sessions;
+	struct reload *reload;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int fd;
 	struct event *readable, *writable, *retry;
@@ -208,11 +210,36 @@ on_synced(void *ctx, struct packet *packet)
 	    "broker: connected, %zu consoles", consoles_count(link->consoles));
 }
 
+static void
+on_config(void *ctx, struct packet *packet)
+{
+	struct broker_link *link = ctx;
+	const struct msg_config *msg = &packet->msg.config;
+	int audit = -1;
+
+	if (msg->has_audit) {
+		audit = packet->fds[CONFIG_FD_AUDIT];
+		packet->fds[CONFIG_FD_AUDIT] = -1;
+	}
+	reload_take(
+	    link->reload, packet->fds[CONFIG_FD_FILES], msg->size, audit);
+}
+
+static void
+on_config_kept(void *ctx, struct packet *packet)
+{
+	(void)ctx;
+	(void)packet;
+	log_error("configuration: not taken; xenterm-broker's log says why");
+}
+
 static const struct msg_rule rules[] = {
     {MSG_CONSOLE, sizeof(struct msg_console), 0, on_console},
     {MSG_TTY, sizeof(struct msg_tty), TTY_FDS, on_tty},
     {MSG_REMOVED, sizeof(struct msg_key), 0, on_removed},
     {MSG_SYNCED, sizeof(struct msg_hello), 0, on_synced},
+    {MSG_CONFIG, sizeof(struct msg_config), CONFIG_FDS, on_config},
+    {MSG_CONFIG_KEPT, sizeof(struct msg_hello), 0, on_config_kept},
 };
 
 static void
@@ -361,4 +388,18 @@ bool
 broker_link_hold(struct broker_link *link, struct console *c)
 {
 	return send_key(link, MSG_WANT, c);
+}
+
+bool
+broker_link_reload(struct broker_link *link)
+{
+	const struct msg_hello msg = {MSG_RELOAD, PROTO_VERSION};
+
+	return link->synced && send_msg(link, &msg, sizeof msg);
+}
+
+void
+broker_link_set_reload(struct broker_link *link, struct reload *reload)
+{
+	link->reload = reload;
 }

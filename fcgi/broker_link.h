@@ -14,6 +14,7 @@ struct broker_link;
 struct console;
 struct consoles;
 struct event_base;
+struct reload;
 struct sessions;
 
 /* path of the broker's socket; it and the rest are borrowed.  NULL when out
@@ -34,5 +35,9 @@ void broker_link_hangup(
 /* Hands c to `xl console`, until broker_link_hold().  False: no broker. */
 bool broker_link_release(struct broker_link *link, struct console *c);
 bool broker_link_hold(struct broker_link *link, struct console *c);
+/* Asks for the configuration to be read again; what comes goes to the reload
+ * of broker_link_set_reload().  False: no broker. */
+bool broker_link_reload(struct broker_link *link);
+void broker_link_set_reload(struct broker_link *link, struct reload *reload);
 
 #endif

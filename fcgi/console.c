@@ -423,6 +423,14 @@ console_take_over(struct console *c, const struct viewer *viewer)
 }
 
 void
+console_narrow(struct console *c, struct viewer *viewer)
+{
+	viewer->may_type = false;
+	c->ntypists--;
+	viewers_changed(c);
+}
+
+void
 console_taker(const struct console *c, const char **user, const char **session)
 {
 	*user = c->taker;

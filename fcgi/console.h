@@ -108,6 +108,8 @@ void console_take_over(struct console *c, const struct viewer *viewer);
 /* Who has done that last: the names of the user and of the session. */
 void console_taker(
     const struct console *c, const char **user, const char **session);
+/* A viewer who types only watches from now on; the list of viewers says so. */
+void console_narrow(struct console *c, struct viewer *viewer);
 /* A user besides this one who is present and may type; NULL: nobody. */
 const char *console_typist(const struct console *c, const char *user);
 size_t console_nviewers(const struct console *c);

@@ -471,6 +471,8 @@ handle_ajaxterm(struct worker *w, struct request *r)
 		   ((rights & RIGHT_JOIN) || !console_typist(c, r->user));
 	error = session_of_viewer(
 	    w->sessions, c, r->user, may_type, q.viewer, &session);
+	if (!error)
+		error = session_set_grant(session, GRANT_LOGIN, r->groups);
 	if (error == -EMFILE)
 		reply_problem(r->conn, 429, "too-many-sessions",
 		    "Too many sessions are open; close some, or wait for "

@@ -227,6 +227,16 @@ open_session(struct worker *w, struct request *r, struct console *c,
 		session_close(*out);
 		return -ENOMEM;
 	}
+	if (ticket && !ticket->key)
+		error = session_set_grant(*out, GRANT_TICKET, "");
+	else if (ticket)
+		error = session_set_grant(*out, GRANT_KEY, ticket->key->name);
+	else
+		error = session_set_grant(*out, GRANT_LOGIN, r->groups);
+	if (error) {
+		session_close(*out);
+		return error;
+	}
 	session_opened_from(*out, conn_param(r->conn, "REMOTE_ADDR"));
 	if (ticket)
 		audit(&(struct audit){.event = "ticket-used",

@@ -25,6 +25,7 @@
 #include "fcgi/confine.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
+#include "fcgi/reload.h"
 #include "fcgi/route.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
@@ -124,8 +125,8 @@ shut_down(struct worker *w, struct admin *admin, struct spawner *spawner)
 }
 
 static void
-run(const struct config *config, const struct sockets *sockets,
-    const struct ticket_keys *keys, struct spawner *spawner)
+run(struct config *config, const struct sockets *sockets,
+    struct ticket_keys *keys, struct spawner *spawner)
 {
 	struct worker w = {.config = config};
 	const struct console_owner owner = {on_hangup, on_wanted, &w, spawner};
@@ -145,14 +146,17 @@ run(const struct config *config, const struct sockets *sockets,
 	admin = admin_create(&w, sockets->admin);
 	w.broker =
 	    broker_link_create(w.base, sockets->broker, w.consoles, w.sessions);
-	if (!w.server || !admin || !w.broker)
+	w.reload = reload_create(&w, config, keys);
+	if (!w.server || !admin || !w.broker || !w.reload)
 		log_fatal("cannot start: %s", strerror(errno));
+	broker_link_set_reload(w.broker, w.reload);
 	error = worker_confine();
 	if (error)
 		log_fatal("seccomp: %s", strerror(-error));
 	log_info("ready");
-	program_run(w.base);
+	program_run(w.base, &(struct program_reload){reload_ask, w.reload});
 	shut_down(&w, admin, spawner);
+	reload_destroy(w.reload);
 }
 
 int
@@ -172,7 +176,7 @@ main(int argc, char **argv)
 	if (screen < 0)
 		log_fatal("screen_program %s: %s", config->screen_program,
 		    strerror(-screen));
-	keys = ticket_keys_load(config);
+	keys = ticket_keys_load(config, NULL);
 	if (!keys)
 		log_fatal("without its keys the worker does not start");
 	error = audit_open(config->audit_file);
@@ -188,9 +192,7 @@ main(int argc, char **argv)
 	if (!spawner)
 		log_fatal("cannot start %s", config->screen_program);
 	run(config, &sockets, keys, spawner);
-	ticket_keys_free(keys);
 	audit_close();
-	config_free(config);
 	libevent_global_shutdown();
 	return 0;
 }

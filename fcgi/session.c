@@ -53,6 +53,7 @@ struct session {
 	struct session_shown shown;
 	unsigned parked;
 	char address[INET6_ADDRSTRLEN];
+	struct grant grant;
 	bool was_opened; /* in the audit log */
 };
 
@@ -235,6 +236,7 @@ destroy(struct session *s)
 		event_free(s->absent);
 	if (s->owner)
 		owner_drop(s->all, s->owner);
+	grant_clear(&s->grant);
 	free(s);
 }
 
@@ -353,6 +355,30 @@ close_because(struct session *s, const char *why)
 	console_leave(s->console, &s->viewer);
 	log_info("session %s: closed", s->id);
 	destroy(s);
+}
+
+int
+session_set_grant(struct session *s, enum grant_kind kind, const char *text)
+{
+	return grant_set(&s->grant, kind, text);
+}
+
+void
+sessions_recheck(struct sessions *all)
+{
+	struct session *s, *next;
+
+	HASH_ITER (hh, all->by_hash, s, next) {
+		uint32_t rights = grant_rights(&s->grant, all->config,
+		    s->owner->name, console_guest(s->console));
+
+		if (!(rights & RIGHT_WATCH)) {
+			close_because(s, "right-lost");
+		} else if (s->viewer.may_type && !(rights & RIGHT_TYPE)) {
+			console_narrow(s->console, &s->viewer);
+			audit_session(s, "narrowed", "right-lost");
+		}
+	}
 }
 
 void

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "fcgi/grant.h"
+
 struct config;
 struct console;
 struct event_base;
@@ -42,6 +44,13 @@ int session_of_viewer(struct sessions *all, struct console *console,
 /* For the audit log: where its first request came from.  The first call says
  * that it was opened; later ones change nothing. */
 void session_opened_from(struct session *s, const char *address);
+/* By what its user has it; root's admin interface, until it is said.  0 or
+ * -ENOMEM. */
+int session_set_grant(
+    struct session *s, enum grant_kind kind, const char *text);
+/* The configuration has changed: closes the sessions whose users may not watch
+ * any more; those who may not type any more watch. */
+void sessions_recheck(struct sessions *all);
 /* The console's other sessions only watch from now on, and are told by whom. */
 void session_take_over(struct session *s);
 /* Leaves the console; requests of this session that wait are answered. */

@@ -1,15 +1,18 @@
 /* The keys of the configuration's ticket_key sections, read from their files
- * while the worker may still open files. */
+ * while the worker may still open files, or brought with it. */
 #ifndef XENTERM_TICKET_KEYS_H
 #define XENTERM_TICKET_KEYS_H
 
 struct config;
+struct config_files;
 struct config_ticket_key;
 struct jwt_key;
 struct ticket_keys;
 
-/* NULL when a key cannot be had, which has been logged.  config is borrowed. */
-struct ticket_keys *ticket_keys_load(const struct config *config);
+/* files NULL: opens them.  NULL when a key cannot be had, which has been
+ * logged.  config is borrowed, files only read. */
+struct ticket_keys *ticket_keys_load(
+    const struct config *config, const struct config_files *files);
 /* And forgets them.  NULL is fine. */
 void ticket_keys_free(struct ticket_keys *keys);
 

@@ -83,6 +83,12 @@ used_free(struct tickets *all, struct used *used)
 }
 
 void
+tickets_set_keys(struct tickets *all, const struct ticket_keys *keys)
+{
+	all->keys = keys;
+}
+
+void
 tickets_destroy(struct tickets *all)
 {
 	struct made *made, *next_made;

@@ -45,6 +45,8 @@ struct ticket {
 
 /* keys are borrowed.  NULL when out of memory. */
 struct tickets *tickets_create(const struct ticket_keys *keys);
+/* Other keys from now on; what was used stays so. */
+void tickets_set_keys(struct tickets *all, const struct ticket_keys *keys);
 /* NULL is fine. */
 void tickets_destroy(struct tickets *all);
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/config.h"
+#include "common/config_files.h"
 #include "common/limits.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -488,6 +489,52 @@ test_socket_too_long(void **state)
 	}
 }
 
+/* Files in one piece, and pieces that are none. */
+static void
+test_files(void **state)
+{
+	struct config_files files = {NULL, 0}, cut;
+	const struct config_file conf = {CONFIG_FILE_TEXT, "/a", "x = 1\n", 6};
+	const struct config_file key = {CONFIG_FILE_KEY, "/k", "\0secret", 7};
+	struct config_file found;
+	size_t at = 0;
+
+	(void)state;
+	assert_false(config_files_next(&files, &at, &found));
+	assert_int_equal(config_files_add(&files, &conf), 0);
+	assert_int_equal(config_files_add(&files, &key), 0);
+	assert_true(config_files_next(&files, &at, &found));
+	assert_string_equal(found.path, "/a");
+	assert_string_equal(found.text, "x = 1\n");
+	assert_true(config_files_next(&files, &at, &found));
+	assert_int_equal(found.len, 7);
+	assert_memory_equal(found.text, key.text, 7);
+	assert_false(config_files_next(&files, &at, &found));
+	assert_true(config_files_key(&files, "/k", &found));
+	assert_false(config_files_key(&files, "/a", &found));
+	for (cut.size = 0; cut.size < files.size; cut.size++) {
+		/* A copy of its own, so that a look behind its end shows. */
+		cut.data = malloc(cut.size ? cut.size : 1);
+		assert_non_null(cut.data);
+		memcpy(cut.data, files.data, cut.size);
+		assert_false(config_files_key(&cut, "/k", &found));
+		free(cut.data);
+	}
+	for (size_t i = 0; i < files.size; i++) {
+		uint8_t was = files.data[i];
+
+		files.data[i] = 0xff; /* lengths that cannot be, among others */
+		for (at = 0; config_files_next(&files, &at, &found);)
+			assert_true(strlen(found.path) < files.size);
+		files.data[i] = was;
+	}
+	found = (struct config_file){
+	    CONFIG_FILE_KEY, "/k", "", CONFIG_FILES_MAX + (size_t)1};
+	assert_int_equal(config_files_add(&files, &found), -EFBIG);
+	config_files_free(&files);
+	assert_null(files.data);
+}
+
 int
 main(void)
 {
@@ -506,6 +553,7 @@ main(void)
 	    cmocka_unit_test(test_many_sections),
 	    cmocka_unit_test(test_socket),
 	    cmocka_unit_test(test_socket_too_long),
+	    cmocka_unit_test(test_files),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

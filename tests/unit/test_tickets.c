@@ -76,7 +76,7 @@ setup(void **state)
 	config.nticket_keys = 2;
 	write_key(SIGNED_SECRET "\n", 0640);
 	clock_now = START;
-	keys = ticket_keys_load(&config);
+	keys = ticket_keys_load(&config, NULL);
 	all = keys ? tickets_create(keys) : NULL;
 	clock_now = START + 100;
 	return all ? 0 : -1;
@@ -440,7 +440,7 @@ assert_no_key(void)
 
 	stub_allow_errors(true);
 	before = stub_errors();
-	assert_null(ticket_keys_load(&config));
+	assert_null(ticket_keys_load(&config, NULL));
 	assert_int_equal(stub_errors(), before + 1);
 	stub_allow_errors(false);
 }
@@ -470,7 +470,7 @@ test_key_files(void **state)
 	assert_no_key();
 	config.nticket_keys = 0;
 	ticket_keys_free(keys);
-	keys = ticket_keys_load(&config);
+	keys = ticket_keys_load(&config, NULL);
 	assert_non_null(keys);
 }
 
