@@ -48,6 +48,8 @@ static const struct number_option number_options[] = {
 	offsetof(struct config, sessions_per_user)},
     {"sessions_per_console", LIMIT_SESSIONS, 1, LIMIT_SESSIONS,
 	offsetof(struct config, sessions_per_console)},
+    {"failures_per_minute", 120, 1, 1000000,
+	offsetof(struct config, failures_per_minute)},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -513,6 +515,8 @@ config_parse(const struct config_files *files)
 	    CFG_INT("sessions_per_user", number_options[6].fallback, CFGF_NONE),
 	    CFG_INT(
 		"sessions_per_console", number_options[7].fallback, CFGF_NONE),
+	    CFG_INT(
+		"failures_per_minute", number_options[8].fallback, CFGF_NONE),
 	    CFG_SEC("hold", hold, named),
 	    CFG_SEC("keys", keys, named),
 	    CFG_SEC("access", access, named),

@@ -74,6 +74,7 @@ struct config {
 	unsigned session_idle; /* seconds */
 	unsigned session_max;  /* seconds */
 	unsigned sessions_total, sessions_per_user, sessions_per_console;
+	unsigned failures_per_minute; /* of an address */
 	struct config_hold *holds;
 	size_t nholds;
 	struct config_keys *keys;

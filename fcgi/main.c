@@ -25,6 +25,7 @@
 #include "fcgi/confine.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
+#include "fcgi/failures.h"
 #include "fcgi/reload.h"
 #include "fcgi/route.h"
 #include "fcgi/server.h"
@@ -139,7 +140,8 @@ run(struct config *config, const struct sockets *sockets,
 	w.consoles = consoles_create(w.base, &owner);
 	w.sessions = sessions_create(w.base, config);
 	w.tickets = tickets_create(keys);
-	if (!w.consoles || !w.sessions || !w.tickets)
+	w.failures = failures_create();
+	if (!w.consoles || !w.sessions || !w.tickets || !w.failures)
 		log_fatal("out of memory");
 	w.server = server_create(
 	    w.base, sockets->fcgi, POOL_THREADS, route_request, &w);
@@ -157,6 +159,7 @@ run(struct config *config, const struct sockets *sockets,
 	program_run(w.base, &(struct program_reload){reload_ask, w.reload});
 	shut_down(&w, admin, spawner);
 	reload_destroy(w.reload);
+	failures_destroy(w.failures);
 }
 
 int

@@ -8,6 +8,7 @@
 #include "fcgi/broker_link.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
+#include "fcgi/guess.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/server.h"
@@ -88,6 +89,8 @@ redeem_ticket(struct worker *w, struct request *r, const char *text,
 {
 	const char *why = tickets_check(w->tickets, text, ticket);
 
+	if (why && !guess_counted(w, r))
+		return NULL;
 	if (why) {
 		note(r, NULL, name);
 		bad(r, why);

@@ -13,6 +13,7 @@
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/counters.h"
+#include "fcgi/guess.h"
 #include "fcgi/handlers.h"
 #include "fcgi/lookup.h"
 #include "fcgi/reply.h"
@@ -191,6 +192,8 @@ check_token(struct worker *w, struct request *r)
 		return false;
 	}
 	r->session = session_find(w->sessions, token);
+	if (!r->session && !guess_counted(w, r))
+		return false;
 	if (!r->session) {
 		reply_problem(r->conn, r->token_status, "unknown-token",
 		    "This session does not exist or has ended. Make a new one "

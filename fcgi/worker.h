@@ -6,6 +6,7 @@ struct broker_link;
 struct config;
 struct consoles;
 struct event_base;
+struct failures;
 struct reload;
 struct server;
 struct sessions;
@@ -20,6 +21,7 @@ struct worker {
 	struct tickets *tickets;
 	struct broker_link *broker;
 	struct reload *reload;
+	struct failures *failures;
 };
 
 #endif

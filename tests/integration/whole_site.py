@@ -45,6 +45,7 @@ USERS = ("admin", "viewer", "lister", "web1only", "nobody")
 
 CONFIG = """\
 user = "daemon"
+failures_per_minute = 1000000
 screen_program = "{screen}"
 hold "always*" {{ mode = always }}
 {extra}
