@@ -53,9 +53,10 @@ listener_open(const char *path, int type, const struct listener_access *access)
 	/* Nobody finds it before it is whose it is to be, and answers. */
 	unlink(fresh);
 	if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+	    /* In this order CAP_CHOWN is enough. */
+	    chmod(fresh, access->mode) == 0 &&
 	    lchown(fresh, access->uid, access->gid) == 0 &&
-	    chmod(fresh, access->mode) == 0 && listen(fd, BACKLOG) == 0 &&
-	    rename(fresh, path) == 0)
+	    listen(fd, BACKLOG) == 0 && rename(fresh, path) == 0)
 		return fd;
 	error = errno;
 	unlink(fresh);
