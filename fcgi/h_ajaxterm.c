@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <event2/buffer.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -451,26 +452,25 @@ begin(struct worker *w, struct request *r, struct session *session,
 	wait_for_tty(view);
 }
 
-void
-handle_ajaxterm(struct worker *w, struct request *r)
+static void
+handle(struct worker *w, struct request *r, struct query *q)
 {
-	static struct query q;
 	struct session *session;
 	struct console *c;
 	uint32_t rights;
 	bool may_type;
 	int error;
 
-	if (!parse(r, &q))
+	if (!parse(r, q))
 		return;
 	c = lookup_console(w, r, r->name, &rights);
-	if (!c || !may(r, &q, rights))
+	if (!c || !may(r, q, rights))
 		return;
 	/* While others type, who may not join them watches. */
 	may_type = (rights & RIGHT_TYPE) &&
 		   ((rights & RIGHT_JOIN) || !console_typist(c, r->user));
 	error = session_of_viewer(
-	    w->sessions, c, r->user, may_type, q.viewer, &session);
+	    w->sessions, c, r->user, may_type, q->viewer, &session);
 	if (!error)
 		error = session_set_grant(session, GRANT_LOGIN, r->groups);
 	if (error == -EMFILE)
@@ -483,5 +483,14 @@ handle_ajaxterm(struct worker *w, struct request *r)
 	if (error)
 		return;
 	session_opened_from(session, conn_param(r->conn, "REMOTE_ADDR"));
-	begin(w, r, session, &q);
+	begin(w, r, session, q);
+}
+
+void
+handle_ajaxterm(struct worker *w, struct request *r)
+{
+	static struct query q;
+
+	handle(w, r, &q);
+	sodium_memzero(&q, sizeof q); /* the keys */
 }

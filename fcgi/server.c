@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,13 +193,14 @@ read_body(struct conn *conn)
 		conn->body_too_large = true;
 	} else if (n > 0) {
 		conn->body = malloc((size_t)n);
-		if (!conn->body) {
-			conn->body_too_large = true;
-			return;
+		conn->body_too_large = !conn->body;
+		if (conn->body) {
+			memcpy(conn->body, bytes, (size_t)n);
+			conn->body_len = (size_t)n;
 		}
-		memcpy(conn->body, bytes, (size_t)n);
-		conn->body_len = (size_t)n;
 	}
+	if (n > 0)
+		sodium_memzero(bytes, (size_t)n);
 }
 
 /*
@@ -254,8 +256,11 @@ conn_look(struct conn *conn)
 	conn->part = n > 0;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
-	if (n > 0)
+	if (n > 0) {
 		progress = look_through(server->peek, (size_t)n);
+		/* Tokens, and what is typed. */
+		sodium_memzero(server->peek, (size_t)n);
+	}
 	if (progress == REQUEST_WHOLE) {
 		conn_begin(conn);
 		return false;
