@@ -6,6 +6,7 @@ struct broker_link;
 struct config;
 struct consoles;
 struct event_base;
+struct feed;
 struct server;
 struct sessions;
 struct tickets;
@@ -18,6 +19,7 @@ struct worker {
 	struct sessions *sessions;
 	struct tickets *tickets;
 	struct broker_link *broker;
+	struct feed *feed;
 };
 
 #endif

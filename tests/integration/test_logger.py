@@ -1,0 +1,404 @@
+"""xenterm-logger: what consoles print, in files; and hooks."""
+
+import base64
+import http.server
+import json
+import os
+import re
+import signal
+import threading
+import time
+
+import pytest
+
+import whole_site
+from standin import wait_for
+from whole_site import BUILD
+
+LOGGER = BUILD / "xenterm-logger"
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ([|+*]) (.*)")
+
+CONF = """
+log_dir = "{dir}"
+hold "web*" {{ mode = always }}
+log "web*" {{ {log} }}
+{more}
+"""
+
+
+class Logger:
+    """A site with a logger, whose files are looked at."""
+
+    def __init__(self, own_site, tmp_path, log="text = true", more=""):
+        self.dir = tmp_path / "logs"
+        # It is user daemon's.
+        self.dir.mkdir()
+        os.chmod(self.dir, 0o777)
+        for folder in (tmp_path, *tmp_path.parents):
+            if folder != folder.parent and not folder.stat().st_mode & 1:
+                os.chmod(folder, folder.stat().st_mode | 0o11)
+        self.site = own_site(conf=CONF.format(dir=self.dir, log=log, more=more))
+        self.start()
+
+    def start(self):
+        self.process = self.site.start_program("logger", LOGGER)
+        wait_for(self.is_connected, what="the logger at the worker")
+
+    def is_connected(self):
+        assert self.process.poll() is None, self.site.log("logger")
+        metrics = self.site.admin("GET", "/metrics").body.decode()
+        return "\nxenterm_logger_connected 1\n" in metrics
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def end(self):
+        self.process.terminate()
+        assert self.process.wait(30) == 0, self.site.log("logger")
+        assert not whole_site.REPORTS.search(self.site.log("logger"))
+
+    def folder(self, name):
+        return self.dir / "by-name" / name
+
+    def lines(self, name):
+        """[(kind, text)] of all its files, the oldest first."""
+        files = sorted(self.folder(name).glob("console.log*"), reverse=True,
+                       key=lambda path: len(path.name) > 11 and
+                       int(path.suffix[1:]) or 0)
+        found = []
+        for path in files:
+            for line in path.read_text().splitlines():
+                match = LINE.fullmatch(line)
+                assert match, line
+                found.append(match.groups())
+        return found
+
+    def wait_line(self, name, wanted):
+        def there():
+            folder = self.folder(name)
+            return folder.exists() and wanted in self.lines(name)
+        wait_for(there, 30, f"{wanted} in {self.dir}")
+
+    def casts(self, name):
+        return sorted(self.folder(name).glob("*.cast"))
+
+
+@pytest.fixture
+def logger(own_site, tmp_path):
+    started = []
+
+    def start(**options):
+        started.append(Logger(own_site, tmp_path, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.end()
+
+
+def shell(script):
+    return "/bin/sh", "-c", script
+
+
+def test_lines_and_boots(logger):
+    it = logger()
+    site = it.site
+    site.guest(*shell("printf 'Booting\\r\\n\\033[1mbold\\033[0m\\n';"
+                      "printf 'login: '; exec cat"), name="web1", prefix="")
+    it.wait_line("web1", ("|", "bold"))
+    # A prompt is written although no line has ended.
+    it.wait_line("web1", ("|", "login: "))
+    domid = site.host.domid("web1")
+    assert it.lines("web1")[0] == ("*", f"boot: domain {domid}")
+    assert ("|", "Booting") in it.lines("web1")
+    site.host.reboot("web1")
+    wait_for(lambda: site.host.domid("web1") not in (None, domid), 30)
+    again = ("*", f"boot: domain {site.host.domid('web1')}")
+    it.wait_line("web1", again)
+    wait_for(lambda: it.lines("web1").count(("|", "login: ")) == 2, 30)
+    lines = it.lines("web1")
+    assert lines.index(again) > lines.index(("|", "login: "))
+    assert lines.count(("|", "Booting")) == 2
+    # Files are for nobody else.
+    assert (it.folder("web1") / "console.log").stat().st_mode & 0o777 == 0o640
+    # A guest that is not asked for is not logged.
+    site.guest("--echo", name="other")
+    assert not it.folder("other").exists()
+
+
+def numbered(it, name):
+    return [int(text) for kind, text in it.lines(name)
+            if kind == "|" and text.isdigit()]
+
+
+COUNTER = shell("i=0; while :; do i=$((i+1)); echo $i; sleep 0.002; done")
+
+
+@pytest.mark.parametrize("who", ("logger", "worker"))
+def test_nothing_is_lost_or_twice(logger, who):
+    """Each is killed while a guest prints."""
+    it = logger()
+    site = it.site
+    site.guest(*COUNTER, name="web1", prefix="")
+    it.wait_line("web1", ("|", "100"))
+    for _ in range(3):
+        if who == "logger":
+            it.kill()
+            it.start()
+        else:
+            site.kill_worker()
+            site.start_worker()
+            site.wait_connected()
+            wait_for(it.is_connected, 30)
+        goal = numbered(it, "web1")[-1] + 200
+        it.wait_line("web1", ("|", str(goal)))
+    seen = numbered(it, "web1")
+    assert seen == list(range(1, len(seen) + 1))
+    marks = [text for kind, text in it.lines("web1") if kind == "*"]
+    assert not any("missing" in mark for mark in marks), marks
+
+
+def test_a_gap_is_told(logger):
+    """What the ring has lost while no logger was there."""
+    it = logger(more="ring_size = 65536")
+    site = it.site
+    site.guest(*shell("i=0; x=$(printf %0200d 0); while :; do i=$((i+1));"
+                      "echo $i; echo x$x; sleep 0.002; done"),
+               name="web1", prefix="")
+    it.wait_line("web1", ("|", "100"))
+    it.end()
+    end = lambda: site.admin("GET", "/consoles").json()["consoles"][0]["ring"]
+    session = site.session("web1")
+    wait_for(lambda: end()["begin"] > 100000, 60, "a ring that has wrapped")
+    it.start()
+    wait_for(lambda: any("missing here" in text
+                         for kind, text in it.lines("web1") if kind == "*"), 30)
+    session.delete()
+    it.wait_line("web1", ("|", str(numbered(it, "web1")[-1] + 10)))
+    lines = it.lines("web1")
+    gap = next(i for i, line in enumerate(lines) if "missing here" in line[1])
+    # What follows it may be the end of a line.
+    lines[gap + 1:gap + 2] = []
+    seen = [int(text) for kind, text in lines if kind == "|" and text.isdigit()]
+    assert seen == sorted(set(seen))
+
+
+def test_rotation_and_reopening(logger):
+    it = logger(log="size = 4096\n keep = 3")
+    site = it.site
+    site.guest(*COUNTER, name="web1", prefix="")
+    folder = it.folder("web1")
+    wait_for(lambda: (folder / "console.log.2").exists(), 30)
+    it.wait_line("web1", ("|", "600"))
+    assert not (folder / "console.log.3").exists()
+    # Somebody moves it, as logrotate does.
+    moved = folder / "moved"
+    (folder / "console.log").rename(moved)
+    it.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: (folder / "console.log").exists(), 30)
+
+
+@pytest.mark.parametrize("mode", ("always", "sessions"))
+def test_recordings_show_the_same_screen(logger, mode):
+    """Replayed by the product's own emulator, cell by cell; also over a
+    restart of the logger."""
+    it = logger(log=f"record = {mode}")
+    site = it.site
+    site.guest("--echo", name="web1", prefix="")
+    session = site.session("web1")
+    session.type("before\r\n")
+    session.read_until(b"before")
+    wait_for(lambda: it.folder("web1").exists() and it.casts("web1"), 30)
+    session.type("\x1b[2J\x1b[5;7H\x1b[1;32mgreen \u20ac \u6f22\x1b[0m\r\n")
+    session.read_until("\u6f22".encode())
+    it.kill()
+    session.type("while away\r\n")
+    it.start()
+    session.type("\x1b[7mend\x1b[0m\x1b[3A\x1b[4h!\x1b[4l\r\n last")
+    session.read_until(b"last")
+
+    def recorded():
+        text = it.casts("web1")[-1].read_text()
+        return " last" in text and [json.loads(line)
+                                    for line in text.splitlines()]
+
+    head, *events = wait_for(recorded, 30)
+    assert (head["version"], head["width"], head["height"]) == (2, 80, 24)
+    times = [event[0] for event in events]
+    assert times == sorted(times)
+    assert not any(event[1] == "i" for event in events)
+    assert screen_of(site, head, events) == cells(session)
+
+
+def cells(session):
+    answer = session.request("GET", "api/v1/screen?format=json")
+    screen = answer.json()
+    for name in ("generation", "offset"):
+        screen.pop(name, None)
+    return screen
+
+
+def screen_of(site, head, events):
+    """A guest that prints what a player would."""
+    data = "".join(event[2] for event in events if event[1] == "o")
+    text = base64.b64encode(data.encode()).decode()
+    name = site.guest(*shell(f"stty raw -echo; echo {text} | base64 -d; "
+                             "exec sleep 1000"), prefix="replay")
+    session = site.session(name)
+    size = len(data.encode())
+    wait_for(lambda: len(session.history()) >= size, 30, "the replay")
+    assert session.history() == data.encode()
+    return cells(session)
+
+
+def test_input_and_markers(logger):
+    it = logger(log="record = always\n input = true")
+    site = it.site
+    site.guest("--echo", name="web1", prefix="")
+    session = site.session("web1")
+    wait_for(lambda: it.folder("web1").exists() and it.casts("web1"), 30)
+    session.type("typed")
+    session.resize(rows=30, cols=100)
+
+    def events(code):
+        return [json.loads(line)[2] for path in it.casts("web1")
+                for line in path.read_text().splitlines()[1:]
+                if json.loads(line)[1] == code]
+
+    wait_for(lambda: "typed" in "".join(events("i")), 30, "input")
+    wait_for(lambda: "100x30" in events("r"), 30, "the size")
+    session.delete()
+    wait_for(lambda: "viewers: 0" in events("m"), 30, "the viewer's leaving")
+    site.host.reboot("web1")
+    wait_for(lambda: any(m.startswith("boot: ") for m in events("m")), 30)
+
+
+class Endpoint(http.server.BaseHTTPRequestHandler):
+    told = []
+
+    def do_POST(self):
+        size = int(self.headers["Content-Length"])
+        Endpoint.told.append(json.loads(self.rfile.read(size)))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_hooks(logger, tmp_path):
+    told = tmp_path / "logs" / "told"
+    command = tmp_path / "hook"
+    command.write_text(f"#!/bin/sh\ncat >>{told}; echo >>{told}\n")
+    command.chmod(0o755)
+    it = logger(log="silent = 1", more=f"""
+hook "all" {{
+    events = {{"up", "gone", "silent", "crash", "take-over"}}
+    command = {{"{command}"}}
+    per_minute = 600
+}}
+hook "lines" {{
+    lines = {{"disk [a-z]+ fails", "(a+)+$"}}
+    command = {{"{command}"}}
+    per_minute = 3
+}}
+hook "slow" {{ events = {{"up"}}
+    command = {{"/bin/sleep", "1000"}} }}
+access "bob" {{ users = {{"viewer"}}
+    consoles = {{"*"}}
+    rights = {{"force"}} }}
+""")
+    site = it.site
+    site.guest(*shell(
+        "printf 'Kernel panic - not syncing\\n\\nend Kernel panic\\n';"
+        "i=0; while [ $i -lt 20 ]; do echo disk sda fails; i=$((i+1)); done;"
+        "printf 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\\n';"
+        "echo over; exec sleep 1000"), name="web1", prefix="")
+    it.wait_line("web1", ("|", "over"))
+
+    def events():
+        lines = told.read_text().splitlines() if told.exists() else []
+        return [json.loads(line) for line in lines if line]
+
+    def one(kind):
+        return [event for event in events() if event["event"] == kind]
+
+    wait_for(lambda: one("silent"), 40, "a silent guest")
+    crash, = one("crash")
+    assert crash["line"] == "Kernel panic - not syncing"
+    assert crash["name"] == "web1" and crash["domid"] == site.host.domid("web1")
+    assert len(one("up")) == 1
+    assert [e["line"] for e in one("line")] == ["disk sda fails"] * 3
+    assert ("*", "crash: Kernel panic - not syncing") in it.lines("web1")
+    first = site.session("web1")
+    answer = site.request("POST", "api/v1/sessions", {
+        "console": "web1", "mode": "type", "take": "force"}, user="viewer")
+    assert answer.status == 201, answer
+    wait_for(lambda: one("take-over"), 40)
+    assert one("take-over")[0]["by"] == "viewer"
+    first.delete()
+
+
+def test_hook_by_http(logger):
+    with http.server.HTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            it = logger(more=f"""hook "web" {{ events = {{"up"}}
+    url = "http://127.0.0.1:{port}/told" }}""")
+            it.site.guest("--echo", name="web1")
+            wait_for(lambda: Endpoint.told or
+                     "hook web:" in it.site.log("logger"), 30)
+        finally:
+            server.shutdown()
+            thread.join()
+    # The host of the tests has a network of its own, or shares ours.
+    if Endpoint.told:
+        assert Endpoint.told[0]["event"] == "up"
+        assert Endpoint.told[0]["name"] == "web1"
+
+
+def test_idle_costs_nothing(logger):
+    """No system call of the logger while its guests are silent."""
+    it = logger()
+    site = it.site
+    for _ in range(3):
+        site.guest("--echo", prefix="web")
+    wait_for(lambda: len(list(it.dir.glob("*.pv0"))) == 3, 30)
+
+    def switches():
+        folder = f"/proc/{it.process.inside()}/task"
+        return sum(int(line.split()[1]) for task in os.listdir(folder)
+                   for line in open(f"{folder}/{task}/status")
+                   if "ctxt_switches" in line)
+
+    def is_still():
+        before = switches()
+        time.sleep(3)
+        return switches() == before
+
+    wait_for(is_still, 30, "a logger that does nothing")
+
+
+@pytest.mark.parametrize("bad, why", (
+    ('log "x" { record = "maybe" }', "must be off, sessions or always"),
+    ('log "x" { size = 1 }', "must be from 4096"),
+    ('log "x" { crash = {"("} }', "crash"),
+    ('hook "x" { }', "needs url or command"),
+    ('hook "x" { url = "ftp://x" }', "must begin with http"),
+    ('hook "x" { command = {"sh"} }', "absolute path"),
+    ('hook "x" { command = {"/bin/true"} events = {"down"} }', "none of up"),
+    ('hook "x" { command = {"/bin/true"} lines = {"("} }', "lines"),
+    ('log_dir = "here"', "absolute path")))
+def test_mistakes_are_told(tmp_path, bad, why):
+    import subprocess
+    conf = tmp_path / "xenterm.conf"
+    conf.write_text(f'user = "daemon"\nrun_dir = "{tmp_path}/run"\n'
+                    + ("" if "log_dir" in bad else
+                       f'log_dir = "{tmp_path}/logs"\n') + bad + "\n")
+    done = subprocess.run([LOGGER, "-f", "-c", conf], text=True, timeout=30,
+                          capture_output=True)
+    assert done.returncode in (1, 2) and why in done.stderr, done.stderr
