@@ -10,21 +10,26 @@
 static void
 put_string(FILE *out, const char *text, size_t len)
 {
+	size_t done = 0;
+
 	putc('"', out);
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
 
+		if (c >= 0x20 && c != 0x7f && c != '"' && c != '\\')
+			continue;
+		fwrite(text + done, 1, i - done, out);
+		done = i + 1;
 		if (c == '"' || c == '\\')
 			fprintf(out, "\\%c", c);
 		else if (c == '\n')
 			fputs("\\n", out);
 		else if (c == '\r')
 			fputs("\\r", out);
-		else if (c < 0x20 || c == 0x7f)
-			fprintf(out, "\\u%04x", c);
 		else
-			putc(c, out);
+			fprintf(out, "\\u%04x", c);
 	}
+	fwrite(text + done, 1, len - done, out);
 	putc('"', out);
 }
 

@@ -232,6 +232,25 @@ def test_recordings_show_the_same_screen(logger, mode):
     assert screen_of(site, head, events) == cells(session)
 
 
+def test_history_as_a_recording(site, guest):
+    """Of the ring alone: no logger is there."""
+    session = site.session(guest("--echo"))
+    session.type("caf\u00e9 \x1b[31mred\r\nline\xff\x1b[2;20Hhere")
+    session.read_until(b"here")
+    answer = session.request("GET", "api/v1/history?format=cast")
+    assert (answer.status, answer.type) == (200, "application/x-asciicast")
+    assert answer.headers["Xenterm-Next"].startswith(session.run)
+    head, *events = [json.loads(line)
+                     for line in answer.body.decode().splitlines()]
+    assert (head["version"], head["width"], head["height"]) == (2, 80, 24)
+    assert [event[1] for event in events] == ["o", "o", "m", "o"]
+    assert events[0][2] == "caf\u00e9 \x1b[31mred\r\n"
+    wanted = cells(session)
+    assert screen_of(site, head, events) == wanted
+    # The end alone is the screen, whatever went before it.
+    assert screen_of(site, head, events[-1:]) == wanted
+
+
 def cells(session):
     answer = session.request("GET", "api/v1/screen?format=json")
     screen = answer.json()
