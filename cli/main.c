@@ -452,7 +452,16 @@ static const struct command commands[] = {
 	"type, and wait for what comes", 1, 1, run_expect},
     {"screen", "[-F FORMAT] [-n LINES] CONSOLE", "what it shows now", 1, 1,
 	run_screen},
-    {"history", "[-F text|raw] CONSOLE", "what went by", 1, 1, run_history},
+    {"history", "[-F text|raw|cast] CONSOLE", "what went by", 1, 1,
+	run_history},
+    {"log", "[-b BOOT] [-k] [-n LINES] [-r] CONSOLE",
+	"what xenterm-logger wrote of it", 1, 1, run_log},
+    {"record", "[-t SECONDS] CONSOLE FILE", "record what it prints", 2, 2,
+	run_record},
+    {"play", "[-x SPEED] [-i SECONDS] FILE", "show a recording", 1, 1,
+	run_play},
+    {"ticket", "make [-m MODE] [-t SECONDS] CONSOLE USER | revoke ID",
+	"a launch ticket", 2, 3, run_ticket},
     {"who", "", "all sessions", 0, 0, run_who},
     {"kick", "SESSION", "end one", 1, 1, run_kick},
     {"hold", "CONSOLE", "keep it open", 1, 1, run_hold},
@@ -483,6 +492,12 @@ static const struct option long_options[] = {
     {"send", required_argument, NULL, 's'},
     {"until", required_argument, NULL, 'u'},
     {"timeout", required_argument, NULL, 't'},
+    {"boot", required_argument, NULL, 'b'},
+    {"crash", no_argument, NULL, 'k'},
+    {"recordings", no_argument, NULL, 'r'},
+    {"speed", required_argument, NULL, 'x'},
+    {"idle", required_argument, NULL, 'i'},
+    {"mode", required_argument, NULL, 'm'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -522,6 +537,24 @@ take_option(struct options *o, int c)
 	case 't':
 		o->timeout = optarg;
 		return true;
+	case 'b':
+		o->boot = optarg;
+		return true;
+	case 'k':
+		o->crash = true;
+		return true;
+	case 'r':
+		o->recordings = true;
+		return true;
+	case 'x':
+		o->speed = optarg;
+		return true;
+	case 'i':
+		o->idle = optarg;
+		return true;
+	case 'm':
+		o->mode = optarg;
+		return true;
 	case 'u':
 		if (o->nuntil == UNTIL_MAX)
 			return false;
@@ -536,7 +569,7 @@ parse_options(struct options *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "c:S:jeEF:n:f:s:u:t:hV",
+	while ((c = getopt_long(argc, argv, "c:S:jeEF:n:f:s:u:t:b:krx:i:m:hV",
 		    long_options, NULL)) != -1) {
 		if (c == 'h') {
 			usage(stdout);

@@ -21,6 +21,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/pattern.h"
+#include "common/text.h"
 #include "logger/hooks.h"
 #include "logger/link.h"
 #include "logger/recording.h"
@@ -193,26 +194,6 @@ load(struct logged *l, struct saved *saved)
 /* --- The folder
  * --------------------------------------------------------------- */
 
-/* A name as that of a file: letters, digits, and what cannot surprise. */
-static void
-file_name(const char *name, char *out, size_t size)
-{
-	size_t n = 0;
-
-	for (; *name && n + 4 < size; name++) {
-		unsigned char c = (unsigned char)*name;
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			     (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-			     (c == '.' && n > 0);
-
-		if (plain)
-			out[n++] = (char)c;
-		else
-			n += (size_t)snprintf(out + n, 4, "%%%02X", c);
-	}
-	out[n] = '\0';
-}
-
 /* by-name/NAME leads to the folder of the guest that had the name last. */
 static void
 link_name(const struct logged *l)
@@ -220,7 +201,7 @@ link_name(const struct logged *l)
 	char name[3 * sizeof l->name], fresh[PATH_MAX + 1024],
 	    path[PATH_MAX + 1024], to[PATH_MAX];
 
-	file_name(l->name, name, sizeof name);
+	text_as_file_name(l->name, name, sizeof name);
 	if (strlen(name) > NAME_MAX - 4)
 		return;
 	snprintf(path, sizeof path, "%s/by-name/%s", l->logger->config->log_dir,

@@ -14,6 +14,7 @@ import pytest
 import whole_site
 from standin import wait_for
 from whole_site import BUILD
+from xenterm import Terminal, xenterm
 
 LOGGER = BUILD / "xenterm-logger"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ([|+*]) (.*)")
@@ -421,3 +422,120 @@ def test_mistakes_are_told(tmp_path, bad, why):
     done = subprocess.run([LOGGER, "-f", "-c", conf], text=True, timeout=30,
                           capture_output=True)
     assert done.returncode in (1, 2) and why in done.stderr, done.stderr
+
+
+# --- The command ---------------------------------------------------------------
+
+def test_log_by_boot_and_crash(logger):
+    it = logger()
+    site = it.site
+    site.guest(*shell("echo starting; read -r a; echo $a; exec sleep 1000"),
+               name="web1", prefix="")
+    it.wait_line("web1", ("|", "starting"))
+    xenterm(site, "send", "-e", "web1", "Kernel panic - in the first")
+    it.wait_line("web1", ("*", "crash: Kernel panic - in the first"))
+    first = site.host.domid("web1")
+    site.host.reboot("web1")
+    wait_for(lambda: it.lines("web1").count(("|", "starting")) == 2, 30)
+    xenterm(site, "send", "-e", "web1", "all\tis well")
+    it.wait_line("web1", ("|", "all\tis well"))
+
+    def texts(*args):
+        return [line[27:] for line in
+                xenterm(site, "log", *args, "web1").splitlines()]
+
+    assert texts() == [text for _, text in it.lines("web1")]
+    before = texts("--boot", "-1")
+    assert before[0] == f"boot: domain {first}"
+    assert "Kernel panic - in the first" in before
+    assert texts("-b", "1") == before
+    last = texts("-b", "0")
+    assert last[0] == f"boot: domain {site.host.domid('web1')}"
+    assert "all\tis well" in last and "Kernel" not in "".join(last)
+    assert texts("-n", "1") == texts()[-1:]
+    crash = texts("--crash")
+    assert "crash: Kernel panic - in the first" in crash
+    assert "all\tis well" not in crash
+    assert crash[0] == f"boot: domain {first}"
+    found = [json.loads(line) for line in
+             xenterm(site, "log", "--json", "-b", "-1", "web1").splitlines()]
+    assert [line["text"] for line in found] == before
+    assert found[0]["kind"] == "*" and found[0]["time"].endswith("Z")
+    # By id, and when no worker is there.
+    by_id = f"{site.host.uuid('web1')}/pv0"
+    site.end("worker")
+    assert xenterm(site, "log", by_id) == xenterm(site, "log", "web1")
+    for args, status in ((("-b", "-7", "web1"), 1), (("-b", "x", "web1"), 2),
+                         (("-k", "-b", "0", "web1"), 1), (("nobody",), 4),
+                         (("../by-name/web1",), 4), (("-n", "-1", "web1"), 2)):
+        xenterm(site, "log", *args, status=status)
+    site.start_worker()
+    site.wait_connected()
+
+
+def test_record_and_play(site, guest, tmp_path):
+    name = guest("--echo")
+    session = site.session(name)
+    session.type("\x1b[31mbefore")
+    session.read_until(b"before")
+    path = tmp_path / "a.cast"
+    with Terminal(site, "record", name, path) as terminal:
+        session.wait(lambda: session.last("viewers").get("count") == 2, "two")
+        session.type(" and \u6f22\x1b[2;2Hthere\x1b]52;c;eA==\x07")
+        wait_for(lambda: path.exists() and "there" in path.read_text())
+        terminal.type(b"\x03")
+        assert terminal.end() == 0
+    head, *events = [json.loads(line)
+                     for line in path.read_text().splitlines()]
+    assert (head["width"], head["height"], head["title"]) == (80, 24, name)
+    wanted = cells(session)
+    assert screen_of(site, head, events) == wanted
+    data = "".join(event[2] for event in events if event[1] == "o")
+    assert xenterm(site, "play", path) == data.replace("\r\n", "\n")
+    xenterm(site, "record", name, path, status=1)
+    # Faster in a terminal, and without what a terminal is not to see.
+    lines = [json.dumps(head), *(json.dumps([60.0 * n, *event[1:]])
+                                 for n, event in enumerate(events))]
+    path.write_text("\n".join(lines) + "\n")
+    for args in (("-x", "10000"), ("-i", "0.01")):
+        with Terminal(site, "play", *args, path) as terminal:
+            shown = terminal.until(b"there")
+            assert "and \u6f22".encode() in shown
+            assert terminal.end() == 0
+            assert b"52;c" not in shown + terminal.seen
+    # What cannot be played.
+    for bad in ("", "{}\n", '{"version": 3}\n', '{"version": 2}\n[1, 2]\n',
+                '{"version": 2}\nnot JSON\n'):
+        path.write_text(bad)
+        assert xenterm(site, "play", path, status=1) == ""
+    xenterm(site, "play", "-x", "0", path, status=2)
+    xenterm(site, "play", tmp_path / "none", status=1)
+
+
+def test_record_for_a_while(site, guest):
+    name = guest("--flood")
+    text = xenterm(site, "record", "-t", "1", name, "-")
+    assert json.loads(text.splitlines()[0])["version"] == 2
+    assert len(text.splitlines()) > 2
+    xenterm(site, "record", "-t", "x", name, "-", status=2)
+    xenterm(site, "record", "nobody", "-", status=4)
+
+
+def test_tickets(site, guest):
+    name = guest("--echo")
+    rows = dict(line.split() for line in
+                xenterm(site, "ticket", "make", name, "viewer").splitlines())
+    session = site.request("POST", "api/v1/sessions", {
+        "console": name, "mode": "watch", "ticket": rows["ticket"]},
+        user="viewer")
+    assert session.status == 201
+    made = json.loads(xenterm(site, "-j", "ticket", "-m", "type", "-t", "60",
+                              "make", name, "viewer"))
+    assert (made["mode"], made["user"]) == ("type", "viewer")
+    assert json.loads(xenterm(site, "-j", "ticket", "revoke", made["id"])) == {}
+    xenterm(site, "ticket", "revoke", made["id"], status=4)
+    xenterm(site, "ticket", "make", "nobody", "viewer", status=4)
+    xenterm(site, "ticket", "make", "-m", "x", name, "viewer", status=1)
+    for args in (("make", name), ("revoke",), ("what", "x"),
+                 ("make", "-t", "x", name, "viewer")):
+        xenterm(site, "ticket", *args, status=2)
