@@ -24,7 +24,7 @@ struct options {
 	bool json, enter, no_escape, crash, recordings;
 	const char *config, *socket, *format, *file, *send, *timeout;
 	const char *history; /* lines */
-	const char *boot, *speed, *idle, *mode;
+	const char *boot, *speed, *idle, *mode, *from;
 	const char *until[UNTIL_MAX];
 	int nuntil;
 };

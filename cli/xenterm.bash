@@ -24,6 +24,10 @@ _xenterm() {
 		mapfile -t COMPREPLY < <(compgen -W "text html ansi json raw cast" -- "$cur")
 		return
 		;;
+	-o | --from)
+		mapfile -t COMPREPLY < <(compgen -W "begin" -- "$cur")
+		return
+		;;
 	-m | --mode)
 		mapfile -t COMPREPLY < <(compgen -W "watch type" -- "$cur")
 		return
@@ -40,7 +44,7 @@ _xenterm() {
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "--json --config --socket
 			--enter --no-escape --format --lines --file --send
-			--until --timeout --boot --crash --recordings --speed
+			--until --timeout --from --boot --crash --recordings --speed
 			--idle --mode --help --version" -- "$cur")
 		return
 	fi
