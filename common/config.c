@@ -24,6 +24,7 @@ static const struct right_name right_names[] = {
     {"type", RIGHT_TYPE},
     {"join", RIGHT_JOIN},
     {"force", RIGHT_FORCE},
+    {"log", RIGHT_LOG},
 };
 
 /* What kernels that give up print first. */
@@ -279,7 +280,7 @@ check_rights(cfg_t *cfg, cfg_opt_t *opt)
 			cfg_error(cfg,
 			    "rights: \"%s\" is none of list, watch, type, "
 			    "join, "
-			    "force",
+			    "force, log",
 			    name);
 			return -1;
 		}
@@ -454,6 +455,7 @@ take(cfg_t *cfg)
 	config->screen_program = copy(cfg_getstr(cfg, "screen_program"));
 	config->audit_file = copy(cfg_getstr(cfg, "audit_file"));
 	config->log_dir = copy(cfg_getstr(cfg, "log_dir"));
+	config->log_group = copy(cfg_getstr(cfg, "log_group"));
 	config->verify_owner = cfg_getbool(cfg, "verify_owner");
 	config->ring_size = (size_t)cfg_getint(cfg, "ring_size");
 	for (size_t i = 0; i < COUNT(number_options); i++) {
@@ -619,6 +621,7 @@ config_load(const char *path)
 	    CFG_STR("lock_dir", "/run/lock", CFGF_NONE),
 	    CFG_STR("screen_program", XENTERM_SCREEN, CFGF_NONE),
 	    CFG_STR("audit_file", "", CFGF_NONE),
+	    CFG_STR("log_group", "", CFGF_NONE),
 	    CFG_STR("log_dir", "/var/log/xenterm/consoles", CFGF_NONE),
 	    CFG_BOOL("verify_owner", cfg_true, CFGF_NONE),
 	    CFG_INT("ring_size", LIMIT_RING_DEFAULT, CFGF_NONE),
@@ -719,6 +722,7 @@ config_free(struct config *config)
 	free(config->logs);
 	free(config->hooks);
 	free(config->log_dir);
+	free(config->log_group);
 	free(config->holds);
 	free(config->keys);
 	free(config->access);

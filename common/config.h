@@ -17,6 +17,7 @@ enum {
 	RIGHT_TYPE = 4,	  /* send it input, set its size */
 	RIGHT_JOIN = 8,	  /* also while other users do */
 	RIGHT_FORCE = 16, /* make them watchers */
+	RIGHT_LOG = 32,	  /* read what xenterm-logger has kept of it */
 };
 
 /*
@@ -95,6 +96,7 @@ struct config {
 	char *screen_program;  /* xenterm-screen */
 	char *audit_file;      /* "": into the log */
 	char *log_dir;	       /* xenterm-logger's files */
+	char *log_group;       /* may read them; "": the worker's alone */
 	bool verify_owner;     /* ask who holds the other end */
 	size_t ring_size;      /* bytes a console */
 	unsigned rescan;       /* seconds between two looks at all domains */

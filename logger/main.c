@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <grp.h>
 #include <json-c/json.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -235,8 +236,24 @@ make_folder(const char *path, uid_t uid, gid_t gid)
 			log_fatal("%s: %s", path, strerror(errno));
 		return;
 	}
-	if (uid != (uid_t)-1 && chown(path, uid, gid) < 0)
+	/* What is made in there has its group. */
+	if (uid != (uid_t)-1 &&
+	    (chown(path, uid, gid) < 0 || chmod(path, 02750) < 0))
 		log_fatal("%s: %s", path, strerror(errno));
+}
+
+/* log_group's, or else the logger's own. */
+static gid_t
+group_of_files(const struct config *config, gid_t own)
+{
+	struct group *group;
+
+	if (*config->log_group == '\0')
+		return own;
+	group = getgrnam(config->log_group);
+	if (!group)
+		log_fatal("there is no group %s", config->log_group);
+	return group->gr_gid;
 }
 
 /* Mistakes in patterns are to be seen at the start. */
@@ -262,7 +279,7 @@ main(int argc, char **argv)
 {
 	struct config *config = program_start("xenterm-logger", argc, argv);
 	uid_t uid = (uid_t)-1;
-	gid_t gid = (gid_t)-1;
+	gid_t gid = (gid_t)-1, group;
 	char by_name[PATH_MAX];
 
 	program_raise_files(DESCRIPTORS);
@@ -272,9 +289,10 @@ main(int argc, char **argv)
 	if (geteuid() == 0 && privdrop_lookup(config->user, &uid, &gid) < 0)
 		log_fatal("there is no user %s", config->user);
 	check_patterns(config);
+	group = group_of_files(config, gid);
 	snprintf(by_name, sizeof by_name, "%s/by-name", config->log_dir);
-	make_folder(config->log_dir, uid, gid);
-	make_folder(by_name, uid, gid);
+	make_folder(config->log_dir, uid, group);
+	make_folder(by_name, uid, group);
 	curl_global_init(CURL_GLOBAL_ALL);
 	program_background();
 	if (geteuid() == 0)

@@ -30,11 +30,13 @@ log "web*" {{ {log} }}
 class Logger:
     """A site with a logger, whose files are looked at."""
 
-    def __init__(self, own_site, tmp_path, log="text = true", more=""):
-        self.dir = tmp_path / "logs"
-        # It is user daemon's.
-        self.dir.mkdir()
-        os.chmod(self.dir, 0o777)
+    def __init__(self, own_site, tmp_path, log="text = true", more="",
+                 folder=None):
+        self.dir = folder or tmp_path / "logs"
+        # It is user daemon's, who makes it otherwise.
+        if not folder:
+            self.dir.mkdir()
+            os.chmod(self.dir, 0o777)
         for folder in (tmp_path, *tmp_path.parents):
             if folder != folder.parent and not folder.stat().st_mode & 1:
                 os.chmod(folder, folder.stat().st_mode | 0o11)
@@ -422,6 +424,73 @@ def test_mistakes_are_told(tmp_path, bad, why):
     done = subprocess.run([LOGGER, "-f", "-c", conf], text=True, timeout=30,
                           capture_output=True)
     assert done.returncode in (1, 2) and why in done.stderr, done.stderr
+
+
+# --- By the web -------------------------------------------------------------------
+
+READER = """
+access "reader" {{ users = {{"viewer"}}
+    consoles = {{"web*"}}
+    rights = {{"log"}} }}
+log_group = "{group}"
+"""
+
+
+def test_logs_by_the_web(logger, tmp_path):
+    """Where nginx looks for them, in the site's folder."""
+    it = logger(log="record = always", folder=tmp_path / "site0/log/consoles",
+                more=READER.format(group="www-data"))
+    site = it.site
+    site.guest("--echo", name="web1")
+    site.guest("--echo", name="other1")
+    session = site.session("web1")
+    session.type("a line\r\n")
+    it.wait_line("web1", ("|", "a line"))
+    wait_for(lambda: it.casts("web1"), 30)
+
+    def get(path, user="viewer", **more):
+        return site.request("GET", f"api/v1/logs/{path}", user=user, **more)
+
+    listed = get("web1")
+    assert (listed.status, listed.type) == (200, "application/json")
+    names = {entry["name"] for entry in listed.json()}
+    assert {"console.log", "state", it.casts("web1")[0].name} <= names
+    text = get("web1?file=console.log")
+    assert text.type == "text/plain; charset=utf-8"
+    assert text.body == (it.folder("web1") / "console.log").read_bytes()
+    assert text.headers["Cache-Control"] == "no-store"
+    assert text.headers["X-Content-Type-Options"] == "nosniff"
+    assert get(f"{session.id}?file=console.log").body == text.body
+    cast = get(f"web1?file={it.casts('web1')[0].name}")
+    assert (cast.status, cast.type) == (200, "application/x-asciicast")
+    assert json.loads(cast.body.split(b"\n")[0])["version"] == 2
+    # Not what is not there, nor anything else.
+    get("web1?file=console.log.7").problem(404, "no-such-log")
+    for name in ("state", "..", "../by-name", "console.log/../state", "",
+                 "console.log.1234", "console.log.", ".cast", "%2e%2e",
+                 "console.log%00", "a/b.cast", "etc.cast"):
+        get(f"web1?file={name}").problem(400, "bad-parameter")
+    # The right is one of its own.
+    get("web1", user="admin").problem(403, "not-allowed")
+    get("web1", user="nobody").problem(404, "no-such-console")
+    get("other1").problem(403, "not-allowed")
+    get("nothing").problem(404, "no-such-console")
+    consoles = site.consoles("viewer")
+    assert "log" in consoles["web1"]["rights"]
+    assert "log" not in consoles["other1"]["rights"]
+    # Nobody comes there without the worker.
+    for user in ("viewer", "admin"):
+        answer = site.request(
+            "GET", f"/xenterm-logs/{session.id.replace('/', '.')}/console.log",
+            user=user)
+        assert answer.status == 404 and b"a line" not in answer.body
+
+
+def test_logs_are_not_served_unless_asked_for(own_site):
+    site = own_site(conf=READER.format(group=""))
+    site.guest("--echo", name="web1")
+    site.request("GET", "api/v1/logs/web1", user="viewer").problem(
+        404, "no-such-path")
 
 
 # --- The command ---------------------------------------------------------------
