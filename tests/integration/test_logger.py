@@ -6,11 +6,14 @@ import json
 import os
 import re
 import signal
+import struct
+import subprocess
 import threading
 import time
 
 import pytest
 
+import fastcgi
 import whole_site
 from standin import wait_for
 from whole_site import BUILD
@@ -20,7 +23,7 @@ LOGGER = BUILD / "xenterm-logger"
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ([|+*]) (.*)")
 
 CONF = """
-log_dir = "{dir}"
+log_dir = "/run/consoles"
 hold "web*" {{ mode = always }}
 log "web*" {{ {log} }}
 {more}
@@ -30,17 +33,12 @@ log "web*" {{ {log} }}
 class Logger:
     """A site with a logger, whose files are looked at."""
 
-    def __init__(self, own_site, tmp_path, log="text = true", more="",
-                 folder=None):
-        self.dir = folder or tmp_path / "logs"
-        # It is user daemon's, who makes it otherwise.
-        if not folder:
-            self.dir.mkdir()
-            os.chmod(self.dir, 0o777)
-        for folder in (tmp_path, *tmp_path.parents):
-            if folder != folder.parent and not folder.stat().st_mode & 1:
-                os.chmod(folder, folder.stat().st_mode | 0o11)
-        self.site = own_site(conf=CONF.format(dir=self.dir, log=log, more=more))
+    def __init__(self, own_site, log="text = true", more=""):
+        self.site = own_site(conf=CONF.format(log=log, more=more))
+        # In there it is /run/consoles, in folders that all users may enter.
+        self.dir = self.site.dir / "run/consoles"
+        self.conf = self.site.dir / "outside.conf"
+        self.conf.write_text(f'log_dir = "{self.dir}"\n')
         self.start()
 
     def start(self):
@@ -88,11 +86,11 @@ class Logger:
 
 
 @pytest.fixture
-def logger(own_site, tmp_path):
+def logger(own_site):
     started = []
 
     def start(**options):
-        started.append(Logger(own_site, tmp_path, **options))
+        started.append(Logger(own_site, **options))
         return started[-1]
 
     yield start
@@ -310,11 +308,8 @@ class Endpoint(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_hooks(logger, tmp_path):
-    told = tmp_path / "logs" / "told"
-    command = tmp_path / "hook"
-    command.write_text(f"#!/bin/sh\ncat >>{told}; echo >>{told}\n")
-    command.chmod(0o755)
+def test_hooks(logger):
+    command = "/run/hook"
     it = logger(log="silent = 1", more=f"""
 hook "all" {{
     events = {{"up", "gone", "silent", "crash", "take-over"}}
@@ -333,6 +328,10 @@ access "bob" {{ users = {{"viewer"}}
     rights = {{"force"}} }}
 """)
     site = it.site
+    told = it.dir / "told"
+    hook = site.dir / "run/hook"
+    hook.write_text("#!/bin/sh\n(cat; echo) >>/run/consoles/told\n")
+    hook.chmod(0o755)
     site.guest(*shell(
         "printf 'Kernel panic - not syncing\\n\\nend Kernel panic\\n';"
         "i=0; while [ $i -lt 20 ]; do echo disk sda fails; i=$((i+1)); done;"
@@ -405,6 +404,66 @@ def test_idle_costs_nothing(logger):
     wait_for(is_still, 30, "a logger that does nothing")
 
 
+def feed(site):
+    return fastcgi.connect(site.dir / "run/xenterm/feed.sock", 30)
+
+
+def frame(kind, payload):
+    return struct.pack("!cI", kind, len(payload)) + payload
+
+
+def read_frames(sock):
+    """(type, payload), until the worker hangs up."""
+    data = b""
+    while True:
+        while len(data) < 5 or len(data) < 5 + struct.unpack("!I", data[1:5])[0]:
+            more = sock.recv(65536)
+            if not more:
+                assert data == b""
+                return
+            data += more
+        size = struct.unpack("!I", data[1:5])[0]
+        yield data[:1], data[5:5 + size]
+        data = data[5 + size:]
+
+
+@pytest.mark.parametrize("junk", (
+    b"\0" * 16, b"x" * 65536, frame(b"f", b"short"), frame(b"f", b"l" * 22),
+    frame(b"S", b""), frame(b"?", b"1234"), b"f\xff\xff\xff\xff",
+    frame(b"o", b"\0" * 20)), ids=range(8))
+def test_the_feed_takes_no_nonsense(site, junk):
+    with feed(site) as sock:
+        sock.sendall(junk)
+        try:
+            assert all(kind == b"c" for kind, _ in read_frames(sock))
+        except ConnectionResetError:
+            pass  # It has not read all of it.
+    assert site.healthz()["ready"]
+
+
+def test_the_feed_has_one_reader(site, guest):
+    """The latest; numbers that name nothing are no mistake."""
+    name = guest("--echo", prefix="always")
+    with feed(site) as first, feed(site) as second:
+        assert all(kind == b"c" for kind, _ in read_frames(first))
+        frames = read_frames(second)
+        console = next(c for c in (json.loads(payload) for _, payload in frames)
+                       if c["name"] == name)
+        second.sendall(frame(b"S", b"\0\0\xff\xff")
+                       + frame(b"f", b"\0\0\xff\xff" + bytes(17)))
+        # From nowhere: what is held.
+        site.admin("POST", f"/send?console={name}", b"some bytes")
+        second.sendall(frame(b"f", struct.pack(
+            "!IQQB", console["number"], 7, 2 ** 63, 0)))
+        kind, payload = next(f for f in frames if f[0] != b"c")
+        number, run, offset = struct.unpack("!IQQ", payload[:20])
+        assert (kind, number, offset) == (b"o", console["number"], 0)
+        assert b"some bytes".startswith(payload[20:])
+        site.host.destroy(name)
+    wait_for(lambda: "\nxenterm_logger_connected 0\n" in
+             site.admin("GET", "/metrics").body.decode())
+
+
 @pytest.mark.parametrize("bad, why", (
     ('log "x" { record = "maybe" }', "must be off, sessions or always"),
     ('log "x" { size = 1 }', "must be from 4096"),
@@ -416,7 +475,6 @@ def test_idle_costs_nothing(logger):
     ('hook "x" { command = {"/bin/true"} lines = {"("} }', "lines"),
     ('log_dir = "here"', "absolute path")))
 def test_mistakes_are_told(tmp_path, bad, why):
-    import subprocess
     conf = tmp_path / "xenterm.conf"
     conf.write_text(f'user = "daemon"\nrun_dir = "{tmp_path}/run"\n'
                     + ("" if "log_dir" in bad else
@@ -436,10 +494,8 @@ log_group = "{group}"
 """
 
 
-def test_logs_by_the_web(logger, tmp_path):
-    """Where nginx looks for them, in the site's folder."""
-    it = logger(log="record = always", folder=tmp_path / "site0/log/consoles",
-                more=READER.format(group="www-data"))
+def test_logs_by_the_web(logger):
+    it = logger(log="record = always", more=READER.format(group="www-data"))
     site = it.site
     site.guest("--echo", name="web1")
     site.guest("--echo", name="other1")
@@ -511,7 +567,7 @@ def test_log_by_boot_and_crash(logger):
 
     def texts(*args):
         return [line[27:] for line in
-                xenterm(site, "log", *args, "web1").splitlines()]
+                xenterm(site, "-c", it.conf, "log", *args, "web1").splitlines()]
 
     assert texts() == [text for _, text in it.lines("web1")]
     before = texts("--boot", "-1")
@@ -527,17 +583,17 @@ def test_log_by_boot_and_crash(logger):
     assert "all\tis well" not in crash
     assert crash[0] == f"boot: domain {first}"
     found = [json.loads(line) for line in
-             xenterm(site, "log", "--json", "-b", "-1", "web1").splitlines()]
+             xenterm(site, "-c", it.conf, "log", "--json", "-b", "-1", "web1").splitlines()]
     assert [line["text"] for line in found] == before
     assert found[0]["kind"] == "*" and found[0]["time"].endswith("Z")
     # By id, and when no worker is there.
     by_id = f"{site.host.uuid('web1')}/pv0"
     site.end("worker")
-    assert xenterm(site, "log", by_id) == xenterm(site, "log", "web1")
+    assert xenterm(site, "-c", it.conf, "log", by_id) == xenterm(site, "-c", it.conf, "log", "web1")
     for args, status in ((("-b", "-7", "web1"), 1), (("-b", "x", "web1"), 2),
                          (("-k", "-b", "0", "web1"), 1), (("nobody",), 4),
                          (("../by-name/web1",), 4), (("-n", "-1", "web1"), 2)):
-        xenterm(site, "log", *args, status=status)
+        xenterm(site, "-c", it.conf, "log", *args, status=status)
     site.start_worker()
     site.wait_connected()
 
