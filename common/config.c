@@ -456,6 +456,8 @@ take(cfg_t *cfg)
 	config->audit_file = copy(cfg_getstr(cfg, "audit_file"));
 	config->log_dir = copy(cfg_getstr(cfg, "log_dir"));
 	config->log_group = copy(cfg_getstr(cfg, "log_group"));
+	config->log_user = copy(cfg_getstr(
+	    cfg, *cfg_getstr(cfg, "log_user") ? "log_user" : "user"));
 	config->verify_owner = cfg_getbool(cfg, "verify_owner");
 	config->ring_size = (size_t)cfg_getint(cfg, "ring_size");
 	for (size_t i = 0; i < COUNT(number_options); i++) {
@@ -622,6 +624,7 @@ config_load(const char *path)
 	    CFG_STR("screen_program", XENTERM_SCREEN, CFGF_NONE),
 	    CFG_STR("audit_file", "", CFGF_NONE),
 	    CFG_STR("log_group", "", CFGF_NONE),
+	    CFG_STR("log_user", "", CFGF_NONE),
 	    CFG_STR("log_dir", "/var/log/xenterm/consoles", CFGF_NONE),
 	    CFG_BOOL("verify_owner", cfg_true, CFGF_NONE),
 	    CFG_INT("ring_size", LIMIT_RING_DEFAULT, CFGF_NONE),
@@ -723,6 +726,7 @@ config_free(struct config *config)
 	free(config->hooks);
 	free(config->log_dir);
 	free(config->log_group);
+	free(config->log_user);
 	free(config->holds);
 	free(config->keys);
 	free(config->access);

@@ -96,6 +96,7 @@ struct config {
 	char *screen_program;  /* xenterm-screen */
 	char *audit_file;      /* "": into the log */
 	char *log_dir;	       /* xenterm-logger's files */
+	char *log_user;	       /* the logger's; never "" */
 	char *log_group;       /* may read them; "": the worker's alone */
 	bool verify_owner;     /* ask who holds the other end */
 	size_t ring_size;      /* bytes a console */

@@ -50,20 +50,23 @@ struct sockets {
 
 /* Whose the sockets are and whom we become; all -1 when we are not root. */
 struct identity {
-	uid_t uid;
-	gid_t gid, nginx;
+	uid_t uid, logger;
+	gid_t gid, nginx, loggers;
 };
 
 static struct identity
 find_identity(const struct config *config)
 {
-	struct identity id = {(uid_t)-1, (gid_t)-1, (gid_t)-1};
+	struct identity id = {
+	    (uid_t)-1, (uid_t)-1, (gid_t)-1, (gid_t)-1, (gid_t)-1};
 	struct group *group;
 
 	if (geteuid() != 0)
 		return id;
 	if (privdrop_lookup(config->user, &id.uid, &id.gid) < 0)
 		log_fatal("there is no user %s", config->user);
+	if (privdrop_lookup(config->log_user, &id.logger, &id.loggers) < 0)
+		log_fatal("there is no user %s", config->log_user);
 	group = getgrnam(config->socket_group);
 	if (!group)
 		log_fatal("there is no group %s", config->socket_group);
@@ -77,7 +80,8 @@ open_sockets(const struct config *config, const struct identity *id,
 {
 	const struct listener_access for_nginx = {0660, id->uid, id->nginx};
 	const struct listener_access for_root = {0600, (uid_t)-1, (gid_t)-1};
-	const struct listener_access for_logger = {0600, id->uid, id->gid};
+	const struct listener_access for_logger = {
+	    0600, id->logger, id->loggers};
 	char path[SOCKET_PATH];
 
 	sockets->fcgi = program_listen(

@@ -286,8 +286,8 @@ main(int argc, char **argv)
 	/* The disk that is full, and the limit, are told by errno. */
 	signal(SIGXFSZ, SIG_IGN);
 	umask(0027);
-	if (geteuid() == 0 && privdrop_lookup(config->user, &uid, &gid) < 0)
-		log_fatal("there is no user %s", config->user);
+	if (geteuid() == 0 && privdrop_lookup(config->log_user, &uid, &gid) < 0)
+		log_fatal("there is no user %s", config->log_user);
 	check_patterns(config);
 	group = group_of_files(config, gid);
 	snprintf(by_name, sizeof by_name, "%s/by-name", config->log_dir);

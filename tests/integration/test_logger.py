@@ -24,6 +24,7 @@ LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ([|+*]) (.*)")
 
 CONF = """
 log_dir = "/run/consoles"
+{user}
 hold "web*" {{ mode = always }}
 log "web*" {{ {log} }}
 {more}
@@ -33,8 +34,9 @@ log "web*" {{ {log} }}
 class Logger:
     """A site with a logger, whose files are looked at."""
 
-    def __init__(self, own_site, log="text = true", more=""):
-        self.site = own_site(conf=CONF.format(log=log, more=more))
+    def __init__(self, own_site, log="text = true", more="",
+                 user='log_user = "nobody"'):
+        self.site = own_site(conf=CONF.format(log=log, more=more, user=user))
         # In there it is /run/consoles, in folders that all users may enter.
         self.dir = self.site.dir / "run/consoles"
         self.conf = self.site.dir / "outside.conf"
@@ -122,7 +124,9 @@ def test_lines_and_boots(logger):
     lines = it.lines("web1")
     assert lines.index(again) > lines.index(("|", "login: "))
     assert lines.count(("|", "Booting")) == 2
-    # Files are for nobody else.
+    # Files are for nobody else; and it can read, no more.
+    assert (it.dir / "by-name").owner() == "nobody"
+    assert (site.dir / "run/xenterm/feed.sock").owner() == "nobody"
     assert (it.folder("web1") / "console.log").stat().st_mode & 0o777 == 0o640
     # A guest that is not asked for is not logged.
     site.guest("--echo", name="other")
@@ -274,7 +278,8 @@ def screen_of(site, head, events):
 
 
 def test_input_and_markers(logger):
-    it = logger(log="record = always\n input = true")
+    it = logger(log="record = always\n input = true", user="")
+    assert (it.site.dir / "run/xenterm/feed.sock").owner() == "daemon"
     site = it.site
     site.guest("--echo", name="web1", prefix="")
     session = site.session("web1")
