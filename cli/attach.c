@@ -23,6 +23,7 @@
 #include "cli/escape.h"
 #include "cli/filter.h"
 #include "cli/frame.h"
+#include "cli/recorder.h"
 
 #define TYPED_MAX 4096
 #define RETRY_MS  250
@@ -44,6 +45,8 @@ struct attach {
 	const struct options *o;
 	const char *console;
 	bool types, to_terminal, raw;
+	struct recorder *recorder; /* of all that is told; NULL: it is shown */
+	time_t until;		   /* 0: for ever */
 	struct termios before;
 	char token[80], at[64];
 	char name[128], state[16];
@@ -155,10 +158,12 @@ open_session(struct attach *a, bool first, enum exit_status *status)
 	keep_text(body, "name", a->name, sizeof a->name);
 	keep_text(body, "state", a->state, sizeof a->state);
 	/* A terminal begins with the screen, all else with what comes now. */
-	if (first && !a->to_terminal)
+	if (first && !a->to_terminal && !a->recorder)
 		keep_text(body, "from", a->at, sizeof a->at);
 	if (first && a->to_terminal)
 		hint_size(body);
+	if (a->recorder)
+		recorder_session(a->recorder, body);
 	a->seq = 0;
 	json_object_put(body);
 	client_free(&answer);
@@ -223,10 +228,14 @@ show_frames(struct attach *a)
 	size_t at = 0;
 
 	while (frame_take(a->polled.body, a->polled.len, &at, &f)) {
+		if (a->recorder)
+			recorder_frame(a->recorder, &f);
 		if (f.type == 'j') {
 			show_event(a, &f);
 			continue;
 		}
+		if (a->recorder)
+			continue;
 		if (f.type == 's' && a->to_terminal) {
 			memset(&a->filter, 0, sizeof a->filter);
 			put(RESET CLEAR, strlen(RESET CLEAR));
@@ -286,7 +295,7 @@ start_poll(struct attach *a)
 	a->poll_call = (struct call){.method = "GET",
 	    .path = a->poll_path,
 	    .token = a->token,
-	    .accept = a->o->json ? "application/json" : NULL,
+	    .accept = a->o->json && !a->recorder ? "application/json" : NULL,
 	    .timeout = 90};
 	start(a, &a->poll, &a->poll_call, &a->polled);
 }
@@ -350,7 +359,7 @@ polled(struct attach *a, CURLcode error)
 	snprintf(a->at, sizeof a->at, "%s", a->polled.next);
 	if (a->polled.status == 204)
 		return;
-	if (a->o->json) {
+	if (a->o->json && !a->recorder) {
 		put(a->polled.body, a->polled.len);
 		put("\n", 1);
 	} else {
@@ -452,7 +461,8 @@ wait_for_something(struct attach *a)
 static void
 run(struct attach *a)
 {
-	while (!a->ended && !interrupted) {
+	while (!a->ended && !interrupted &&
+	       (a->until == 0 || time(NULL) < a->until)) {
 		if (!a->poll && may_try(a))
 			start_poll(a);
 		if (!a->typing && a->ntyped > 0 && may_try(a))
@@ -503,17 +513,15 @@ end_request(struct attach *a, CURL *curl, struct answer *answer)
 	client_free(answer);
 }
 
+/* Until somebody ends it. */
 static enum exit_status
-attach(const struct options *o, const char *console, bool types)
+attach(struct attach *a)
 {
 	const struct sigaction action = {.sa_handler = on_signal};
-	struct attach a = {.o = o, .console = console, .types = types};
 	enum exit_status status;
 	CURLcode error;
 
-	a.to_terminal = isatty(STDOUT_FILENO) && !o->json;
-	a.escape.off = o->no_escape || !isatty(STDIN_FILENO);
-	error = open_session(&a, true, &status);
+	error = open_session(a, true, &status);
 	if (error) {
 		complain("the worker cannot be reached: %s. `xenterm doctor` "
 			 "looks what is wrong",
@@ -525,28 +533,65 @@ attach(const struct options *o, const char *console, bool types)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
-	a.multi = curl_multi_init();
-	make_raw(&a);
-	run(&a);
-	restore(&a);
-	end_request(&a, a.poll, &a.polled);
-	end_request(&a, a.typing, &a.typed_answer);
-	curl_multi_cleanup(a.multi);
-	if (a.status == EXIT_DONE)
-		close_session(&a);
-	return a.status;
+	a->multi = curl_multi_init();
+	make_raw(a);
+	run(a);
+	restore(a);
+	end_request(a, a->poll, &a->polled);
+	end_request(a, a->typing, &a->typed_answer);
+	curl_multi_cleanup(a->multi);
+	if (a->status == EXIT_DONE)
+		close_session(a);
+	return a->status;
+}
+
+static enum exit_status
+attach_here(const struct options *o, const char *console, bool types)
+{
+	struct attach a = {.o = o, .console = console, .types = types};
+
+	a.to_terminal = isatty(STDOUT_FILENO) && !o->json;
+	a.escape.off = o->no_escape || !isatty(STDIN_FILENO);
+	return attach(&a);
 }
 
 enum exit_status
 run_attach(const struct options *o, char **args, int n)
 {
 	(void)n;
-	return attach(o, args[0], true);
+	return attach_here(o, args[0], true);
 }
 
 enum exit_status
 run_watch(const struct options *o, char **args, int n)
 {
 	(void)n;
-	return attach(o, args[0], false);
+	return attach_here(o, args[0], false);
+}
+
+enum exit_status
+run_record(const struct options *o, char **args, int n)
+{
+	struct attach a = {.o = o, .console = args[0]};
+	enum exit_status status;
+	char *end = NULL;
+	long seconds = o->timeout ? strtol(o->timeout, &end, 10) : 0;
+
+	(void)n;
+	if (o->timeout && (*end || seconds < 1)) {
+		complain("--timeout: %s is no number of seconds", o->timeout);
+		return EXIT_USAGE;
+	}
+	a.recorder = recorder_create(args[1]);
+	if (!a.recorder) {
+		complain("%s: %s", args[1], strerror(errno));
+		return EXIT_REFUSED;
+	}
+	if (seconds)
+		a.until = time(NULL) + seconds;
+	status = attach(&a);
+	if (recorder_end(a.recorder))
+		return status;
+	complain("%s: not all could be written", args[1]);
+	return EXIT_REFUSED;
 }

@@ -21,9 +21,10 @@ enum exit_status {
 #define UNTIL_MAX 16
 
 struct options {
-	bool json, enter, no_escape;
+	bool json, enter, no_escape, crash, recordings;
 	const char *config, *socket, *format, *file, *send, *timeout;
 	const char *history; /* lines */
+	const char *boot, *speed, *idle, *mode, *from;
 	const char *until[UNTIL_MAX];
 	int nuntil;
 };
@@ -55,6 +56,10 @@ void print_clean(const char *text);
 
 enum exit_status run_attach(const struct options *o, char **args, int n);
 enum exit_status run_watch(const struct options *o, char **args, int n);
+enum exit_status run_log(const struct options *o, char **args, int n);
+enum exit_status run_play(const struct options *o, char **args, int n);
+enum exit_status run_record(const struct options *o, char **args, int n);
+enum exit_status run_ticket(const struct options *o, char **args, int n);
 enum exit_status run_doctor(const struct options *o, char **args, int n);
 
 #endif

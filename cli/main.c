@@ -409,10 +409,59 @@ show_last(struct json_object *body)
 	    "%s%s\n", text_member(last, "before"), text_member(last, "match"));
 }
 
+/* The position of the first byte that is kept of a console's output: RUN.BEGIN,
+ * "" where there is none yet.  EXIT_DONE, or it was complained. */
+static enum exit_status
+first_kept(const char *name, char *out, size_t size)
+{
+	struct json_object *body, *list, *one, *ring;
+	struct answer a;
+	enum exit_status status = ask("GET", "/consoles", &a);
+
+	if (status)
+		return status;
+	*out = '\0';
+	body = json_tokener_parse(a.body);
+	client_free(&a);
+	json_object_object_get_ex(body, "consoles", &list);
+	for (size_t i = 0; i < list_length(body, "consoles"); i++) {
+		one = json_object_array_get_idx(list, i);
+		if ((strcmp(text_member(one, "name"), name) == 0 ||
+			strcmp(text_member(one, "id"), name) == 0) &&
+		    json_object_object_get_ex(one, "ring", &ring))
+			snprintf(out, size, "%s.%s", text_member(ring, "run"),
+			    text_member(ring, "begin"));
+	}
+	json_object_put(body);
+	return EXIT_DONE;
+}
+
+/* As the parameter of expect; "" without --from. */
+static enum exit_status
+from_where(const struct options *o, const char *name, char *out, size_t size)
+{
+	char position[64];
+	enum exit_status status = EXIT_DONE;
+
+	*out = '\0';
+	if (!o->from)
+		return EXIT_DONE;
+	snprintf(position, sizeof position, "%s", o->from);
+	if (strcmp(o->from, "begin") == 0)
+		status = first_kept(name, position, sizeof position);
+	else if (strspn(o->from, "0123456789.") != strlen(o->from)) {
+		complain("--from: begin, or a position as next gave it");
+		return EXIT_USAGE;
+	}
+	if (*position)
+		snprintf(out, size, "&from=%s", position);
+	return status;
+}
+
 static enum exit_status
 run_expect(const struct options *o, char **args, int n)
 {
-	char *text = expect_body(o), *path;
+	char *text = expect_body(o), *path, from[80];
 	enum exit_status status;
 	struct json_object *body;
 	struct answer a;
@@ -421,7 +470,12 @@ run_expect(const struct options *o, char **args, int n)
 	(void)n;
 	if (!text)
 		return EXIT_USAGE;
-	path = console_path("expect", args[0], "");
+	status = from_where(o, args[0], from, sizeof from);
+	if (status) {
+		free(text);
+		return status;
+	}
+	path = console_path("expect", args[0], from);
 	status =
 	    ask_with("POST", path, text, strlen(text), "application/json", &a);
 	free(path);
@@ -448,11 +502,20 @@ static const struct command commands[] = {
     {"watch", "CONSOLE", "see what it prints", 1, 1, run_watch},
     {"send", "[-e] CONSOLE [TEXT...]", "type the text, or standard input", 1,
 	-1, run_send},
-    {"expect", "CONSOLE -f FILE | [-s TEXT] -u PATTERN... [-t S]",
+    {"expect", "[-o FROM] CONSOLE -f FILE | [-s TEXT] -u PATTERN... [-t S]",
 	"type, and wait for what comes", 1, 1, run_expect},
     {"screen", "[-F FORMAT] [-n LINES] CONSOLE", "what it shows now", 1, 1,
 	run_screen},
-    {"history", "[-F text|raw] CONSOLE", "what went by", 1, 1, run_history},
+    {"history", "[-F text|raw|cast] CONSOLE", "what went by", 1, 1,
+	run_history},
+    {"log", "[-b BOOT] [-k] [-n LINES] [-r] CONSOLE",
+	"what xenterm-logger wrote of it", 1, 1, run_log},
+    {"record", "[-t SECONDS] CONSOLE FILE", "record what it prints", 2, 2,
+	run_record},
+    {"play", "[-x SPEED] [-i SECONDS] FILE", "show a recording", 1, 1,
+	run_play},
+    {"ticket", "make [-m MODE] [-t SECONDS] CONSOLE USER | revoke ID",
+	"a launch ticket", 2, 3, run_ticket},
     {"who", "", "all sessions", 0, 0, run_who},
     {"kick", "SESSION", "end one", 1, 1, run_kick},
     {"hold", "CONSOLE", "keep it open", 1, 1, run_hold},
@@ -483,6 +546,13 @@ static const struct option long_options[] = {
     {"send", required_argument, NULL, 's'},
     {"until", required_argument, NULL, 'u'},
     {"timeout", required_argument, NULL, 't'},
+    {"from", required_argument, NULL, 'o'},
+    {"boot", required_argument, NULL, 'b'},
+    {"crash", no_argument, NULL, 'k'},
+    {"recordings", no_argument, NULL, 'r'},
+    {"speed", required_argument, NULL, 'x'},
+    {"idle", required_argument, NULL, 'i'},
+    {"mode", required_argument, NULL, 'm'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -522,6 +592,27 @@ take_option(struct options *o, int c)
 	case 't':
 		o->timeout = optarg;
 		return true;
+	case 'o':
+		o->from = optarg;
+		return true;
+	case 'b':
+		o->boot = optarg;
+		return true;
+	case 'k':
+		o->crash = true;
+		return true;
+	case 'r':
+		o->recordings = true;
+		return true;
+	case 'x':
+		o->speed = optarg;
+		return true;
+	case 'i':
+		o->idle = optarg;
+		return true;
+	case 'm':
+		o->mode = optarg;
+		return true;
 	case 'u':
 		if (o->nuntil == UNTIL_MAX)
 			return false;
@@ -536,7 +627,7 @@ parse_options(struct options *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "c:S:jeEF:n:f:s:u:t:hV",
+	while ((c = getopt_long(argc, argv, "c:S:jeEF:n:f:s:u:t:o:b:krx:i:m:hV",
 		    long_options, NULL)) != -1) {
 		if (c == 'h') {
 			usage(stdout);

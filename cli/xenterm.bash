@@ -9,8 +9,8 @@ _xenterm_sessions() {
 }
 
 _xenterm() {
-	local commands="list attach watch send expect screen history who kick
-		hold release doctor"
+	local commands="list attach watch send expect screen history log
+		record play ticket who kick hold release doctor"
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local word command="" i
 
@@ -21,10 +21,19 @@ _xenterm() {
 		return
 		;;
 	-F | --format)
-		mapfile -t COMPREPLY < <(compgen -W "text html ansi json raw" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "text html ansi json raw cast" -- "$cur")
 		return
 		;;
-	-s | --send | -u | --until | -t | --timeout | -n | --lines)
+	-o | --from)
+		mapfile -t COMPREPLY < <(compgen -W "begin" -- "$cur")
+		return
+		;;
+	-m | --mode)
+		mapfile -t COMPREPLY < <(compgen -W "watch type" -- "$cur")
+		return
+		;;
+	-s | --send | -u | --until | -t | --timeout | -n | --lines | -b | \
+		--boot | -x | --speed | -i | --idle)
 		return
 		;;
 	esac
@@ -35,13 +44,28 @@ _xenterm() {
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "--json --config --socket
 			--enter --no-escape --format --lines --file --send
-			--until --timeout --help --version" -- "$cur")
+			--until --timeout --from --boot --crash --recordings --speed
+			--idle --mode --help --version" -- "$cur")
 		return
 	fi
 	case $command in
 	"") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur") ;;
 	kick) mapfile -t COMPREPLY < <(compgen -W "$(_xenterm_sessions)" -- "$cur") ;;
 	list | who | doctor) ;;
+	play) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	record)
+		if [[ $prev == record ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_xenterm_names)" -- "$cur")
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		fi
+		;;
+	ticket)
+		case $prev in
+		ticket) mapfile -t COMPREPLY < <(compgen -W "make revoke" -- "$cur") ;;
+		make) mapfile -t COMPREPLY < <(compgen -W "$(_xenterm_names)" -- "$cur") ;;
+		esac
+		;;
 	*) mapfile -t COMPREPLY < <(compgen -W "$(_xenterm_names)" -- "$cur") ;;
 	esac
 }

@@ -27,7 +27,14 @@ static const struct right_name right_names[] = {
     {"type", RIGHT_TYPE},
     {"join", RIGHT_JOIN},
     {"force", RIGHT_FORCE},
+    {"log", RIGHT_LOG},
 };
+
+/* What kernels that give up print first. */
+#define CRASH_PATTERNS                                                  \
+	"{\"Kernel panic\", \"BUG: \", \"Oops: \", \"Unable to handle " \
+	"kernel\","                                                     \
+	" \"panic: \"}"
 
 /* An option that is a number, with the range it must lie in. */
 struct number_option {
@@ -51,6 +58,24 @@ static const struct number_option number_options[] = {
     {"failures_per_minute", 120, 1, 1000000,
 	offsetof(struct config, failures_per_minute)},
 };
+
+/* The same of sections log and hook. */
+static const struct number_option log_options[] = {
+    {"size", 8 * 1024 * 1024, 4096, INT_MAX, offsetof(struct config_log, size)},
+    {"keep", 4, 1, 100, offsetof(struct config_log, keep)},
+    {"record_size", 32 * 1024 * 1024, 4096, INT_MAX,
+	offsetof(struct config_log, record_size)},
+    {"record_keep", 20, 1, 10000, offsetof(struct config_log, record_keep)},
+    {"days", 0, 0, 36500, offsetof(struct config_log, days)},
+    {"silent", 0, 0, 31536000, offsetof(struct config_log, silent)},
+};
+
+static const struct number_option hook_options[] = {
+    {"per_minute", 10, 1, 6000, offsetof(struct config_hook, per_minute)},
+};
+
+static const char *const hook_events[] = {
+    "up", "gone", "silent", "crash", "take-over"};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -90,13 +115,14 @@ config_reports_to_log(void)
 }
 
 static int
-check_number(cfg_t *cfg, cfg_opt_t *opt)
+check_number_in(
+    cfg_t *cfg, cfg_opt_t *opt, const struct number_option *table, size_t count)
 {
 	const char *name = cfg_opt_name(opt);
 	long value = cfg_opt_getnint(opt, 0);
 
-	for (size_t i = 0; i < COUNT(number_options); i++) {
-		const struct number_option *n = &number_options[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct number_option *n = &table[i];
 
 		if (strcmp(n->name, name) != 0)
 			continue;
@@ -105,6 +131,88 @@ check_number(cfg_t *cfg, cfg_opt_t *opt)
 			    name, value, n->min, n->max);
 			return -1;
 		}
+	}
+	return 0;
+}
+
+static int
+check_number(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_number_in(cfg, opt, number_options, COUNT(number_options));
+}
+
+static int
+check_log_number(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_number_in(cfg, opt, log_options, COUNT(log_options));
+}
+
+static int
+check_hook_number(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_number_in(cfg, opt, hook_options, COUNT(hook_options));
+}
+
+static int
+check_record(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *value = cfg_opt_getnstr(opt, 0);
+
+	if (strcmp(value, "off") != 0 && strcmp(value, "sessions") != 0 &&
+	    strcmp(value, "always") != 0) {
+		cfg_error(cfg,
+		    "record = \"%s\": must be off, sessions or always", value);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+check_events(cfg_t *cfg, cfg_opt_t *opt)
+{
+	for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
+		const char *name = cfg_opt_getnstr(opt, i);
+		size_t k = 0;
+
+		while (
+		    k < COUNT(hook_events) && strcmp(hook_events[k], name) != 0)
+			k++;
+		if (k == COUNT(hook_events)) {
+			cfg_error(cfg,
+			    "events: \"%s\" is none of up, gone, silent, "
+			    "crash, take-over",
+			    name);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* The section that has just been read: it tells somebody, in one way. */
+static int
+check_hook(cfg_t *cfg, cfg_opt_t *opt)
+{
+	cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+	const char *url = cfg_getstr(section, "url");
+	bool has_command = cfg_size(section, "command") > 0;
+
+	if ((*url != '\0') == has_command) {
+		cfg_error(cfg, "hook \"%s\": needs url or command, one of them",
+		    cfg_title(section));
+		return -1;
+	}
+	if (*url && strncmp(url, "http://", 7) != 0 &&
+	    strncmp(url, "https://", 8) != 0) {
+		cfg_error(cfg,
+		    "hook \"%s\": url must begin with http:// or "
+		    "https://",
+		    cfg_title(section));
+		return -1;
+	}
+	if (has_command && cfg_getnstr(section, "command", 0)[0] != '/') {
+		cfg_error(cfg, "hook \"%s\": command must be an absolute path",
+		    cfg_title(section));
+		return -1;
 	}
 	return 0;
 }
@@ -212,7 +320,7 @@ check_rights(cfg_t *cfg, cfg_opt_t *opt)
 			cfg_error(cfg,
 			    "rights: \"%s\" is none of list, watch, type, "
 			    "join, "
-			    "force",
+			    "force, log",
 			    name);
 			return -1;
 		}
@@ -312,6 +420,55 @@ take_keys(struct config *config, cfg_t *cfg)
 }
 
 static void
+take_numbers(
+    void *to, cfg_t *section, const struct number_option *table, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		*(unsigned *)((char *)to + table[i].offset) =
+		    (unsigned)cfg_getint(section, table[i].name);
+}
+
+static void
+take_logs(struct config *config, cfg_t *cfg)
+{
+	config->nlogs = cfg_size(cfg, "log");
+	config->logs = zeroed(config->nlogs, sizeof *config->logs);
+	for (size_t i = 0; i < config->nlogs; i++) {
+		struct config_log *log = &config->logs[i];
+		cfg_t *section = cfg_getnsec(cfg, "log", (unsigned)i);
+		const char *record = cfg_getstr(section, "record");
+
+		log->pattern = copy(cfg_title(section));
+		log->text = cfg_getbool(section, "text");
+		log->input = cfg_getbool(section, "input");
+		log->record = strcmp(record, "off") == 0      ? RECORD_OFF
+			      : strcmp(record, "always") == 0 ? RECORD_ALWAYS
+							      : RECORD_SESSIONS;
+		log->crash = copy_list(section, "crash");
+		take_numbers(log, section, log_options, COUNT(log_options));
+	}
+}
+
+static void
+take_hooks(struct config *config, cfg_t *cfg)
+{
+	config->nhooks = cfg_size(cfg, "hook");
+	config->hooks = zeroed(config->nhooks, sizeof *config->hooks);
+	for (size_t i = 0; i < config->nhooks; i++) {
+		struct config_hook *hook = &config->hooks[i];
+		cfg_t *section = cfg_getnsec(cfg, "hook", (unsigned)i);
+
+		hook->name = copy(cfg_title(section));
+		hook->consoles = copy_list(section, "consoles");
+		hook->events = copy_list(section, "events");
+		hook->lines = copy_list(section, "lines");
+		hook->url = copy(cfg_getstr(section, "url"));
+		hook->command = copy_list(section, "command");
+		take_numbers(hook, section, hook_options, COUNT(hook_options));
+	}
+}
+
+static void
 take_access(struct config *config, cfg_t *cfg)
 {
 	config->naccess = cfg_size(cfg, "access");
@@ -337,6 +494,10 @@ take(cfg_t *cfg)
 	config->lock_dir = copy(cfg_getstr(cfg, "lock_dir"));
 	config->screen_program = copy(cfg_getstr(cfg, "screen_program"));
 	config->audit_file = copy(cfg_getstr(cfg, "audit_file"));
+	config->log_dir = copy(cfg_getstr(cfg, "log_dir"));
+	config->log_group = copy(cfg_getstr(cfg, "log_group"));
+	config->log_user = copy(cfg_getstr(
+	    cfg, *cfg_getstr(cfg, "log_user") ? "log_user" : "user"));
 	config->verify_owner = cfg_getbool(cfg, "verify_owner");
 	config->ring_size = (size_t)cfg_getint(cfg, "ring_size");
 	for (size_t i = 0; i < COUNT(number_options); i++) {
@@ -349,6 +510,8 @@ take(cfg_t *cfg)
 	take_keys(config, cfg);
 	take_access(config, cfg);
 	take_ticket_keys(config, cfg);
+	take_logs(config, cfg);
+	take_hooks(config, cfg);
 	return config;
 }
 
@@ -462,6 +625,8 @@ parse(cfg_t *cfg, const struct config_files *files)
 	if (cfg_size(cfg, "hold") > LIMIT_RULES ||
 	    cfg_size(cfg, "keys") > LIMIT_RULES ||
 	    cfg_size(cfg, "access") > LIMIT_RULES ||
+	    cfg_size(cfg, "log") > LIMIT_RULES ||
+	    cfg_size(cfg, "hook") > LIMIT_RULES ||
 	    cfg_size(cfg, "ticket_key") > LIMIT_RULES) {
 		report("%s: more than %d sections of a kind", file.path,
 		    LIMIT_RULES);
@@ -496,6 +661,28 @@ config_parse(const struct config_files *files)
 	    CFG_STR_LIST("rights", "{}", CFGF_NONE),
 	    CFG_END(),
 	};
+	cfg_opt_t log[] = {
+	    CFG_BOOL("text", cfg_true, CFGF_NONE),
+	    CFG_STR("record", "off", CFGF_NONE),
+	    CFG_BOOL("input", cfg_false, CFGF_NONE),
+	    CFG_INT("size", log_options[0].fallback, CFGF_NONE),
+	    CFG_INT("keep", log_options[1].fallback, CFGF_NONE),
+	    CFG_INT("record_size", log_options[2].fallback, CFGF_NONE),
+	    CFG_INT("record_keep", log_options[3].fallback, CFGF_NONE),
+	    CFG_INT("days", log_options[4].fallback, CFGF_NONE),
+	    CFG_INT("silent", log_options[5].fallback, CFGF_NONE),
+	    CFG_STR_LIST("crash", CRASH_PATTERNS, CFGF_NONE),
+	    CFG_END(),
+	};
+	cfg_opt_t hook[] = {
+	    CFG_STR_LIST("consoles", "{\"*\"}", CFGF_NONE),
+	    CFG_STR_LIST("events", "{}", CFGF_NONE),
+	    CFG_STR_LIST("lines", "{}", CFGF_NONE),
+	    CFG_STR("url", "", CFGF_NONE),
+	    CFG_STR_LIST("command", "{}", CFGF_NONE),
+	    CFG_INT("per_minute", hook_options[0].fallback, CFGF_NONE),
+	    CFG_END(),
+	};
 	cfg_opt_t options[] = {
 	    CFG_STR("run_dir", "/run/xenterm", CFGF_NONE),
 	    CFG_STR("user", "xenterm", CFGF_NONE),
@@ -504,6 +691,9 @@ config_parse(const struct config_files *files)
 	    CFG_STR("lock_dir", "/run/lock", CFGF_NONE),
 	    CFG_STR("screen_program", XENTERM_SCREEN, CFGF_NONE),
 	    CFG_STR("audit_file", "", CFGF_NONE),
+	    CFG_STR("log_group", "", CFGF_NONE),
+	    CFG_STR("log_user", "", CFGF_NONE),
+	    CFG_STR("log_dir", "/var/log/xenterm/consoles", CFGF_NONE),
 	    CFG_BOOL("verify_owner", cfg_true, CFGF_NONE),
 	    CFG_INT("ring_size", LIMIT_RING_DEFAULT, CFGF_NONE),
 	    CFG_INT("rescan", number_options[0].fallback, CFGF_NONE),
@@ -521,6 +711,8 @@ config_parse(const struct config_files *files)
 	    CFG_SEC("keys", keys, named),
 	    CFG_SEC("access", access, named),
 	    CFG_SEC("ticket_key", ticket_key, named),
+	    CFG_SEC("log", log, named),
+	    CFG_SEC("hook", hook, named),
 	    CFG_END(),
 	};
 	cfg_t *cfg = cfg_init(options, CFGF_NONE);
@@ -534,6 +726,17 @@ config_parse(const struct config_files *files)
 	cfg_set_validate_func(cfg, "lock_dir", check_path);
 	cfg_set_validate_func(cfg, "audit_file", check_path);
 	cfg_set_validate_func(cfg, "screen_program", check_path);
+	cfg_set_validate_func(cfg, "log_dir", check_path);
+	cfg_set_validate_func(cfg, "log|record", check_record);
+	for (size_t i = 0; i < COUNT(log_options); i++) {
+		char option[32];
+
+		snprintf(option, sizeof option, "log|%s", log_options[i].name);
+		cfg_set_validate_func(cfg, option, check_log_number);
+	}
+	cfg_set_validate_func(cfg, "hook", check_hook);
+	cfg_set_validate_func(cfg, "hook|events", check_events);
+	cfg_set_validate_func(cfg, "hook|per_minute", check_hook_number);
 	cfg_set_validate_func(cfg, "ring_size", check_ring_size);
 	cfg_set_validate_func(cfg, "hold|mode", check_mode);
 	cfg_set_validate_func(cfg, "keys|ctrl_o", check_ctrl_o);
@@ -591,6 +794,23 @@ config_free(struct config *config)
 		free(config->ticket_keys[i].audience);
 		free_list(config->ticket_keys[i].consoles);
 	}
+	for (size_t i = 0; i < config->nlogs; i++) {
+		free(config->logs[i].pattern);
+		free_list(config->logs[i].crash);
+	}
+	for (size_t i = 0; i < config->nhooks; i++) {
+		free(config->hooks[i].name);
+		free_list(config->hooks[i].consoles);
+		free_list(config->hooks[i].events);
+		free_list(config->hooks[i].lines);
+		free(config->hooks[i].url);
+		free_list(config->hooks[i].command);
+	}
+	free(config->logs);
+	free(config->hooks);
+	free(config->log_dir);
+	free(config->log_group);
+	free(config->log_user);
 	free(config->holds);
 	free(config->keys);
 	free(config->access);
@@ -660,6 +880,17 @@ config_ctrl_o_is_sysrq(const struct config *config, const char *name)
 		if (fnmatch(config->keys[i].pattern, name, 0) == 0)
 			sysrq = config->keys[i].sysrq;
 	return sysrq;
+}
+
+const struct config_log *
+config_log_of(const struct config *config, const char *name)
+{
+	const struct config_log *found = NULL;
+
+	for (size_t i = 0; i < config->nlogs; i++)
+		if (fnmatch(config->logs[i].pattern, name, 0) == 0)
+			found = &config->logs[i];
+	return found;
 }
 
 int

@@ -19,6 +19,7 @@ enum {
 	RIGHT_TYPE = 4,	  /* send it input, set its size */
 	RIGHT_JOIN = 8,	  /* also while other users do */
 	RIGHT_FORCE = 16, /* make them watchers */
+	RIGHT_LOG = 32,	  /* read what xenterm-logger has kept of it */
 };
 
 /*
@@ -58,6 +59,36 @@ struct config_keys {
 	bool sysrq; /* SysRq, as Linux' hvc0 does; else nothing special */
 };
 
+enum config_record {
+	RECORD_OFF,
+	RECORD_SESSIONS, /* while somebody is there */
+	RECORD_ALWAYS,
+};
+
+/* What xenterm-logger keeps of a guest's consoles. */
+struct config_log {
+	char *pattern;
+	bool text;
+	enum config_record record;
+	bool input;	     /* recordings have what is typed, too */
+	unsigned size, keep; /* bytes of a log file; how many there are */
+	unsigned record_size, record_keep; /* the same of recordings */
+	unsigned days;	 /* older files are removed; 0: never */
+	unsigned silent; /* seconds without output to tell of; 0: never */
+	char **crash;	 /* patterns of lines that a crash begins with */
+};
+
+/* Whom xenterm-logger tells what happens. */
+struct config_hook {
+	char *name;
+	char **consoles; /* patterns of guests' names */
+	char **events;	 /* "up", "gone", "silent", "crash", "take-over" */
+	char **lines;	 /* patterns of lines; the event "line" */
+	char *url;	 /* "": none */
+	char **command;	 /* an absolute path and its arguments; {}: none */
+	unsigned per_minute;
+};
+
 struct config {
 	char *run_dir;	       /* broker.sock, fcgi.sock, admin.sock lie here */
 	char *user;	       /* the worker's */
@@ -66,6 +97,9 @@ struct config {
 	char *lock_dir;	       /* of xenconsole's lock files */
 	char *screen_program;  /* xenterm-screen */
 	char *audit_file;      /* "": into the log */
+	char *log_dir;	       /* xenterm-logger's files */
+	char *log_user;	       /* the logger's; never "" */
+	char *log_group;       /* may read them; "": the worker's alone */
 	bool verify_owner;     /* ask who holds the other end */
 	size_t ring_size;      /* bytes a console */
 	unsigned rescan;       /* seconds between two looks at all domains */
@@ -83,6 +117,10 @@ struct config {
 	size_t naccess;
 	struct config_ticket_key *ticket_keys;
 	size_t nticket_keys;
+	struct config_log *logs;
+	size_t nlogs;
+	struct config_hook *hooks;
+	size_t nhooks;
 };
 
 /* The two steps of config_load(): what can be done by who may open files, and
@@ -108,6 +146,11 @@ bool config_hold_always(const struct config *config, const char *name);
 /* Ctrl-O begins a SysRq on the PV console of a guest of this name, unless the
  * last fitting section says otherwise. */
 bool config_ctrl_o_is_sysrq(const struct config *config, const char *name);
+
+/* What to keep of the consoles of a guest of this name: the last fitting
+ * section; NULL: nothing. */
+const struct config_log *config_log_of(
+    const struct config *config, const char *name);
 
 /* run_dir/name, or -ENAMETOOLONG when it is no address of a socket. */
 int config_socket(

@@ -1,6 +1,7 @@
 #include "common/text.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,4 +87,23 @@ text_repair(const uint8_t *bytes, size_t len, size_t *n)
 	*to = '\0';
 	*n = (size_t)(to - out);
 	return out;
+}
+
+void
+text_as_file_name(const char *name, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; *name && n + 4 < size; name++) {
+		unsigned char c = (unsigned char)*name;
+		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			     (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+			     (c == '.' && n > 0);
+
+		if (plain)
+			out[n++] = (char)c;
+		else
+			n += (size_t)snprintf(out + n, 4, "%%%02X", c);
+	}
+	out[n] = '\0';
 }

@@ -13,4 +13,8 @@ bool text_is_clean(const char *text, size_t max);
  * U+FFFD; the caller frees it.  NULL when out of memory. */
 char *text_repair(const uint8_t *bytes, size_t len, size_t *n);
 
+/* A name as that of a file: letters, digits, '_', '-', and '.' but not at the
+ * beginning; all else is %XX.  Cut off where out is full. */
+void text_as_file_name(const char *name, char *out, size_t size);
+
 #endif

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "common/limits.h"
+#include "common/pattern.h"
 #include "common/ring.h"
 #include "common/text.h"
 #include "fcgi/admin_handlers.h"
@@ -20,7 +21,6 @@
 #include "fcgi/ctrl_o.h"
 #include "fcgi/expect_program.h"
 #include "fcgi/handlers.h"
-#include "fcgi/pattern.h"
 #include "fcgi/position.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"

@@ -47,7 +47,7 @@ names_guest(char *const *patterns, const char *guest)
 
 /* Each right includes the one before it: who may type beside others may type;
  * what is typed is answered, so who types reads; and who reads may know that
- * the console is there. */
+ * the console is there.  The right log stands by itself. */
 static uint32_t
 complete(uint32_t rights)
 {

@@ -57,11 +57,20 @@ struct console {
 	struct event *viewers_told;
 };
 
+/* Those who wait are asked, and the owner is told. */
+static void
+tell(struct console *c)
+{
+	waiters_settle(c->waiters);
+	if (c->owner->news)
+		c->owner->news(c->owner->ctx, c);
+}
+
 static void
 happened(struct console *c, enum console_news kind)
 {
 	c->changed[kind] = ++c->event;
-	waiters_settle(c->waiters);
+	tell(c);
 }
 
 /* Starts above every number that a worker before this one can have used. */
@@ -153,6 +162,8 @@ console_destroy(struct console *c)
 {
 	if (!c)
 		return;
+	if (c->owner->removed)
+		c->owner->removed(c->owner->ctx, c);
 	close_pty(c);
 	if (c->viewers)
 		log_error("console %s: destroyed with viewers", c->id);
@@ -203,7 +214,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (drain(c, false)) {
-		waiters_settle(c->waiters);
+		tell(c);
 		screen_output(c->screen);
 		return;
 	}
@@ -336,9 +347,12 @@ console_type(struct console *c, const void *bytes, size_t len)
 	if (c->state != STATE_UP)
 		return -ENOTCONN;
 	error = input_add(c->input, bytes, len);
-	if (error == 0)
-		counters_add(COUNT_INPUT_BYTES, len);
-	return error;
+	if (error)
+		return error;
+	counters_add(COUNT_INPUT_BYTES, len);
+	if (c->owner->typed)
+		c->owner->typed(c->owner->ctx, c, bytes, len);
+	return 0;
 }
 
 void

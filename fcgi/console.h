@@ -44,6 +44,13 @@ struct console_owner {
 	void (*wanted)(void *ctx, struct console *c);
 	void *ctx;
 	struct spawner *spawner; /* of screen processes; NULL: none */
+	/* There is output, or an event.  NULL: nobody wants to know. */
+	void (*news)(void *ctx, struct console *c);
+	/* This was taken to be typed.  NULL: as above. */
+	void (*typed)(
+	    void *ctx, struct console *c, const void *bytes, size_t len);
+	/* It is being destroyed.  NULL: as above. */
+	void (*removed)(void *ctx, struct console *c);
 };
 
 /* NULL when out of memory. */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/pattern.h"
 #include "common/text.h"
-#include "fcgi/pattern.h"
 
 #define JSON_DEPTH 8
 

@@ -1,9 +1,12 @@
 /* GET api/v1/screen and api/v1/history: the screen now, and what went by. */
 #include <errno.h>
 #include <event2/buffer.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "common/cast.h"
 #include "common/limits.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
@@ -28,6 +31,15 @@ static const struct format formats[] = {
     {"json", SCREEN_JSON, "application/json"},
 };
 
+/* The ring knows no times: a recording made of it has a line each so often. */
+#define CAST_LINE_SECONDS 0.02
+
+/* A snapshot is for a terminal that is reset: CAN, and RIS. */
+#define CAST_RESET "\030\033c"
+
+static const struct format cast_format = {
+    "cast", SCREEN_ANSI, "application/x-asciicast"};
+
 #define NFORMATS (sizeof formats / sizeof formats[0])
 
 /* A request that waits for a rendering. */
@@ -35,7 +47,8 @@ struct view {
 	struct screen_job job; /* first */
 	struct conn *conn;
 	struct position at; /* its offset is known in the end */
-	const char *type;
+	const struct format *format;
+	const struct console *console;
 };
 
 static struct evbuffer *
@@ -65,6 +78,73 @@ refuse(struct conn *conn, int error)
 		    "Too many are waiting for this screen.");
 }
 
+/* The output from begin to end, a line an event; the time after it. */
+static double
+cast_lines(FILE *out, const struct ring *ring, uint64_t begin, uint64_t end)
+{
+	struct cast cast = {0};
+	double seconds = 0;
+
+	while (begin < end) {
+		const uint8_t *bytes = ring_at(ring, begin);
+		const uint8_t *newline = memchr(bytes, '\n', end - begin);
+		size_t len = newline ? (size_t)(newline + 1 - bytes)
+				     : (size_t)(end - begin);
+
+		cast_output(&cast, out, seconds, bytes, len);
+		seconds += CAST_LINE_SECONDS;
+		begin += len;
+	}
+	return seconds;
+}
+
+/* What the ring holds, and the screen that it led to: what came before it,
+ * and changes of size, are not in the ring. */
+static void
+write_cast(
+    FILE *out, const struct console *c, uint64_t end, struct evbuffer *screen)
+{
+	const struct ring *ring = console_ring(c);
+	size_t len = evbuffer_get_length(screen);
+	uint8_t *bytes = malloc(len + sizeof CAST_RESET);
+	uint64_t begin = ring_begin(ring);
+	unsigned rows, cols;
+	double seconds;
+
+	/* Another history may have begun meanwhile. */
+	if (end > ring_end(ring) || end < begin)
+		begin = end;
+	if (end - begin > LIMIT_CAST)
+		begin = end - LIMIT_CAST;
+	console_size(c, &rows, &cols);
+	cast_header(out, rows, cols, (int64_t)time(NULL), console_name(c));
+	seconds = cast_lines(out, ring, begin, end);
+	if (!bytes)
+		return;
+	memcpy(bytes, CAST_RESET, sizeof CAST_RESET - 1);
+	evbuffer_copyout(screen, bytes + sizeof CAST_RESET - 1, len);
+	cast_event(out, seconds, 'm', "the screen", 10);
+	cast_event(out, seconds, 'o', bytes, len + sizeof CAST_RESET - 1);
+	free(bytes);
+}
+
+static void
+add_cast(
+    struct evbuffer *reply, const struct view *view, struct evbuffer *screen)
+{
+	FILE *mem;
+	char *text;
+	size_t len;
+
+	mem = open_memstream(&text, &len);
+	if (!mem)
+		return;
+	write_cast(mem, view->console, view->at.offset, screen);
+	if (fclose(mem) == 0)
+		evbuffer_add(reply, text, len);
+	free(text);
+}
+
 static void
 on_done(struct screen_job *job, int error, const struct screen_image *image,
     struct evbuffer *bytes)
@@ -76,8 +156,10 @@ on_done(struct screen_job *job, int error, const struct screen_image *image,
 		refuse(view->conn, error);
 	} else {
 		view->at.offset = image->offset;
-		reply = begin_reply(&view->at, view->type);
-		if (reply)
+		reply = begin_reply(&view->at, view->format->type);
+		if (reply && view->format == &cast_format)
+			add_cast(reply, view, bytes);
+		else if (reply)
 			evbuffer_add_buffer_reference(reply, bytes);
 		reply_send(view->conn, reply);
 	}
@@ -102,7 +184,8 @@ render(struct request *r, const struct format *format, uint64_t history)
 
 	if (view) {
 		view->conn = r->conn;
-		view->type = format->type;
+		view->format = format;
+		view->console = c;
 		frames_now(c, &view->at);
 		view->job = (struct screen_job){.format = format->format,
 		    .history = (uint32_t)history,
@@ -181,15 +264,17 @@ handle_history(struct worker *w, struct request *r)
 
 	(void)w;
 	if (format && strcmp(format, "text") != 0 &&
-	    strcmp(format, "raw") != 0) {
+	    strcmp(format, "raw") != 0 && strcmp(format, "cast") != 0) {
 		reply_problem(r->conn, 400, "bad-parameter",
-		    "The parameter format must be text or raw.");
+		    "The parameter format must be text, raw or cast.");
 		return;
 	}
 	if (!has_output(r))
 		return;
 	if (format && strcmp(format, "raw") == 0)
 		answer_raw(r);
+	else if (format && strcmp(format, "cast") == 0)
+		render(r, &cast_format, 0);
 	else
 		render(r, find_format("text"), LIMIT_SCROLLBACK);
 }

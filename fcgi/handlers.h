@@ -19,6 +19,7 @@ void handle_stream(struct worker *w, struct request *r);
 void handle_input(struct worker *w, struct request *r);
 void handle_screen(struct worker *w, struct request *r);
 void handle_history(struct worker *w, struct request *r);
+void handle_logs(struct worker *w, struct request *r);
 void handle_keys(struct worker *w, struct request *r);
 void handle_size(struct worker *w, struct request *r);
 

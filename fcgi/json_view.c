@@ -148,6 +148,7 @@ rights_list(uint32_t rights)
 	    {RIGHT_TYPE, "type"},
 	    {RIGHT_JOIN, "join"},
 	    {RIGHT_FORCE, "force"},
+	    {RIGHT_LOG, "log"},
 	};
 	struct json_object *list = json_object_new_array();
 

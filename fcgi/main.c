@@ -27,6 +27,7 @@
 #include "fcgi/consoles.h"
 #include "fcgi/failures.h"
 #include "fcgi/reload.h"
+#include "fcgi/feed.h"
 #include "fcgi/route.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
@@ -45,26 +46,29 @@
 #define SOCKET_PATH sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
 struct sockets {
-	int fcgi, admin;
+	int fcgi, admin, feed;
 	char broker[SOCKET_PATH];
 };
 
 /* Whose the sockets are and whom we become; all -1 when we are not root. */
 struct identity {
-	uid_t uid;
-	gid_t gid, nginx;
+	uid_t uid, logger;
+	gid_t gid, nginx, loggers;
 };
 
 static struct identity
 find_identity(const struct config *config)
 {
-	struct identity id = {(uid_t)-1, (gid_t)-1, (gid_t)-1};
+	struct identity id = {
+	    (uid_t)-1, (uid_t)-1, (gid_t)-1, (gid_t)-1, (gid_t)-1};
 	struct group *group;
 
 	if (geteuid() != 0)
 		return id;
 	if (privdrop_lookup(config->user, &id.uid, &id.gid) < 0)
 		log_fatal("there is no user %s", config->user);
+	if (privdrop_lookup(config->log_user, &id.logger, &id.loggers) < 0)
+		log_fatal("there is no user %s", config->log_user);
 	group = getgrnam(config->socket_group);
 	if (!group)
 		log_fatal("there is no group %s", config->socket_group);
@@ -78,12 +82,16 @@ open_sockets(const struct config *config, const struct identity *id,
 {
 	const struct listener_access for_nginx = {0660, id->uid, id->nginx};
 	const struct listener_access for_root = {0600, (uid_t)-1, (gid_t)-1};
+	const struct listener_access for_logger = {
+	    0600, id->logger, id->loggers};
 	char path[SOCKET_PATH];
 
 	sockets->fcgi = program_listen(
 	    config, "fcgi.sock", SOCK_STREAM, &for_nginx, path, sizeof path);
 	sockets->admin = program_listen(
 	    config, "admin.sock", SOCK_STREAM, &for_root, path, sizeof path);
+	sockets->feed = program_listen(
+	    config, "feed.sock", SOCK_STREAM, &for_logger, path, sizeof path);
 	if (config_socket(config, "broker.sock", sockets->broker,
 		sizeof sockets->broker) < 0)
 		log_fatal(
@@ -107,12 +115,32 @@ on_wanted(void *ctx, struct console *c)
 		broker_link_wanted(w->broker, c);
 }
 
+static void
+on_news(void *ctx, struct console *c)
+{
+	feed_news(((struct worker *)ctx)->feed, c);
+}
+
+static void
+on_typed(void *ctx, struct console *c, const void *bytes, size_t len)
+{
+	feed_typed(((struct worker *)ctx)->feed, c, bytes, len);
+}
+
+static void
+on_removed(void *ctx, struct console *c)
+{
+	feed_removed(((struct worker *)ctx)->feed, c);
+}
+
 /* Those who wait are told to come again; their sessions end with us. */
 static void
 shut_down(struct worker *w, struct admin *admin, struct spawner *spawner)
 {
 	struct broker_link *broker = w->broker;
 
+	feed_destroy(w->feed);
+	w->feed = NULL;
 	w->broker = NULL;
 	server_close_listener(w->server);
 	sessions_destroy(w->sessions);
@@ -130,7 +158,13 @@ run(struct config *config, const struct sockets *sockets,
     struct ticket_keys *keys, struct spawner *spawner)
 {
 	struct worker w = {.config = config};
-	const struct console_owner owner = {on_hangup, on_wanted, &w, spawner};
+	const struct console_owner owner = {.hangup = on_hangup,
+	    .wanted = on_wanted,
+	    .ctx = &w,
+	    .spawner = spawner,
+	    .news = on_news,
+	    .typed = on_typed,
+	    .removed = on_removed};
 	struct admin *admin;
 	int error;
 
@@ -146,10 +180,11 @@ run(struct config *config, const struct sockets *sockets,
 	w.server = server_create(
 	    w.base, sockets->fcgi, POOL_THREADS, route_request, &w);
 	admin = admin_create(&w, sockets->admin);
+	w.feed = feed_create(&w, sockets->feed);
 	w.broker =
 	    broker_link_create(w.base, sockets->broker, w.consoles, w.sessions);
 	w.reload = reload_create(&w, config, keys);
-	if (!w.server || !admin || !w.broker || !w.reload)
+	if (!w.server || !admin || !w.feed || !w.broker || !w.reload)
 		log_fatal("cannot start: %s", strerror(errno));
 	broker_link_set_reload(w.broker, w.reload);
 	error = worker_confine();

@@ -10,6 +10,7 @@
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/counters.h"
+#include "fcgi/feed.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
 #include "fcgi/worker.h"
@@ -99,6 +100,9 @@ metrics_write(const struct worker *w, struct evbuffer *out)
 	gauge(out, "xenterm_broker_connected",
 	    "1 while the broker is there and has told all it knows.",
 	    broker_link_synced(w->broker));
+	gauge(out, "xenterm_logger_connected",
+	    "1 while xenterm-logger reads what there is to log.",
+	    feed_is_read(w->feed));
 	write_consoles(w, out);
 	gauge(out, "xenterm_sessions", "Sessions that are open.",
 	    sessions_count(w->sessions));

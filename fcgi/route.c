@@ -39,6 +39,8 @@ static const struct route public_routes[] = {
 	NAMES("format", "history"), handle_screen},
     {"GET", "/api/v1/history", NEEDS_TOKEN, BODY_NONE, NAMES("format"),
 	handle_history},
+    {"GET", "/api/v1/logs/*", NEEDS_USER, BODY_NONE, NAMES("file"),
+	handle_logs},
     {"POST", "/api/v1/input", NEEDS_TOKEN, BODY_BYTES,
 	NAMES("seq", "echo", "from"), handle_input},
     {"POST", "/api/v1/keys", NEEDS_TOKEN | NUMBERED, BODY_JSON,

@@ -8,6 +8,7 @@ struct consoles;
 struct event_base;
 struct failures;
 struct reload;
+struct feed;
 struct server;
 struct sessions;
 struct tickets;
@@ -22,6 +23,7 @@ struct worker {
 	struct broker_link *broker;
 	struct reload *reload;
 	struct failures *failures;
+	struct feed *feed;
 };
 
 #endif

@@ -1,12 +1,15 @@
 """The admin socket: what root and its programs ask the worker."""
 
+import json
 import re
 import urllib.parse
 
 import pytest
+import yaml
+from prometheus_client import parser
 
 from standin import wait_for
-from whole_site import Answer
+from whole_site import TOP, Answer
 
 KILO = 1024
 
@@ -234,6 +237,56 @@ def test_metrics_keep_the_conventions(site):
     for name, kind in types.items():
         assert name.startswith("xenterm_")
         assert name.endswith("_total") == (kind == "counter"), name
+
+
+def test_prometheus_reads_the_metrics(site):
+    families = list(parser.text_string_to_metric_families(metrics(site)))
+    names = {family.name for family in families}
+    assert "xenterm_requests" in names and "xenterm_consoles" in names
+    assert all(family.documentation and family.type in ("gauge", "counter")
+               for family in families)
+
+
+def used_metrics(expression):
+    """[(name, {label: value})] that a PromQL expression looks at."""
+    return [(name, dict(re.findall(r'(\w+)(?:=|=~)"([^"]*)"', labels)))
+            for name, labels in
+            re.findall(r"\b(xenterm_\w+)(?:\{([^}]*)\})?", expression)]
+
+
+def test_what_the_dashboard_and_the_alerts_look_at(site):
+    there = {}
+    for family in parser.text_string_to_metric_families(metrics(site)):
+        for sample in family.samples:
+            there.setdefault(sample.name, []).append(sample.labels)
+    board = json.loads((TOP / "conf/grafana/xenterm.json").read_text())
+    rules = yaml.safe_load(
+        (TOP / "conf/prometheus/xenterm.rules.yml").read_text())
+    panels = [target["expr"] for panel in board["panels"]
+              for target in panel["targets"]]
+    panels += [one["query"] for one in board["templating"]["list"]
+               if one["type"] == "query"]
+    alerts = [rule["expr"] for group in rules["groups"]
+              for rule in group["rules"]]
+    assert len(panels) > 10 and len(alerts) > 4
+    for expression in panels + alerts:
+        used = used_metrics(expression)
+        assert used, expression
+        assert expression.count("(") == expression.count(")")
+        for name, labels in used:
+            assert name in there, expression
+            labels.pop("instance", None)  # Prometheus' own
+            assert any(labels.items() <= one.items() for one in there[name]), \
+                expression
+    # All there is can be seen.
+    assert {name for e in panels for name, _ in used_metrics(e)} == set(there)
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+            assert re.fullmatch(r"\d+m", rule["for"])
+            assert rule["annotations"]["summary"]
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(set(ids)) == len(ids)
 
 
 def test_metrics_count(site, guest):

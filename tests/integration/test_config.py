@@ -114,7 +114,7 @@ def test_all_that_the_shipped_file_shows(program, conf):
     """Each line that is commented out there is good, and the default."""
     text = (whole_site.TOP / "conf/xenterm.conf").read_text()
     shown = re.sub(
-        r"(?m)^# (?=\w+ = |hold |keys |access |ticket_key |    |\})", "", text)
+        r"(?m)^# (?=\w+ = |hold |keys |access |ticket_key |log |hook |    |\})", "", text)
     assert "\nuser = " in shown and "\naccess " in shown
     done = run(program, "-t", "-c", conf(shown))
     assert (done.returncode, done.stderr) == (0, "")

@@ -231,6 +231,7 @@ def seen(site, listener, *request, **options):
         peer.sendall(fastcgi.stream(
             fastcgi.STDOUT, b"Status: 204 No Content\r\n\r\n")
             + fastcgi.record(fastcgi.END, bytes(8)))
+        client.path = ""  # It is no answer of ours.
         assert client.receive().status == 204
     client.close()
     return params, body

@@ -109,7 +109,7 @@ BAD = (
     "screen?format=", "screen?format=pdf", "screen?format=TEXT",
     "screen?format=text&format=text", "screen?history=-1",
     "screen?history=2001", "screen?history=x", "screen?history=1e3",
-    "screen?rows=3", "screen?history=%FF", "history?format=cast",
+    "screen?rows=3", "screen?history=%FF", "history?format=casts",
     "history?format=html", "history?history=5", "history?format=raw&x=1")
 
 

@@ -29,6 +29,7 @@ import time
 import urllib.parse
 
 import fastcgi
+import openapi
 import standin
 from standin import Host, wait_for
 
@@ -197,6 +198,7 @@ class Client:
         self.user = user
         self.tls = tls
         self.sock = None
+        self.path = ""          # of the last request
         self.used = 0.0
 
     def open(self):
@@ -238,7 +240,7 @@ class Client:
             headers.append(("Content-Type", "application/json"))
         if not path.startswith("/"):
             path = "/xenterm/" + path
-        self.method = method
+        self.method, self.path = method, path
         self.open().sendall(self.head(method, path, body, headers) + body)
 
     def receive(self, timeout=PATIENCE):
@@ -247,6 +249,9 @@ class Client:
         try:
             response.begin()
             answer = Answer(response)
+            openapi.DOCUMENT.judge(
+                "public", self.method,
+                self.path.removeprefix("/xenterm"), answer)
             if response.will_close:
                 self.close()
             return answer
@@ -670,7 +675,9 @@ class Site:
         connection = self.admin_connection(80)
         try:
             connection.request(method, path, body, headers)
-            return Answer(connection.getresponse())
+            answer = Answer(connection.getresponse())
+            openapi.DOCUMENT.judge("admin", method, path, answer)
+            return answer
         finally:
             connection.close()
 

@@ -32,4 +32,4 @@ on_wanted(void *ctx, struct console *c)
 }
 
 const struct console_owner stub_owner = {
-    on_hangup, on_wanted, &stub_told, NULL};
+    .hangup = on_hangup, .wanted = on_wanted, .ctx = &stub_told};

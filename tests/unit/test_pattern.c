@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "fcgi/pattern.h"
+#include "common/pattern.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

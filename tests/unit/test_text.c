@@ -143,6 +143,22 @@ test_repair(void **state)
 	}
 }
 
+static void
+test_file_name(void **state)
+{
+	char out[20];
+
+	(void)state;
+	text_as_file_name("web-1_b.de", out, sizeof out);
+	assert_string_equal(out, "web-1_b.de");
+	text_as_file_name("..", out, sizeof out);
+	assert_string_equal(out, "%2E.");
+	text_as_file_name("a/s 0\xc3\xa4", out, sizeof out);
+	assert_string_equal(out, "a%2Fs%200%C3%A4");
+	text_as_file_name("////////////", out, sizeof out);
+	assert_string_equal(out, "%2F%2F%2F%2F%2F%2F");
+}
+
 int
 main(void)
 {
@@ -151,6 +167,7 @@ main(void)
 	    cmocka_unit_test(test_repair),
 	    cmocka_unit_test(test_hostile),
 	    cmocka_unit_test(test_bound),
+	    cmocka_unit_test(test_file_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

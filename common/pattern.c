@@ -1,5 +1,5 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "fcgi/pattern.h"
+#include "common/pattern.h"
 
 #include <errno.h>
 #include <pcre2.h>
