@@ -6,10 +6,12 @@
  *   keys floor PORT   POST /floor through nginx
  *   keys echo PORT    POST input?echo=, a poll waiting beside it
  *   keys poll PORT    POST input, the echo comes with the waiting poll
+ *   keys stream PORT  POST input, the echo comes by the stream
  *
- * From the standard input: "USER PASSWORD TOKEN" for the last three; then how
+ * From the standard input: "USER PASSWORD TOKEN" for the last four; then how
  * many keys to type, again and again, so that several of us can take turns.
- * To the standard output: a line for each key, in nanoseconds.
+ * To the standard output: a line for each key: nanoseconds, and the bytes on
+ * the wire that it took, down and up.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -26,6 +28,7 @@
 #include <unistd.h>
 
 #include "tests/bench/http.h"
+#include "tests/bench/viewer.h"
 
 #define API "/xenterm/api/v1/"
 
@@ -48,6 +51,7 @@ struct typist {
 	unsigned typed;
 	int tty;
 	struct http *input, *poll;
+	struct viewer *stream;
 	bool polling, answered; /* the poll is parked; the input is answered */
 	uint64_t seq;
 	char next[TEXT_MAX]; /* where the output goes on */
@@ -265,6 +269,33 @@ key_poll(struct typist *t, char c)
 	}
 }
 
+static void
+start_stream(struct typist *t, const char *where)
+{
+	start_site(t, where);
+	t->stream = viewer_open(t->token, true);
+}
+
+static void
+key_stream(struct typist *t, char c)
+{
+	static uint8_t bytes[VIEWER_OUTPUT];
+	struct pollfd fds[2] = {
+	    {.fd = http_fd(viewer_http(t->stream)), .events = POLLIN},
+	    {.fd = http_fd(t->input), .events = POLLIN},
+	};
+	size_t n;
+
+	send_key(t, c, "");
+	while ((n = viewer_read(t->stream, bytes)) == 0 ||
+	       bytes[n - 1] != (uint8_t)c) {
+		take_input(t);
+		fds[1].fd = t->answered ? -1 : http_fd(t->input);
+		if (poll(fds, 2, PATIENCE_MS) < 1)
+			errx(1, "no echo");
+	}
+}
+
 /*
  * What an echo has delivered wakes no poll, so its answer is about something
  * else, and may be older than the echo: its position is not taken.
@@ -279,11 +310,11 @@ settle_echo(struct typist *t)
 }
 
 static void
-settle_poll(struct typist *t)
+settle_input(struct typist *t)
 {
 	struct pollfd fd = {.fd = http_fd(t->input), .events = POLLIN};
 
-	if (!t->polling)
+	if (t->poll && !t->polling)
 		send_poll(t);
 	for (take_input(t); !t->answered; take_input(t))
 		if (poll(&fd, 1, PATIENCE_MS) != 1)
@@ -297,7 +328,8 @@ static const struct row rows[] = {
     {"tty", start_tty, key_tty, settle_tty},
     {"floor", start_site, key_floor, settle_tty},
     {"echo", start_session, key_echo, settle_echo},
-    {"poll", start_session, key_poll, settle_poll},
+    {"poll", start_session, key_poll, settle_input},
+    {"stream", start_stream, key_stream, settle_input},
 };
 
 static const struct row *
@@ -306,7 +338,7 @@ find_row(const char *name)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		if (strcmp(rows[i].name, name) == 0)
 			return &rows[i];
-	errx(2, "usage: keys pty|tty|floor|echo|poll [PATH|PORT]");
+	errx(2, "usage: keys pty|tty|floor|echo|poll|stream [PATH|PORT]");
 }
 
 static int64_t
@@ -326,6 +358,24 @@ rest(void)
 	nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
 }
 
+/* On all connections so far. */
+static struct http_wire
+all_wire(const struct typist *t)
+{
+	const struct http *const all[] = {
+	    t->input, t->poll, t->stream ? viewer_http(t->stream) : NULL};
+	struct http_wire sum = {0, 0}, wire;
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (!all[i])
+			continue;
+		wire = http_wire(all[i]);
+		sum.down += wire.down;
+		sum.up += wire.up;
+	}
+	return sum;
+}
+
 /* Nanoseconds from a key to its echo. */
 static int64_t
 type_key(struct typist *t)
@@ -340,6 +390,17 @@ type_key(struct typist *t)
 	return end - begin;
 }
 
+static void
+type_and_tell(struct typist *t)
+{
+	struct http_wire before = all_wire(t), after;
+	int64_t elapsed = type_key(t);
+
+	after = all_wire(t);
+	printf("%" PRId64 " %" PRIu64 " %" PRIu64 "\n", elapsed,
+	    after.down - before.down, after.up - before.up);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -351,7 +412,7 @@ main(int argc, char **argv)
 		while (warm_up-- > 0)
 			type_key(&t);
 		while (count-- > 0)
-			printf("%" PRId64 "\n", type_key(&t));
+			type_and_tell(&t);
 		fflush(stdout);
 		warm_up = WARM_UP;
 	}
