@@ -12,7 +12,6 @@ TURN_KEYS = 30
 
 # Which row is at which guest.
 GUESTS = {"echo": "typed", "poll": "polled", "stream": "streamed"}
-CROWD_ROWS = ("pty", "floor", "echo", "poll", "stream")
 
 
 def typists(stack):
@@ -74,19 +73,27 @@ def idle(stack, seconds):
             "requests": stack.metric("requests_total") - requests - 1}
 
 
-def measure_crowd(stack, consoles, sizes, rounds, keys, seconds, say):
-    """The same rows while others wait; and what those cost."""
+def measure_crowd(stack, consoles, sizes, rounds, keys, say):
+    """The same rows while others wait."""
     result = []
     memory = stack.pss()
     with at_work(stack) as everybody, Crowd(stack, consoles) as crowd:
-        rows = {row: everybody[row] for row in CROWD_ROWS}
         for size in sizes:
             say(f"keys beside {size} waiting viewers")
             crowd.grow(size)
             result.append({
                 "viewers": size, "consoles": len(consoles),
-                "idle": idle(stack, seconds),
                 "pss_kib": {name: kib - memory[name]
                             for name, kib in stack.pss().items()},
-                "rounds": [one_round(rows, keys) for _ in range(rounds)]})
+                "rounds": [one_round(everybody, keys)
+                           for _ in range(rounds)]})
+    stack.close_sessions()
     return result
+
+
+def measure_idle(stack, consoles, size, seconds):
+    """What viewers cost who wait and are told nothing."""
+    with Crowd(stack, consoles) as crowd:
+        crowd.grow(size)
+        return {"viewers": size, "consoles": len(consoles),
+                **idle(stack, seconds)}

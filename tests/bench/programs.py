@@ -1,6 +1,7 @@
 """The measuring programs: they are there for all rounds, and take turns."""
 
 import contextlib
+import math
 import subprocess
 
 import stack as stacks
@@ -62,7 +63,8 @@ def parked(stack, tokens, user=stacks.USER, transport=(), stderr=None):
 
 
 class Crowd:
-    """Waiting viewers, more and more of them, spread over these consoles."""
+    """Waiting viewers, more and more of them, spread over these consoles: one
+    after the other, since those who are there are told who comes."""
 
     def __init__(self, stack, consoles, transport=()):
         self.stack = stack
@@ -79,15 +81,16 @@ class Crowd:
         return self.running.__exit__(*how)
 
     def grow(self, size):
-        while self.size < size:
-            user = next(u for u, used in self.users.items()
-                        if used < stacks.CROWD_USER_SESSIONS)
-            more = min(size - self.size,
-                       stacks.CROWD_USER_SESSIONS - self.users[user])
-            names = [self.consoles[(self.size + n) % len(self.consoles)]
-                     for n in range(more)]
-            tokens = self.stack.open_sessions(names, "watch", user)
+        more = size - self.size
+        each = math.ceil(more / len(self.consoles))
+        names = [self.consoles[n // each] for n in range(more)]
+        for user, used in self.users.items():
+            now = names[:stacks.CROWD_USER_SESSIONS - used]
+            if not now:
+                continue
+            tokens = self.stack.open_sessions(now, "watch", user)
             self.running.enter_context(
                 parked(self.stack, tokens, user, self.transport))
-            self.users[user] += more
-            self.size += more
+            self.users[user] += len(now)
+            names = names[len(now):]
+        self.size = size

@@ -12,6 +12,9 @@ from stack import pss_kib, standin
 # Consoles that are watched at once, for the memory.
 WATCHED = 20
 
+# Consoles after which it is looked how much they are.
+STEPS = (1, 10, 100, 1000)
+
 # Lines of the console that has much to show: more than the screen keeps.
 LINES = 3000
 
@@ -42,20 +45,34 @@ def our_pids(stack):
     return [*stack.pids("worker"), *stack.pids("broker")]
 
 
+def grow(stack, names, before):
+    """Creates them, with a look at 1, 10, 100, ... of them and at all."""
+    growth, made = [], 0
+    for size in sorted({*(n for n in STEPS if n < len(names)), len(names)}):
+        stack.create_guests(names[made:size])
+        made = size
+        after = stack.pss()
+        begin = time.perf_counter()
+        stack.admin("GET", "/consoles")
+        growth.append({
+            "consoles": size,
+            "list_ms": (time.perf_counter() - begin) * 1e3,
+            "kib": sum(after[p] - before[p] for p in ("worker", "broker"))})
+    return growth
+
+
 def measure_quiet(stack, names, seconds):
     """Held, unwatched, quiet."""
-    before = stack.pss()
-    stack.create_guests(names)
-    after = stack.pss()
+    growth = grow(stack, names, stack.pss())
     begin, before_cpu = time.monotonic(), cpu_times(our_pids(stack))
     time.sleep(seconds)
     spent = cpu_since(before_cpu)
     return {
         "consoles": len(names),
+        "growth": growth,
         "processes": len(screen_pids(stack)),
         "cpu_percent": 100 * spent / (time.monotonic() - begin),
-        "console_kib": sum(after[p] - before[p]
-                           for p in ("worker", "broker")) / len(names),
+        "console_kib": growth[-1]["kib"] / len(names),
     }
 
 
