@@ -26,7 +26,7 @@
 struct http {
 	SSL *ssl;
 	int fd;
-	const char *token;
+	const char *token, *type;
 	size_t head, len; /* of the answer: its headers, all that has come */
 	size_t at;	  /* of an answer without end: taken so far */
 	size_t chunk;	  /* and what its chunk still has */
@@ -65,6 +65,7 @@ http_open(const char *token)
 	if (!http)
 		err(1, "connection");
 	http->token = token;
+	http->type = "application/octet-stream";
 	http->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (http->fd < 0 ||
 	    connect(http->fd, (struct sockaddr *)&address, sizeof address) < 0)
@@ -76,6 +77,12 @@ http_open(const char *token)
 		errx(1, "TLS: no connection");
 	fcntl(http->fd, F_SETFL, O_NONBLOCK);
 	return http;
+}
+
+void
+http_set_type(struct http *http, const char *type)
+{
+	http->type = type;
 }
 
 void
@@ -106,9 +113,9 @@ http_send(struct http *http, const char *target, const void *body, size_t len)
 	    http->token ? http->token : "", http->token ? "\r\n" : "");
 	if (body && n < sizeof request)
 		n += (size_t)snprintf(request + n, sizeof request - n,
-		    "Content-Type: application/octet-stream\r\n"
+		    "Content-Type: %s\r\n"
 		    "Content-Length: %zu\r\n",
-		    len);
+		    http->type, len);
 	if (n + 2 + len > sizeof request)
 		errx(1, "request too long");
 	memcpy(request + n, "\r\n", 2);

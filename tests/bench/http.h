@@ -22,6 +22,8 @@ void http_init(uint16_t port, const char *user, const char *password);
 
 /* token may be NULL. */
 struct http *http_open(const char *token);
+/* Of bodies; application/octet-stream unless said otherwise. */
+void http_set_type(struct http *http, const char *type);
 void http_close(struct http *http);
 int http_fd(const struct http *http);
 

@@ -7,8 +7,9 @@
  *   keys echo PORT    POST input?echo=, a poll waiting beside it
  *   keys poll PORT    POST input, the echo comes with the waiting poll
  *   keys stream PORT  POST input, the echo comes by the stream
+ *   keys siab PORT    shellinabox, as its page does it: two POSTs
  *
- * From the standard input: "USER PASSWORD TOKEN" for the last four; then how
+ * From the standard input: "USER PASSWORD TOKEN" for the last five; then how
  * many keys to type, again and again, so that several of us can take turns.
  * To the standard output: a line for each key: nanoseconds, and the bytes on
  * the wire that it took, down and up.
@@ -296,6 +297,98 @@ key_stream(struct typist *t, char c)
 	}
 }
 
+/* --- shellinabox ---------------------------------------------------------- */
+
+#define SIAB	  "/siab/"
+#define SIAB_TYPE "application/x-www-form-urlencoded; charset=utf-8"
+
+/* Asks for what comes next, or types a key. */
+static void
+siab_post(struct typist *t, struct http *http, const char *keys)
+{
+	char body[4 * TEXT_MAX];
+	int n = snprintf(body, sizeof body, "width=80&height=24&session=%s%s%s",
+	    t->next, *keys ? "&keys=" : "", keys);
+
+	http_send(http, SIAB, body, (size_t)n);
+}
+
+/* The first answer names the session. */
+static void
+start_siab(struct typist *t, const char *where)
+{
+	static const char first[] = "width=80&height=24&rooturl=%2Fsiab%2F";
+	struct http_answer answer;
+	const char *at;
+
+	start_site(t, where);
+	t->poll = http_open(NULL);
+	http_set_type(t->poll, SIAB_TYPE);
+	http_set_type(t->input, SIAB_TYPE);
+	http_send(t->poll, SIAB, first, sizeof first - 1);
+	http_wait(t->poll, &answer);
+	at = memmem(answer.body, answer.len, "\"session\":\"", 11);
+	if (answer.status != 200 || !at)
+		errx(1, "siab: status %d", answer.status);
+	snprintf(t->next, sizeof t->next, "%.*s", (int)strcspn(at + 11, "\""),
+	    at + 11);
+	siab_post(t, t->poll, "");
+	t->polling = true;
+}
+
+/* Takes the poll's answer, if there is one.  True: its data ends in c. */
+static bool
+siab_take(struct typist *t, char c)
+{
+	struct http_answer answer;
+	const char *at;
+
+	if (!t->polling || !http_receive(t->poll, &answer))
+		return false;
+	t->polling = false;
+	at = memmem(answer.body, answer.len, "\"data\":\"", 8);
+	if (answer.status != 200 || !at)
+		errx(1, "siab: status %d", answer.status);
+	at += 8 + strcspn(at + 8, "\"");
+	return at[-1] == c;
+}
+
+static void
+key_siab(struct typist *t, char c)
+{
+	struct pollfd fds[2] = {
+	    {.fd = http_fd(t->poll), .events = POLLIN},
+	    {.fd = http_fd(t->input), .events = POLLIN},
+	};
+	char keys[3];
+
+	snprintf(keys, sizeof keys, "%02X", (unsigned)c);
+	siab_post(t, t->input, keys);
+	t->answered = false;
+	while (!siab_take(t, c)) {
+		if (!t->polling)
+			siab_post(t, t->poll, "");
+		t->polling = true;
+		take_input(t);
+		fds[1].fd = t->answered ? -1 : http_fd(t->input);
+		if (poll(fds, 2, PATIENCE_MS) < 1)
+			errx(1, "siab: no echo");
+	}
+}
+
+static void
+settle_siab(struct typist *t)
+{
+	struct pollfd fd = {.fd = http_fd(t->input), .events = POLLIN};
+
+	if (!t->polling)
+		siab_post(t, t->poll, "");
+	t->polling = true;
+	for (take_input(t); !t->answered; take_input(t))
+		if (poll(&fd, 1, PATIENCE_MS) != 1)
+			errx(1, "siab: no answer");
+}
+
 /*
  * What an echo has delivered wakes no poll, so its answer is about something
  * else, and may be older than the echo: its position is not taken.
@@ -330,6 +423,7 @@ static const struct row rows[] = {
     {"echo", start_session, key_echo, settle_echo},
     {"poll", start_session, key_poll, settle_input},
     {"stream", start_stream, key_stream, settle_input},
+    {"siab", start_siab, key_siab, settle_siab},
 };
 
 static const struct row *
@@ -338,7 +432,7 @@ find_row(const char *name)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		if (strcmp(rows[i].name, name) == 0)
 			return &rows[i];
-	errx(2, "usage: keys pty|tty|floor|echo|poll|stream [PATH|PORT]");
+	errx(2, "usage: keys pty|tty|floor|echo|poll|stream|siab [PATH|PORT]");
 }
 
 static int64_t

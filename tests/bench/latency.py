@@ -3,6 +3,7 @@
 import contextlib
 import time
 
+import peers
 import report
 import screens
 from programs import Crowd, Driver, on_site, on_tty
@@ -35,10 +36,10 @@ def one_round(everybody, keys):
 
 
 @contextlib.contextmanager
-def at_work(stack):
+def at_work(stack, others=None):
     with contextlib.ExitStack() as running:
         yield {row: running.enter_context(typist)
-               for row, typist in typists(stack).items()}
+               for row, typist in (typists(stack) | (others or {})).items()}
 
 
 def measure(stack, rounds, keys, seconds, say):
@@ -46,7 +47,7 @@ def measure(stack, rounds, keys, seconds, say):
     machine."""
     end = time.monotonic() + seconds
     taken = []
-    with at_work(stack) as everybody:
+    with at_work(stack, peers.typists(stack)) as everybody:
         for number in range(1, rounds + 1):
             if taken and time.monotonic() > end:
                 say(f"the machine is slow: {len(taken)} rounds only")

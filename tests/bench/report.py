@@ -20,6 +20,9 @@ KEY_ROWS = {
 }
 OURS = ("echo", "poll", "stream")
 
+# Those of the peers, where they were measured.
+PEER_ROWS = {"siab": "shellinabox"}
+
 FLOW_ROWS = {
     "pty": "floor A: a pty pair",
     "tty": "a guest's tty, no xenterm",
@@ -120,6 +123,8 @@ def table(*rows):
 
 def key_lines(keys):
     rounds = keys["rounds"]
+    rows = {row: title for row, title in (KEY_ROWS | PEER_ROWS).items()
+            if row in rounds[0]}
 
     def column(row, figure, digits):
         return shown(over(rounds, lambda r: r[row][figure]), digits)
@@ -129,12 +134,13 @@ def key_lines(keys):
         *((title, column(row, "p50_ms", 3), column(row, "p99_ms", 2),
            f"{rounds[0][row]['wire_down']:.0f}",
            f"{rounds[0][row]['wire_up']:.0f}")
-          for row, title in KEY_ROWS.items()))
+          for row, title in rows.items()))
     yield from table(
         ("ratio", "p50 : A + B", "p50 : A(xen) + B", "p99 : p99 of B"),
-        *((KEY_ROWS[row], shown(over(rounds, to_floors(row)), 2),
+        *((title, shown(over(rounds, to_floors(row)), 2),
            shown(over(rounds, to_floors(row, "tty")), 2),
-           shown(over(rounds, p99_to_b(row)), 2)) for row in OURS))
+           shown(over(rounds, p99_to_b(row)), 2))
+          for row, title in rows.items() if row in OURS or row in PEER_ROWS))
 
 
 def memory_lines(memory):

@@ -55,6 +55,15 @@ FLOOR = """location = /floor {
 		}
 		"""
 
+# The peers, behind the same nginx.
+PEERS = """location /{name}/ {{
+			proxy_pass http://127.0.0.1:{port}/;
+			proxy_http_version 1.1;
+			proxy_set_header Connection "";
+			proxy_buffering off;
+		}}
+		"""
+
 
 @contextlib.contextmanager
 def work_dir():
@@ -88,7 +97,7 @@ def pss_kib(pids):
 
 
 class Stack:
-    def __init__(self, build, dir):
+    def __init__(self, build, dir, peers=()):
         self.build = pathlib.Path(build).resolve()
         self.dir = dir
         self.port = free_port()
@@ -97,6 +106,7 @@ class Stack:
         self.host = standin.Host(dir, xenstored="c")
         self.programs = {}
         self.tokens = []
+        self.peer_ports = {name: free_port() for name in peers}
 
     def bench(self, name):
         return str(self.build / "tests" / "bench" / name)
@@ -128,13 +138,30 @@ class Stack:
         nginx = self.dir / "nginx" / "nginx.conf"
         shipped = f"include {self.dir}/nginx/xenterm.conf;"
         nginx.write_text(nginx.read_text()
-                         .replace(shipped, FLOOR + shipped)
+                         .replace(shipped, FLOOR + "".join(
+                             PEERS.format(name=name, port=port) for name, port
+                             in self.peer_ports.items()) + shipped)
                          .replace(*NGINX_CONNECTIONS))
 
     def _start(self, name, *command):
         with open(self.dir / "log" / f"{name}.log", "ab") as log:
             self.programs[name] = self.host.popen(
                 *command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def start_peer(self, name, *command):
+        """Returns when it listens."""
+        self._start(name, *command)
+        address = ("127.0.0.1", self.peer_ports[name])
+
+        def listens():
+            with contextlib.suppress(OSError), \
+                    socket.create_connection(address, timeout=1):
+                return True
+            if self.programs[name].poll() is not None:
+                raise RuntimeError(f"{name} has ended:\n" + (
+                    self.dir / "log" / f"{name}.log").read_text())
+            return False
+        standin.wait_for(listens, what=name)
 
     def restart(self, name, *command):
         """By another command; returns when the site answers."""
