@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "fcgi/counters.h"
 #include "fcgi/server.h"
@@ -57,11 +58,21 @@ reply_begin(int status)
 	return reply;
 }
 
+static void
+add_text(struct evbuffer *reply, const char *text)
+{
+	evbuffer_add(reply, text, strlen(text));
+}
+
 void
 reply_header(struct evbuffer *reply, const char *name, const char *value)
 {
-	if (reply)
-		evbuffer_add_printf(reply, "%s: %s\r\n", name, value);
+	if (!reply)
+		return;
+	add_text(reply, name);
+	add_text(reply, ": ");
+	add_text(reply, value);
+	add_text(reply, "\r\n");
 }
 
 void
@@ -69,12 +80,11 @@ reply_body(struct evbuffer *reply, const char *type)
 {
 	if (!reply)
 		return;
-	if (type)
-		evbuffer_add_printf(reply,
-		    "Content-Type: %s\r\n"
-		    "X-Content-Type-Options: nosniff\r\n",
-		    type);
-	evbuffer_add(reply, "\r\n", 2);
+	if (type) {
+		reply_header(reply, "Content-Type", type);
+		reply_header(reply, "X-Content-Type-Options", "nosniff");
+	}
+	add_text(reply, "\r\n");
 }
 
 void

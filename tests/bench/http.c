@@ -15,8 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The longest answer there is: 64 KiB of a snapshot, its frame and headers. */
-#define ANSWER_MAX (80 * 1024)
+/* The longest answer there is here: a screen with 2,000 lines of a flood above
+ * it, its frame and headers. */
+#define ANSWER_MAX (320 * 1024)
 
 #define REQUEST_MAX	   2048
 #define CREDENTIALS_MAX	   96
@@ -25,8 +26,10 @@
 struct http {
 	SSL *ssl;
 	int fd;
-	const char *token;
+	const char *token, *type;
 	size_t head, len; /* of the answer: its headers, all that has come */
+	size_t at;	  /* of an answer without end: taken so far */
+	size_t chunk;	  /* and what its chunk still has */
 	char bytes[ANSWER_MAX + 1];
 };
 
@@ -62,6 +65,7 @@ http_open(const char *token)
 	if (!http)
 		err(1, "connection");
 	http->token = token;
+	http->type = "application/octet-stream";
 	http->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (http->fd < 0 ||
 	    connect(http->fd, (struct sockaddr *)&address, sizeof address) < 0)
@@ -73,6 +77,12 @@ http_open(const char *token)
 		errx(1, "TLS: no connection");
 	fcntl(http->fd, F_SETFL, O_NONBLOCK);
 	return http;
+}
+
+void
+http_set_type(struct http *http, const char *type)
+{
+	http->type = type;
 }
 
 void
@@ -103,16 +113,16 @@ http_send(struct http *http, const char *target, const void *body, size_t len)
 	    http->token ? http->token : "", http->token ? "\r\n" : "");
 	if (body && n < sizeof request)
 		n += (size_t)snprintf(request + n, sizeof request - n,
-		    "Content-Type: application/octet-stream\r\n"
+		    "Content-Type: %s\r\n"
 		    "Content-Length: %zu\r\n",
-		    len);
+		    http->type, len);
 	if (n + 2 + len > sizeof request)
 		errx(1, "request too long");
 	memcpy(request + n, "\r\n", 2);
 	if (len > 0)
 		memcpy(request + n + 2, body, len);
 	n += 2 + len;
-	http->len = http->head = 0;
+	http->len = http->head = http->at = http->chunk = 0;
 	/* One small record into an empty socket buffer: it always fits. */
 	if (SSL_write(http->ssl, request, (int)n) != (int)n)
 		errx(1, "TLS: cannot write");
@@ -196,23 +206,31 @@ is_complete(struct http *http, struct http_answer *answer)
 	return join_chunks(http, &answer->len);
 }
 
+/* Takes what has come, as far as there is room.  False: nothing. */
+static bool
+take(struct http *http)
+{
+	int n = SSL_read(
+	    http->ssl, http->bytes + http->len, (int)(ANSWER_MAX - http->len));
+
+	if (n <= 0) {
+		if (SSL_get_error(http->ssl, n) != SSL_ERROR_WANT_READ)
+			errx(1, "TLS: the connection has ended");
+		return false;
+	}
+	http->len += (size_t)n;
+	http->bytes[http->len] = '\0';
+	return true;
+}
+
 bool
 http_receive(struct http *http, struct http_answer *answer)
 {
-	int n;
-
 	do {
 		if (http->len == ANSWER_MAX)
 			errx(1, "answer too long");
-		n = SSL_read(http->ssl, http->bytes + http->len,
-		    (int)(ANSWER_MAX - http->len));
-		if (n <= 0) {
-			if (SSL_get_error(http->ssl, n) != SSL_ERROR_WANT_READ)
-				errx(1, "TLS: the connection has ended");
+		if (!take(http))
 			return false;
-		}
-		http->len += (size_t)n;
-		http->bytes[http->len] = '\0';
 	} while (!is_complete(http, answer));
 	return true;
 }
@@ -225,4 +243,84 @@ http_wait(struct http *http, struct http_answer *answer)
 	while (!http_receive(http, answer))
 		if (poll(&fd, 1, ANSWER_PATIENCE_MS) != 1)
 			errx(1, "no answer");
+}
+
+/* Behind the headers, once they are there. */
+static bool
+has_head(struct http *http)
+{
+	const char *end;
+
+	if (http->head > 0)
+		return true;
+	end = strstr(http->bytes, "\r\n\r\n");
+	if (!end)
+		return false;
+	http->head = http->at = (size_t)(end + 4 - http->bytes);
+	if (strncmp(http->bytes, "HTTP/1.1 200 ", 13) != 0 ||
+	    !find_header(http, "Transfer-Encoding"))
+		errx(1, "not an answer without end:\n%s", http->bytes);
+	return true;
+}
+
+/* Passes the line with a chunk's size, with the end of the one before. */
+static bool
+begin_chunk(struct http *http)
+{
+	char *line = http->bytes + http->at, *end;
+
+	if (strncmp(line, "\r\n", 2) == 0)
+		line += 2;
+	if (!strchr(line, '\n'))
+		return false;
+	http->chunk = strtoul(line, &end, 16);
+	if (http->chunk == 0 || strncmp(end, "\r\n", 2) != 0)
+		errx(1, "the answer has ended");
+	http->at = (size_t)(end + 2 - http->bytes);
+	return true;
+}
+
+/* What has been taken makes room. */
+static void
+forget_taken(struct http *http)
+{
+	http->len -= http->at;
+	memmove(http->bytes, http->bytes + http->at, http->len + 1);
+	http->at = 0;
+}
+
+size_t
+http_read_body(struct http *http, void *to, size_t size)
+{
+	size_t taken = 0, n;
+
+	for (;;) {
+		if (http->head > 0 || has_head(http)) {
+			while (taken < size &&
+			       (http->chunk > 0 || begin_chunk(http))) {
+				n = http->len - http->at;
+				if (n > http->chunk)
+					n = http->chunk;
+				if (n > size - taken)
+					n = size - taken;
+				if (n == 0)
+					break;
+				memcpy((char *)to + taken,
+				    http->bytes + http->at, n);
+				http->at += n;
+				http->chunk -= n;
+				taken += n;
+			}
+			forget_taken(http);
+		}
+		if (taken == size || !take(http))
+			return taken;
+	}
+}
+
+struct http_wire
+http_wire(const struct http *http)
+{
+	return (struct http_wire){BIO_number_read(SSL_get_rbio(http->ssl)),
+	    BIO_number_written(SSL_get_wbio(http->ssl))};
 }

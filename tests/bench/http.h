@@ -22,6 +22,8 @@ void http_init(uint16_t port, const char *user, const char *password);
 
 /* token may be NULL. */
 struct http *http_open(const char *token);
+/* Of bodies; application/octet-stream unless said otherwise. */
+void http_set_type(struct http *http, const char *type);
 void http_close(struct http *http);
 int http_fd(const struct http *http);
 
@@ -35,6 +37,18 @@ bool http_receive(struct http *http, struct http_answer *answer);
 
 /* Waits for the answer; the program ends when it takes too long. */
 void http_wait(struct http *http, struct http_answer *answer);
+
+/*
+ * The answer's body as it comes, at most size bytes of it: for an answer that
+ * does not end.  0: nothing more has come.
+ */
+size_t http_read_body(struct http *http, void *to, size_t size);
+
+/* Bytes on this connection, those of TLS with them, since it was opened. */
+struct http_wire {
+	uint64_t down, up;
+};
+struct http_wire http_wire(const struct http *http);
 
 /* The last answer's header, or the program ends. */
 void http_header(

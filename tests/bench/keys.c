@@ -6,10 +6,13 @@
  *   keys floor PORT   POST /floor through nginx
  *   keys echo PORT    POST input?echo=, a poll waiting beside it
  *   keys poll PORT    POST input, the echo comes with the waiting poll
+ *   keys stream PORT  POST input, the echo comes by the stream
+ *   keys siab PORT    shellinabox, as its page does it: two POSTs
  *
- * From the standard input: "USER PASSWORD TOKEN" for the last three; then how
+ * From the standard input: "USER PASSWORD TOKEN" for the last five; then how
  * many keys to type, again and again, so that several of us can take turns.
- * To the standard output: a line for each key, in nanoseconds.
+ * To the standard output: a line for each key: nanoseconds, and the bytes on
+ * the wire that it took, down and up.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -26,6 +29,7 @@
 #include <unistd.h>
 
 #include "tests/bench/http.h"
+#include "tests/bench/viewer.h"
 
 #define API "/xenterm/api/v1/"
 
@@ -48,6 +52,7 @@ struct typist {
 	unsigned typed;
 	int tty;
 	struct http *input, *poll;
+	struct viewer *stream;
 	bool polling, answered; /* the poll is parked; the input is answered */
 	uint64_t seq;
 	char next[TEXT_MAX]; /* where the output goes on */
@@ -265,6 +270,125 @@ key_poll(struct typist *t, char c)
 	}
 }
 
+static void
+start_stream(struct typist *t, const char *where)
+{
+	start_site(t, where);
+	t->stream = viewer_open(t->token, true);
+}
+
+static void
+key_stream(struct typist *t, char c)
+{
+	static uint8_t bytes[VIEWER_OUTPUT];
+	struct pollfd fds[2] = {
+	    {.fd = http_fd(viewer_http(t->stream)), .events = POLLIN},
+	    {.fd = http_fd(t->input), .events = POLLIN},
+	};
+	size_t n;
+
+	send_key(t, c, "");
+	while ((n = viewer_read(t->stream, bytes)) == 0 ||
+	       bytes[n - 1] != (uint8_t)c) {
+		take_input(t);
+		fds[1].fd = t->answered ? -1 : http_fd(t->input);
+		if (poll(fds, 2, PATIENCE_MS) < 1)
+			errx(1, "no echo");
+	}
+}
+
+/* --- shellinabox ---------------------------------------------------------- */
+
+#define SIAB	  "/siab/"
+#define SIAB_TYPE "application/x-www-form-urlencoded; charset=utf-8"
+
+/* Asks for what comes next, or types a key. */
+static void
+siab_post(struct typist *t, struct http *http, const char *keys)
+{
+	char body[4 * TEXT_MAX];
+	int n = snprintf(body, sizeof body, "width=80&height=24&session=%s%s%s",
+	    t->next, *keys ? "&keys=" : "", keys);
+
+	http_send(http, SIAB, body, (size_t)n);
+}
+
+/* The first answer names the session. */
+static void
+start_siab(struct typist *t, const char *where)
+{
+	static const char first[] = "width=80&height=24&rooturl=%2Fsiab%2F";
+	struct http_answer answer;
+	const char *at;
+
+	start_site(t, where);
+	t->poll = http_open(NULL);
+	http_set_type(t->poll, SIAB_TYPE);
+	http_set_type(t->input, SIAB_TYPE);
+	http_send(t->poll, SIAB, first, sizeof first - 1);
+	http_wait(t->poll, &answer);
+	at = memmem(answer.body, answer.len, "\"session\":\"", 11);
+	if (answer.status != 200 || !at)
+		errx(1, "siab: status %d", answer.status);
+	snprintf(t->next, sizeof t->next, "%.*s", (int)strcspn(at + 11, "\""),
+	    at + 11);
+	siab_post(t, t->poll, "");
+	t->polling = true;
+}
+
+/* Takes the poll's answer, if there is one.  True: its data ends in c. */
+static bool
+siab_take(struct typist *t, char c)
+{
+	struct http_answer answer;
+	const char *at;
+
+	if (!t->polling || !http_receive(t->poll, &answer))
+		return false;
+	t->polling = false;
+	at = memmem(answer.body, answer.len, "\"data\":\"", 8);
+	if (answer.status != 200 || !at)
+		errx(1, "siab: status %d", answer.status);
+	at += 8 + strcspn(at + 8, "\"");
+	return at[-1] == c;
+}
+
+static void
+key_siab(struct typist *t, char c)
+{
+	struct pollfd fds[2] = {
+	    {.fd = http_fd(t->poll), .events = POLLIN},
+	    {.fd = http_fd(t->input), .events = POLLIN},
+	};
+	char keys[3];
+
+	snprintf(keys, sizeof keys, "%02X", (unsigned)c);
+	siab_post(t, t->input, keys);
+	t->answered = false;
+	while (!siab_take(t, c)) {
+		if (!t->polling)
+			siab_post(t, t->poll, "");
+		t->polling = true;
+		take_input(t);
+		fds[1].fd = t->answered ? -1 : http_fd(t->input);
+		if (poll(fds, 2, PATIENCE_MS) < 1)
+			errx(1, "siab: no echo");
+	}
+}
+
+static void
+settle_siab(struct typist *t)
+{
+	struct pollfd fd = {.fd = http_fd(t->input), .events = POLLIN};
+
+	if (!t->polling)
+		siab_post(t, t->poll, "");
+	t->polling = true;
+	for (take_input(t); !t->answered; take_input(t))
+		if (poll(&fd, 1, PATIENCE_MS) != 1)
+			errx(1, "siab: no answer");
+}
+
 /*
  * What an echo has delivered wakes no poll, so its answer is about something
  * else, and may be older than the echo: its position is not taken.
@@ -279,11 +403,11 @@ settle_echo(struct typist *t)
 }
 
 static void
-settle_poll(struct typist *t)
+settle_input(struct typist *t)
 {
 	struct pollfd fd = {.fd = http_fd(t->input), .events = POLLIN};
 
-	if (!t->polling)
+	if (t->poll && !t->polling)
 		send_poll(t);
 	for (take_input(t); !t->answered; take_input(t))
 		if (poll(&fd, 1, PATIENCE_MS) != 1)
@@ -297,7 +421,9 @@ static const struct row rows[] = {
     {"tty", start_tty, key_tty, settle_tty},
     {"floor", start_site, key_floor, settle_tty},
     {"echo", start_session, key_echo, settle_echo},
-    {"poll", start_session, key_poll, settle_poll},
+    {"poll", start_session, key_poll, settle_input},
+    {"stream", start_stream, key_stream, settle_input},
+    {"siab", start_siab, key_siab, settle_siab},
 };
 
 static const struct row *
@@ -306,7 +432,7 @@ find_row(const char *name)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		if (strcmp(rows[i].name, name) == 0)
 			return &rows[i];
-	errx(2, "usage: keys pty|tty|floor|echo|poll [PATH|PORT]");
+	errx(2, "usage: keys pty|tty|floor|echo|poll|stream|siab [PATH|PORT]");
 }
 
 static int64_t
@@ -326,6 +452,24 @@ rest(void)
 	nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
 }
 
+/* On all connections so far. */
+static struct http_wire
+all_wire(const struct typist *t)
+{
+	const struct http *const all[] = {
+	    t->input, t->poll, t->stream ? viewer_http(t->stream) : NULL};
+	struct http_wire sum = {0, 0}, wire;
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (!all[i])
+			continue;
+		wire = http_wire(all[i]);
+		sum.down += wire.down;
+		sum.up += wire.up;
+	}
+	return sum;
+}
+
 /* Nanoseconds from a key to its echo. */
 static int64_t
 type_key(struct typist *t)
@@ -340,6 +484,17 @@ type_key(struct typist *t)
 	return end - begin;
 }
 
+static void
+type_and_tell(struct typist *t)
+{
+	struct http_wire before = all_wire(t), after;
+	int64_t elapsed = type_key(t);
+
+	after = all_wire(t);
+	printf("%" PRId64 " %" PRIu64 " %" PRIu64 "\n", elapsed,
+	    after.down - before.down, after.up - before.up);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -351,7 +506,7 @@ main(int argc, char **argv)
 		while (warm_up-- > 0)
 			type_key(&t);
 		while (count-- > 0)
-			printf("%" PRId64 "\n", type_key(&t));
+			type_and_tell(&t);
 		fflush(stdout);
 		warm_up = WARM_UP;
 	}

@@ -9,15 +9,27 @@ import shutil
 import statistics
 import subprocess
 
-# Key to echo at the client, p50, in units of A + B (A: the pty pair).
-GOAL = 1.5
+# The rows of key to echo.
+KEY_ROWS = {
+    "pty": "floor A",
+    "tty": "floor A(xen)",
+    "floor": "floor B",
+    "echo": "echo in the reply",
+    "poll": "long poll alone",
+    "stream": "stream",
+}
+OURS = ("echo", "poll", "stream")
 
-ROWS = {
-    "pty": "floor A: pty pair",
-    "tty": "floor A(xen): a guest's tty",
-    "floor": "floor B: HTTPS request",
-    "echo": "key: echo in the reply",
-    "poll": "key: long poll alone",
+# Those of the peers, where they were measured.
+PEER_ROWS = {"siab": "shellinabox"}
+
+FLOW_ROWS = {
+    "pty": "floor A: a pty pair",
+    "tty": "a guest's tty, no xenterm",
+    "unwatched": "drained, nobody watches",
+    "stalled": "drained, a viewer that does not read",
+    "stream": "delivered by the stream",
+    "poll": "delivered by long polls",
 }
 
 
@@ -31,7 +43,14 @@ def summary(samples_ns):
     return {"p50_ms": percentile(samples_ns, 50) / 1e6,
             "p99_ms": percentile(samples_ns, 99) / 1e6,
             "max_ms": max(samples_ns) / 1e6,
-            "keys": len(samples_ns)}
+            "count": len(samples_ns)}
+
+
+def key_summary(samples):
+    """Of (ns, bytes down, bytes up)."""
+    return summary([ns for ns, _, _ in samples]) | {
+        "wire_down": statistics.median(down for _, down, _ in samples),
+        "wire_up": statistics.median(up for _, _, up in samples)}
 
 
 def spread(values):
@@ -39,30 +58,19 @@ def spread(values):
             "lowest": min(values), "highest": max(values)}
 
 
-def ratios(rounds, row):
-    """Of one row to the floors of the same round, over all rounds."""
-    def p50(name, r):
-        return r[name]["p50_ms"]
-    return {
-        "p50_to_a_b": spread([p50(row, r) / (p50("pty", r) + p50("floor", r))
-                              for r in rounds]),
-        "p50_to_axen_b": spread([p50(row, r) / (p50("tty", r)
-                                                + p50("floor", r))
-                                 for r in rounds]),
-        "p99_to_b": spread([r[row]["p99_ms"] / r["floor"]["p99_ms"]
-                            for r in rounds]),
-    }
+def over(rounds, figure):
+    """What the rounds say together of one figure of each."""
+    return spread([figure(r) for r in rounds])
 
 
-def latency(rounds):
-    """What the rounds say together."""
-    table = {}
-    for row in ROWS:
-        table[row] = {figure: spread([r[row][figure] for r in rounds])
-                      for figure in ("p50_ms", "p99_ms")}
-        if row in ("echo", "poll"):
-            table[row] |= ratios(rounds, row)
-    return table
+def to_floors(row, a="pty"):
+    """Its p50 by the sum of those of the floors."""
+    return lambda r: r[row]["p50_ms"] / (r[a]["p50_ms"]
+                                         + r["floor"]["p50_ms"])
+
+
+def p99_to_b(row):
+    return lambda r: r[row]["p99_ms"] / r["floor"]["p99_ms"]
 
 
 def output_of(*command):
@@ -96,67 +104,261 @@ def machine(build):
     }
 
 
-# --- The table ----------------------------------------------------------------
+# --- The tables ---------------------------------------------------------------
 
 def shown(values, digits):
     return (f"{values['median']:.{digits}f} "
             f"[{values['lowest']:.{digits}f}..{values['highest']:.{digits}f}]")
 
 
-def latency_lines(table, rounds, keys):
-    yield (f"Key to echo, ms; {rounds} rounds of {keys} keys, "
-           "median of the rounds [lowest..highest]")
-    yield f"  {'':30} {'p50':20} p99"
-    for row, title in ROWS.items():
-        yield (f"  {title:30} {shown(table[row]['p50_ms'], 3):20} "
-               f"{shown(table[row]['p99_ms'], 2)}")
+def table(*rows):
+    """Markdown; the first row is the head."""
+    head, *body = ([str(cell) for cell in row] for row in rows)
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in body:
+        yield "| " + " | ".join(row) + " |"
     yield ""
-    yield "Ratios within each round"
-    yield (f"  {'':30} {'p50 : A + B':20} {'p50 : A(xen) + B':20} "
-           "p99 : p99 of B")
-    for row in ("echo", "poll"):
-        yield (f"  {ROWS[row]:30} {shown(table[row]['p50_to_a_b'], 2):20} "
-               f"{shown(table[row]['p50_to_axen_b'], 2):20} "
-               f"{shown(table[row]['p99_to_b'], 2)}")
-    for row in ("echo", "poll"):
-        ratio = table[row]["p50_to_a_b"]["median"]
-        yield (f"  goal p50 <= {GOAL} x (A + B), {ROWS[row]}: "
-               f"{'reached' if ratio <= GOAL else 'missed'}, {ratio:.2f}")
+
+
+def key_lines(keys):
+    rounds = keys["rounds"]
+    rows = {row: title for row, title in (KEY_ROWS | PEER_ROWS).items()
+            if row in rounds[0]}
+
+    def column(row, figure, digits):
+        return shown(over(rounds, lambda r: r[row][figure]), digits)
+    yield from table(
+        (f"key to echo, ms; {len(rounds)} rounds of {keys['keys']} keys",
+         "p50", "p99", "bytes on the wire, down", "up"),
+        *((title, column(row, "p50_ms", 3), column(row, "p99_ms", 2),
+           f"{rounds[0][row]['wire_down']:.0f}",
+           f"{rounds[0][row]['wire_up']:.0f}")
+          for row, title in rows.items()))
+    yield from table(
+        ("ratio", "p50 : A + B", "p50 : A(xen) + B", "p99 : p99 of B"),
+        *((title, shown(over(rounds, to_floors(row)), 2),
+           shown(over(rounds, to_floors(row, "tty")), 2),
+           shown(over(rounds, p99_to_b(row)), 2))
+          for row, title in rows.items() if row in OURS or row in PEER_ROWS))
 
 
 def memory_lines(memory):
-    yield (f"Memory (PSS): {memory['viewers']} waiting viewers on "
-           f"{memory['consoles']} quiet consoles; "
-           f"threads: worker {memory['threads']['worker']}, "
-           f"broker {memory['threads']['broker']}")
-    yield f"  {'KiB':30} {'worker':>9} {'broker':>9} {'both':>9} {'nginx':>9}"
-    for title, figures in (
-            ("at the start", memory["start"]),
-            ("consoles held, nobody there", memory["held"]),
-            ("sessions, no polls", memory["sessions"]),
-            ("a parked poll each", memory["parked"])):
-        yield (f"  {title:30} {figures['worker']:9} {figures['broker']:9} "
-               f"{figures['worker'] + figures['broker']:9} "
-               f"{figures['nginx']:9}")
-    for title, figure in (
-            ("per held console", "per_console_kib"),
-            ("per viewer: session + poll", "per_viewer_kib"),
-            ("of which the poll", "per_poll_kib"),
-            ("nginx apart, per connection", "nginx_per_viewer_kib")):
-        yield f"  {title:30} {memory[figure]:9.1f}"
+    yield from table(
+        (f"PSS, KiB; {memory['viewers']:,} viewers, "
+         f"{memory['consoles']} consoles", "worker and spawner", "broker",
+         "nginx"),
+        *((title, *(memory[figures][p] for p in ("worker", "broker", "nginx")))
+          for title, figures in (("at the start", "start"),
+                                 ("consoles held", "held"),
+                                 ("sessions", "sessions"),
+                                 ("a waiting poll for each", "parked"))))
+    yield from table(
+        ("KiB for each", ""),
+        ("held, unwatched console", f"{memory['per_console_kib']:.1f}"),
+        ("waiting viewer", f"{memory['per_viewer_kib']:.1f}"),
+        ("of which the poll", f"{memory['per_poll_kib']:.1f}"),
+        ("connection in nginx", f"{memory['nginx_per_viewer_kib']:.1f}"))
+    yield (f"Threads: worker {memory['threads']['worker']}, broker "
+           f"{memory['threads']['broker']}.")
+    yield ""
 
 
-def text(result):
+def screen_lines(screens):
+    quiet, watched = screens["quiet"], screens["watched"]
+    opening = screens["opening"]
+    yield (f"{quiet['consoles']} consoles held, quiet and unwatched: "
+           f"{quiet['processes']} screen processes, "
+           f"{quiet['cpu_percent']:.2f} % of a core, "
+           f"{quiet['console_kib']:.1f} KiB each. A watched one has a process "
+           f"of {watched['process_kib'] / watched['watched']:.0f} KiB while "
+           "its screen is blank.")
+    yield ""
+    yield from table(
+        (f"from `POST sessions` to the whole screen, ms; {opening['times']} "
+         "times", "p50", "p99", "p50 : two requests", "bytes"),
+        ("floor: two requests to B", f"{opening['floor_ms']:.2f}", "", "", ""),
+        *((title, f"{opening[name]['p50_ms']:.2f}",
+           f"{opening[name]['p99_ms']:.2f}",
+           f"{opening[name]['p50_ms'] / opening['floor_ms']:.2f}",
+           opening[name]["bytes"])
+          for name, title in (("held-blank", "a blank screen"),
+                              ("held-full", "2,000 lines above the screen"))))
+
+
+def crowd_lines(crowd):
+    def ratio(size, row, a):
+        return shown(over(size["rounds"], to_floors(row, a)), 2)
+
+    def p50(size, row):
+        return f"{over(size['rounds'], lambda r: r[row]['p50_ms'])['median']:.3f}"
+    yield from table(
+        ("key to echo beside waiting viewers, p50", "A, ms", "A(xen), ms",
+         "B, ms", *(f"{KEY_ROWS[row]} : {floor} + B" for floor in
+                    ("A", "A(xen)") for row in OURS)),
+        *((f"{size['viewers']:,} on {size['consoles']} consoles",
+           *(p50(size, row) for row in ("pty", "tty", "floor")),
+           *(ratio(size, row, a) for a in ("pty", "tty") for row in OURS))
+          for size in crowd))
+
+
+def idle_lines(idle):
+    yield from table(
+        ("viewers who are told nothing", "all of ours, % of a core",
+         "of it screen processes", "nginx", "polls renewed a second"),
+        (f"{idle['viewers']:,} on {idle['consoles']} consoles",
+         *(f"{idle[what]:.2f}" for what in ("percent", "screens_percent",
+                                            "nginx_percent")),
+         f"{idle['requests'] / idle['seconds']:.1f}"))
+
+
+def rate_lines(rates):
+    rounds = rates["rounds"]
+    yield from table(
+        (f"requests a second; {rates['connections']} connections", "",
+         "to floor B"),
+        *((title, shown(over(rounds, lambda r, n=name: r[n]), 0),
+           shown(over(rounds, lambda r, n=name: r[n] / r["floor"]), 2))
+          for name, title in (("floor", "floor B"),
+                              ("poll", "polls that are answered at once"),
+                              ("input", "keys that are acknowledged"))))
+
+
+def flow_lines(rounds, title):
+    def row(name, what):
+        return (what,
+                shown(over(rounds, lambda r: r[name]["mb_per_s"]), 1),
+                shown(over(rounds, lambda r: r[name]["mb_per_s"]
+                           / r["pty"]["mb_per_s"]), 2),
+                shown(over(rounds, lambda r: r[name]["mb_per_s"]
+                           / r["tty"]["mb_per_s"]), 2),
+                shown(over(rounds, lambda r: r[name]["wire_down"]), 3)
+                if name in OURS else "",
+                f"{sum(r[name]['skipped'] for r in rounds)}"
+                if name in OURS else "")
+    yield from table(
+        (title, "MB/s", "to A", "to that tty", "bytes on the wire for one",
+         "skipped"),
+        *(row(name, what) for name, what in FLOW_ROWS.items()))
+
+
+def interrupt_lines(rounds, keys, title):
+    def row(name):
+        quiet = over(keys, lambda r: r[name]["p50_ms"])["median"]
+        p50 = over(rounds, lambda r: r[name]["p50_ms"])
+        worst = max(r[name]["max_ms"] for r in rounds)
+        return (KEY_ROWS[name], shown(p50, 2), f"{worst:.1f}",
+                f"{p50['median'] / quiet:.1f}", f"{worst / quiet:.1f}")
+    yield from table(
+        (title, "p50", "max", "p50 : quiet key", "max : quiet key"),
+        *(row(name) for name in ("tty", "stream", "poll")))
+
+
+def flood_lines(floods, keys):
+    yield from flow_lines(floods["flow"], "flood at the pty")
+    yield from flow_lines(floods["xen_flow"], "flood through xenconsoled")
+    yield from interrupt_lines(floods["interrupt"], keys,
+                               "Ctrl-C in a flood at the pty, ms")
+    yield from interrupt_lines(floods["xen_interrupt"], keys,
+                               "Ctrl-C in a flood through xenconsoled, ms")
+
+
+def kill_lines(kills):
+    answered = [k["ms"] for k in kills if k["ms"] is not None]
+    times = (f"{statistics.median(answered):.0f} "
+             f"[{min(answered):.0f}..{max(answered):.0f}]"
+             if answered else "never")
+    yield from table(
+        ("worker killed under load", "to the first answer to an old token, ms",
+         "sessions lost", "bytes lost"),
+        (f"{len(kills)} times", times,
+         f"{sum(k['sessions_lost'] for k in kills)} of "
+         f"{sum(k['sessions'] for k in kills)}",
+         sum(k["bytes_lost"] for k in kills)))
+
+
+def goal_lines(result):
+    """DESIGN's numbers, and what was seen."""
+    keys = result["keys"]["rounds"]
+    flow = result["floods"]["flow"]
+    stops = result["floods"]["interrupt"]
+    largest = result["crowd"][-1]
+    kills = result["kills"]
+
+    def best(rounds, figure):
+        return min(over(rounds, figure(row))["median"] for row in OURS)
+
+    def stop(figure, pick):
+        return min(pick(r[row][figure] for r in stops) / over(
+            keys, lambda r: r[row]["p50_ms"])["median"]
+            for row in ("stream", "poll"))
+
+    def drained(row, floor):
+        return over(flow, lambda r: r[row]["mb_per_s"]
+                    / r[floor]["mb_per_s"])["median"]
+    answered = [k["ms"] for k in kills]
+    worst = None if None in answered else max(answered)
+    yield "what", "goal", "now", None
+    yield ("key to echo, p50, one viewer, best transport", "<= 1.2 x (A + B)",
+           f"{best(keys, to_floors):.2f}", best(keys, to_floors) <= 1.2)
+    value = over(keys, to_floors("poll"))["median"]
+    yield "long poll alone", "<= 1.4 x", f"{value:.2f}", value <= 1.4
+    value = best(keys, p99_to_b)
+    yield "the same, p99", "<= 1.5 x the p99 of B", f"{value:.2f}", \
+        value <= 1.5
+    value = best(largest["rounds"], to_floors)
+    yield (f"p50 beside {largest['viewers']:,} waiting viewers",
+           "<= 1.3 x (A + B)", f"{value:.2f}", value <= 1.3)
+    value = result["memory"]["per_viewer_kib"]
+    yield "memory of a waiting viewer", "<= 24 KiB", f"{value:.1f}", \
+        value <= 24
+    value = result["screens"]["quiet"]["console_kib"]
+    yield "memory of a held, unwatched console", "<= 64 KiB", \
+        f"{value:.1f}", value <= 64
+    value = result["idle"]["percent"]
+    yield (f"CPU of {result['idle']['viewers']:,} idle viewers on "
+           f"{result['idle']['consoles']} consoles", "< 0.5 % of a core",
+           f"{value:.2f} %", value < 0.5)
+    value = stop("p50_ms", statistics.median)
+    yield "Ctrl-C in a flood, p50", "<= 4 x a quiet key", f"{value:.1f}", \
+        value <= 4
+    value = stop("max_ms", max)
+    yield "Ctrl-C in a flood, max", "<= 30 x", f"{value:.1f}", value <= 30
+    for row in ("unwatched", "stalled"):
+        value = drained(row, "pty")
+        yield (FLOW_ROWS[row], ">= 0.8 x floor A", f"{value:.2f}; "
+               f"{drained(row, 'tty'):.2f} x its tty", value >= 0.8)
+    yield ("worker killed, to the first answer", "<= 250 ms",
+           "never" if worst is None else f"{worst:.0f} ms",
+           worst is not None and worst <= 250)
+    for what in ("sessions", "bytes"):
+        value = sum(k[f"{what}_lost"] for k in kills)
+        yield f"{what} lost by it", "0", value, value == 0
+    value = over(result["rates"]["rounds"],
+                 lambda r: r["poll"] / r["floor"])["median"]
+    yield "requests a second", ">= 0.8 x floor B", f"{value:.2f}", value >= 0.8
+
+
+def head_lines(result):
     facts = result["machine"]
+    yield (f"{facts['date']}, `{result['command']}`: xenterm "
+           f"{facts['xenterm']}; {facts['cores']} cores ({facts['cpu']}), "
+           f"Linux {facts['kernel']}, load {facts['load']} at the start; nginx "
+           f"{facts['nginx']}, OpenSSL {facts['openssl']}, libfcgi "
+           f"{facts['libfcgi']}, Xen {facts['xen']}. Median of the rounds "
+           "[lowest..highest].")
+    yield ""
+
+
+def tables(result):
+    (*head, _), *goals = goal_lines(result)
     lines = [
-        f"xenterm {facts['xenterm']}, {facts['date']}",
-        f"{facts['cores']} cores {facts['cpu']}, Linux {facts['kernel']}, "
-        f"load {facts['load']}; nginx {facts['nginx']}, "
-        f"OpenSSL {facts['openssl']}, libfcgi {facts['libfcgi']}, "
-        f"Xen {facts['xen']}",
-        ""]
-    lines += latency_lines(result["latency"], len(result["rounds"]),
-                           result["keys"])
-    lines.append("")
-    lines += memory_lines(result["memory"])
+        *head_lines(result),
+        *table((*head, ""), *((*goal, "reached" if reached else "missed")
+                              for *goal, reached in goals)),
+        *key_lines(result["keys"]), *crowd_lines(result["crowd"]),
+        *idle_lines(result["idle"]),
+        *flood_lines(result["floods"], result["keys"]["rounds"]),
+        *kill_lines(result["kills"]), *rate_lines(result["rates"]),
+        *memory_lines(result["memory"]), *screen_lines(result["screens"])]
     return "\n".join(lines)

@@ -12,16 +12,27 @@ from stack import pss_kib, standin
 # Consoles that are watched at once, for the memory.
 WATCHED = 20
 
-# Seconds of looking at quiet consoles.
-QUIET_SECONDS = 10
+# Consoles after which it is looked how much they are.
+STEPS = (1, 10, 100, 1000)
 
 # Lines of the console that has much to show: more than the screen keeps.
 LINES = 3000
 
 
-def cpu_seconds(pids):
-    return sum(int(pathlib.Path(f"/proc/{pid}/schedstat").read_text()
-                   .split()[0]) for pid in pids) / 1e9
+def cpu_times(pids):
+    """{pid: seconds of the processor}, without those that have ended."""
+    times = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            times[pid] = int(pathlib.Path(f"/proc/{pid}/schedstat")
+                             .read_text().split()[0]) / 1e9
+    return times
+
+
+def cpu_since(before):
+    """What those processes have taken since cpu_times() was asked."""
+    now = cpu_times(before)
+    return sum(seconds - before[pid] for pid, seconds in now.items())
 
 
 def screen_pids(stack):
@@ -34,20 +45,34 @@ def our_pids(stack):
     return [*stack.pids("worker"), *stack.pids("broker")]
 
 
-def measure_quiet(stack, names):
+def grow(stack, names, before):
+    """Creates them, with a look at 1, 10, 100, ... of them and at all."""
+    growth, made = [], 0
+    for size in sorted({*(n for n in STEPS if n < len(names)), len(names)}):
+        stack.create_guests(names[made:size])
+        made = size
+        after = stack.pss()
+        begin = time.perf_counter()
+        stack.admin("GET", "/consoles")
+        growth.append({
+            "consoles": size,
+            "list_ms": (time.perf_counter() - begin) * 1e3,
+            "kib": sum(after[p] - before[p] for p in ("worker", "broker"))})
+    return growth
+
+
+def measure_quiet(stack, names, seconds):
     """Held, unwatched, quiet."""
-    before = stack.pss()
-    stack.create_guests(names)
-    after = stack.pss()
-    begin, cpu = time.monotonic(), cpu_seconds(our_pids(stack))
-    time.sleep(QUIET_SECONDS)
-    spent = cpu_seconds(our_pids(stack)) - cpu
+    growth = grow(stack, names, stack.pss())
+    begin, before_cpu = time.monotonic(), cpu_times(our_pids(stack))
+    time.sleep(seconds)
+    spent = cpu_since(before_cpu)
     return {
         "consoles": len(names),
+        "growth": growth,
         "processes": len(screen_pids(stack)),
         "cpu_percent": 100 * spent / (time.monotonic() - begin),
-        "console_kib": sum(after[p] - before[p]
-                           for p in ("worker", "broker")) / len(names),
+        "console_kib": growth[-1]["kib"] / len(names),
     }
 
 
@@ -119,7 +144,7 @@ def measure_opening(stack, names, times):
                "bytes": size[name]} for name, taken in samples.items()}
 
 
-def measure(stack, consoles, times):
+def measure(stack, consoles, times, seconds):
     stack.close_sessions()
     standin.wait_for(lambda: not screen_pids(stack), what="no screens")
     book = stack.dir / "run" / "book"
@@ -127,33 +152,10 @@ def measure(stack, consoles, times):
         b"\x1b[3%dm%06d\x1b[0m %s\r\n" % (n % 8, n, b"a line of text " * 4)
         for n in range(LINES)))
     names = [f"held-quiet{n}" for n in range(consoles)]
-    result = {"quiet": measure_quiet(stack, names)}
+    result = {"quiet": measure_quiet(stack, names, seconds)}
     result["watched"] = measure_watched(stack, names[:WATCHED])
     stack.create_guests(["held-full"], "--file", book)
     stack.create_guests(["held-blank"])
     result["opening"] = measure_opening(stack, ["held-blank", "held-full"],
                                         times)
     return result
-
-
-def lines(result):
-    quiet, watched = result["quiet"], result["watched"]
-    opening = result["opening"]
-    yield (f"Screens: {quiet['consoles']} held, unwatched, quiet consoles: "
-           f"{quiet['processes']} screen processes, "
-           f"{quiet['cpu_percent']:.2f} % of a core")
-    yield f"  {'KiB per such console':44} {quiet['console_kib']:9.1f}"
-    for title, figure in (
-            ("KiB per watched console: its process", "process_kib"),
-            ("KiB per watched console: worker and broker", "rest_kib")):
-        yield f"  {title:44} {watched[figure] / watched['watched']:9.1f}"
-    yield ("  from POST sessions to the whole screen, ms, without a process "
-           f"before; {opening['times']} times")
-    yield f"  {'':30} {'p50':>8} {'p99':>8} {'p50 : 2 B':>10} {'bytes':>9}"
-    yield f"  {'floor: two requests':30} {opening['floor_ms']:8.2f}"
-    for name, title in (("held-blank", "a blank screen"),
-                        ("held-full", "2,000 lines above the screen")):
-        row = opening[name]
-        yield (f"  {title:30} {row['p50_ms']:8.2f} {row['p99_ms']:8.2f} "
-               f"{row['p50_ms'] / opening['floor_ms']:10.2f} "
-               f"{row['bytes']:9}")

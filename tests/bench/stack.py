@@ -9,12 +9,14 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import secrets
 import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TOP / "tests" / "integration"))
@@ -22,12 +24,20 @@ import standin  # noqa: E402
 
 USER = "bench"
 
+# One user may have 4,096 sessions, so a crowd is of several.
+CROWD_USERS = [f"crowd{n}" for n in range(4)]
+CROWD_USER_SESSIONS = 4000
+
+# nginx has two connections for each that waits; and one of its processes may
+# have most of them.
+NGINX_CONNECTIONS = ("worker_connections 16384", "worker_connections 32768")
+
 # A guest called held* is held from its start, as "hold = always" does it.
 CONF = f"""
 user = "daemon"
 hold "held*" {{ mode = always }}
 access "bench" {{
-	users = {{"{USER}"}}
+	users = {{{", ".join(f'"{user}"' for user in (USER, *CROWD_USERS))}}}
 	consoles = {{"*"}}
 	rights = {{"list", "watch", "type"}}
 }}
@@ -43,6 +53,15 @@ FLOOR = """location = /floor {
 			include /etc/nginx/fastcgi_params;
 			fastcgi_pass unix:/run/floor.sock;
 		}
+		"""
+
+# The peers, behind the same nginx.
+PEERS = """location /{name}/ {{
+			proxy_pass http://127.0.0.1:{port}/;
+			proxy_http_version 1.1;
+			proxy_set_header Connection "";
+			proxy_buffering off;
+		}}
 		"""
 
 
@@ -78,7 +97,7 @@ def pss_kib(pids):
 
 
 class Stack:
-    def __init__(self, build, dir):
+    def __init__(self, build, dir, peers=()):
         self.build = pathlib.Path(build).resolve()
         self.dir = dir
         self.port = free_port()
@@ -87,6 +106,7 @@ class Stack:
         self.host = standin.Host(dir, xenstored="c")
         self.programs = {}
         self.tokens = []
+        self.peer_ports = {name: free_port() for name in peers}
 
     def bench(self, name):
         return str(self.build / "tests" / "bench" / name)
@@ -112,16 +132,41 @@ class Stack:
             [TOP / "tests" / "standin" / "site-config", self.dir,
              str(self.port)],
             input=f"{USER}:{self.password}\n", text=True, check=True)
-        (self.dir / "run" / "htpasswd").write_text(
-            PASSWORDS.format(user=USER, password=self.password))
+        (self.dir / "run" / "htpasswd").write_text("".join(
+            PASSWORDS.format(user=user, password=self.password)
+            for user in (USER, *CROWD_USERS)))
         nginx = self.dir / "nginx" / "nginx.conf"
         shipped = f"include {self.dir}/nginx/xenterm.conf;"
-        nginx.write_text(nginx.read_text().replace(shipped, FLOOR + shipped))
+        nginx.write_text(nginx.read_text()
+                         .replace(shipped, FLOOR + "".join(
+                             PEERS.format(name=name, port=port) for name, port
+                             in self.peer_ports.items()) + shipped)
+                         .replace(*NGINX_CONNECTIONS))
 
     def _start(self, name, *command):
         with open(self.dir / "log" / f"{name}.log", "ab") as log:
             self.programs[name] = self.host.popen(
                 *command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def start_peer(self, name, *command):
+        """Returns when it listens."""
+        self._start(name, *command)
+        address = ("127.0.0.1", self.peer_ports[name])
+
+        def listens():
+            with contextlib.suppress(OSError), \
+                    socket.create_connection(address, timeout=1):
+                return True
+            if self.programs[name].poll() is not None:
+                raise RuntimeError(f"{name} has ended:\n" + (
+                    self.dir / "log" / f"{name}.log").read_text())
+            return False
+        standin.wait_for(listens, what=name)
+
+    def restart(self, name, *command):
+        """By another command; returns when the site answers."""
+        self._start(name, *command)
+        standin.wait_for(self._answers, what=f"the worker (logs: {self.dir})")
 
     def _answers(self):
         for name, program in self.programs.items():
@@ -142,10 +187,14 @@ class Stack:
         return http.client.HTTPSConnection("127.0.0.1", self.port,
                                            timeout=10, context=trust)
 
-    def request(self, method, path, body=None, token=None, connection=None):
+    def authorization(self, user=USER):
+        login = base64.b64encode(f"{user}:{self.password}".encode()).decode()
+        return f"Basic {login}"
+
+    def request(self, method, path, body=None, token=None, connection=None,
+                user=USER):
         """(status, body) of one request."""
-        login = base64.b64encode(f"{USER}:{self.password}".encode()).decode()
-        headers = {"Authorization": f"Basic {login}",
+        headers = {"Authorization": self.authorization(user),
                    "Content-Type": "application/json"}
         if token is not None:
             headers["Xenterm-Token"] = token
@@ -156,6 +205,36 @@ class Stack:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
+
+    def admin(self, method, path, body=None):
+        """(status, body) of one request to the admin socket."""
+        with contextlib.closing(http.client.HTTPConnection("xenterm")) as c:
+            c.sock = socket.socket(socket.AF_UNIX)
+            c.sock.settimeout(10)
+            c.sock.connect(str(self.dir / "run" / "xenterm" / "admin.sock"))
+            c.request(method, path, body,
+                      {"Content-Type": "application/octet-stream"})
+            answer = c.getresponse()
+            return answer.status, answer.read()
+
+    def admin_type(self, name, text):
+        status, body = self.admin("POST", f"/send?console={name}", text)
+        if status != 204:
+            raise RuntimeError(f"send to {name}: {body.decode()}")
+
+    def ring_end(self, name):
+        """The guest's bytes so far, and when that was so."""
+        status, body = self.admin("GET", "/consoles")
+        if status != 200:
+            raise RuntimeError(f"consoles: {body.decode()}")
+        console = next(c for c in json.loads(body)["consoles"]
+                       if c["name"] == name)
+        return console["ring"]["end"], time.monotonic()
+
+    def metric(self, name):
+        _, body = self.admin("GET", "/metrics")
+        return float(re.search(rf"^xenterm_{name} (\S+)$", body.decode(),
+                               re.MULTILINE).group(1))
 
     def states(self):
         """{name: state} of all consoles."""
@@ -169,7 +248,7 @@ class Stack:
             lambda: self.states().items() >= dict.fromkeys(names, "up").items(),
             what="the new guests")
 
-    def open_sessions(self, names, mode="type"):
+    def open_sessions(self, names, mode="type", user=USER):
         """A session at each of these consoles; their tokens."""
         tokens = []
         with contextlib.closing(self.connection()) as connection:
@@ -177,24 +256,24 @@ class Stack:
                 status, body = self.request(
                     "POST", "/xenterm/api/v1/sessions",
                     json.dumps({"console": name, "mode": mode}),
-                    connection=connection)
+                    connection=connection, user=user)
                 if status != 201:
                     raise RuntimeError(f"session at {name}: {body.decode()}")
                 tokens.append(json.loads(body)["token"])
-        self.tokens += tokens
+        self.tokens += [(user, token) for token in tokens]
         return tokens
 
     def close_sessions(self):
         """All that open_sessions() has made."""
         with contextlib.closing(self.connection()) as connection:
-            for token in self.tokens:
+            for user, token in self.tokens:
                 self.request("DELETE", "/xenterm/api/v1/sessions/current",
-                             token=token, connection=connection)
+                             token=token, connection=connection, user=user)
         self.tokens.clear()
 
-    def login(self, tokens=()):
+    def login(self, tokens=(), user=USER):
         """What the measuring programs read from their standard input."""
-        return "\n".join([f"{USER} {self.password}", *tokens, ""])
+        return "\n".join([f"{user} {self.password}", *tokens, ""])
 
     # Looking at it.
 

@@ -1,0 +1,149 @@
+"""Floods: how fast a guest is drained, how fast its output is delivered, and
+Ctrl-C."""
+
+import contextlib
+import socket
+import subprocess
+import time
+
+import report
+from programs import Driver, on_site, on_tty
+
+# Until a flood runs.
+BEGIN_SECONDS = 0.2
+
+# Milliseconds of a turn for which Ctrl-C is pressed once.
+INTERRUPT_MS = 200
+
+# A guest for each.
+ROWS = ("tty", "unwatched", "stalled", "stream", "poll", "stop-tty",
+        "stop-stream", "stop-poll")
+HELD = ("unwatched", "stalled")
+
+
+class Drained:
+    """A guest whose flood nobody reads but the worker."""
+
+    def __init__(self, stack, guest):
+        self.stack, self.guest = stack, guest
+        stack.admin_type(guest, b"\x03")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def ask(self, ms):
+        self.stack.admin_type(self.guest, b"\r")
+        time.sleep(BEGIN_SECONDS)
+        end, then = self.stack.ring_end(self.guest)
+        time.sleep(ms / 1000)
+        last, now = self.stack.ring_end(self.guest)
+        self.stack.admin_type(self.guest, b"\x03")
+        return [[int((now - then) * 1e9), last - end, 0, 0, 0]]
+
+
+class Stalled(Drained):
+    """The same, beside a viewer whose stream is open and who reads nothing."""
+
+    def __init__(self, stack, guest):
+        super().__init__(stack, guest)
+        token, = stack.open_sessions([guest])
+        self.connection = stack.connection()
+        self.connection.connect()
+        self.connection.sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.connection.request("GET", "/xenterm/api/v1/stream", headers={
+            "Xenterm-Token": token, "Authorization": stack.authorization()})
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+
+def summary(answer):
+    ns, count, down, up, skipped = answer
+    return {"mb_per_s": count / ns * 1e3, "bytes": count, "skipped": skipped,
+            "wire_down": down / count if count else 0,
+            "wire_up": up / count if count else 0}
+
+
+def flow_rows(stack, guests):
+    yield "pty", Driver(stack, "flow", "pty")
+    yield "tty", on_tty(stack, "flow", guests["tty"])
+    yield "unwatched", Drained(stack, guests["unwatched"])
+    yield "stalled", Stalled(stack, guests["stalled"])
+    for row in ("stream", "poll"):
+        yield row, on_site(stack, "flow", row, guests[row])
+
+
+def measure_flow(stack, guests, rounds, ms):
+    taken = []
+    with contextlib.ExitStack() as running:
+        everybody = {row: running.enter_context(reader)
+                     for row, reader in flow_rows(stack, guests)}
+        for _ in range(rounds):
+            taken.append({row: summary(reader.ask(ms)[0])
+                          for row, reader in everybody.items()})
+    return taken
+
+
+def measure_interrupt(stack, guests, rounds, ms):
+    times = max(1, ms // INTERRUPT_MS)
+    taken = []
+    with contextlib.ExitStack() as running:
+        everybody = {"tty": running.enter_context(
+            on_tty(stack, "interrupt", guests["stop-tty"]))}
+        for row in ("stream", "poll"):
+            everybody[row] = running.enter_context(
+                on_site(stack, "interrupt", row, guests[f"stop-{row}"]))
+        for _ in range(rounds):
+            taken.append({
+                row: report.summary([ns for ns, in program.ask(
+                    times, times)])
+                for row, program in everybody.items()})
+    return taken
+
+
+def pty_index(stack, guest):
+    return stack.host.tty(guest).rsplit("/", 1)[1]
+
+
+@contextlib.contextmanager
+def pumped(stack, guests):
+    """From now on they are the pump's, and xenconsoled is stopped."""
+    pid = next(pid for pid, command in stack.host.processes().items()
+               if command and command[0].endswith(b"xenconsoled"))
+    with stack.host.popen(
+            stack.bench("pump"), pid, *(pty_index(stack, g) for g in guests),
+            text=True, stdout=subprocess.PIPE) as pump:
+        try:
+            if pump.stdout.readline() != f"{len(guests)}\n":
+                raise RuntimeError("pump: it has not got the ptys")
+            yield
+        finally:
+            pump.kill()
+
+
+def make_guests(stack, prefix, *behaviour):
+    """{row: name}; those nobody watches are held from their start."""
+    guests = {row: f"held-{prefix}-{row}" if row in HELD
+              else f"{prefix}-{row}" for row in ROWS}
+    stack.create_guests(guests.values(), *behaviour)
+    return guests
+
+
+def measure(stack, rounds, ms):
+    """Each guest floods only while it is its turn. xenconsoled, which gives each
+    guest so much and no more, is stopped at the end, for good."""
+    slow = make_guests(stack, "slow", "--flood")
+    fast = make_guests(stack, "fast", "--echo")
+    # xenterm opens a tty only while xenconsoled lives.
+    stack.open_sessions(
+        [name for row, name in fast.items() if not row.endswith("tty")])
+    result = {"xen_flow": measure_flow(stack, slow, 1, ms),
+              "xen_interrupt": measure_interrupt(stack, slow, 1, ms)}
+    with pumped(stack, list(fast.values())):
+        result["flow"] = measure_flow(stack, fast, rounds, ms)
+        result["interrupt"] = measure_interrupt(stack, fast, rounds, ms)
+    return result
