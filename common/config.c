@@ -45,6 +45,8 @@ static const struct number_option number_options[] = {
 	offsetof(struct config, sessions_per_user)},
     {"sessions_per_console", LIMIT_SESSIONS, 1, LIMIT_SESSIONS,
 	offsetof(struct config, sessions_per_console)},
+    {"waiting_total", LIMIT_CONNS, 1, LIMIT_CONNS,
+	offsetof(struct config, waiting_total)},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -447,6 +449,7 @@ config_load(const char *path)
 	    CFG_INT("sessions_per_user", number_options[6].fallback, CFGF_NONE),
 	    CFG_INT(
 		"sessions_per_console", number_options[7].fallback, CFGF_NONE),
+	    CFG_INT("waiting_total", number_options[8].fallback, CFGF_NONE),
 	    CFG_SEC("hold", hold, named),
 	    CFG_SEC("keys", keys, named),
 	    CFG_SEC("access", access, named),

@@ -11,7 +11,13 @@ import lines
 
 # Between two tries, as the browser's client does at first.
 BACK_OFF = 0.03
-AUTH = base64.b64encode(b"admin:no secret").decode()
+
+
+def login(user):
+    return base64.b64encode(f"{user}:no secret".encode()).decode()
+
+
+AUTH = login("admin")
 
 
 class Answer:
@@ -29,13 +35,13 @@ class Broken(Exception):
     """No answer, or not all of one."""
 
 
-async def send(port, method, path, body, headers):
+async def send(port, method, path, body, headers, user="admin"):
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError as error:
         raise Broken(str(error)) from None
     head = [f"{method} /xenterm/api/v1/{path} HTTP/1.1", "Host: 127.0.0.1",
-            "Connection: close", f"Authorization: Basic {AUTH}",
+            "Connection: close", f"Authorization: Basic {login(user)}",
             *(f"{name}: {value}" for name, value in headers.items())]
     if method == "POST":
         head.append(f"Content-Length: {len(body)}")
@@ -56,13 +62,15 @@ async def chunks(reader):
         await reader.readexactly(2)
 
 
-async def ask(port, method, path, body=b"", timeout=10, **headers):
+async def ask(port, method, path, body=b"", timeout=10, user="admin",
+              **headers):
     """One request and its answer, whole; or Broken."""
     headers = {name.replace("_", "-"): value
                for name, value in headers.items()}
 
     async def whole():
-        reader, writer = await send(port, method, path, body, headers)
+        reader, writer = await send(port, method, path, body, headers,
+                                    user)
         try:
             status, got = await read_head(reader)
             if "chunked" in got.get("transfer-encoding", ""):
@@ -80,6 +88,19 @@ async def ask(port, method, path, body=b"", timeout=10, **headers):
     except (OSError, EOFError, asyncio.TimeoutError, ValueError,
             asyncio.LimitOverrunError) as error:
         raise Broken(repr(error)) from None
+
+
+async def end(tasks):
+    """Cancels them, again where that was lost: wait_for() of Python 3.11
+    forgets it when what it waits for is there at the same time."""
+    tasks = set(tasks)
+    for task in tasks:
+        task.cancel()
+    while left := {task for task in tasks if not task.done()}:
+        await asyncio.wait(left, timeout=0.5)
+        for task in left:
+            task.cancel()
+    return [task.exception() for task in tasks if not task.cancelled()]
 
 
 class Person:

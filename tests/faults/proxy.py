@@ -37,12 +37,6 @@ class Proxy:
                                                  backlog=512)
         self.port = self.server.sockets[0].getsockname()[1]
 
-    async def stop(self):
-        self.server.close()
-        for task in list(self.tasks):
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-
     def inject(self, kind, what, seconds):
         """For the next request of that sort: "input" or "output"."""
         self.pending[what].append((kind, seconds))

@@ -28,6 +28,27 @@ audit_file = "/run/xenterm/audit.log"
 DISK = "size=512k,nr_inodes=64"
 
 
+def open_plain_door(site):
+    """Without TLS, and with passwords that cost nothing to check: who reads
+    what passes, or comes ten thousand times, needs it so."""
+    path = site.dir / "nginx/nginx.conf"
+    listen = f"listen 127.0.0.1:{site.port} ssl http2;"
+    path.write_text(path.read_text().replace(
+        listen,
+        f"{listen} listen 127.0.0.1:{site.plain_port} backlog=4096;"))
+    (site.dir / "run/htpasswd").write_text("".join(
+        f"{user}:{{PLAIN}}{whole_site.PASSWORD}\n" for user in site.users))
+
+
+class PlainSite(whole_site.Site):
+    """The usual site, with that door."""
+
+    def start_nginx(self):
+        self.plain_port = whole_site.free_port()
+        open_plain_door(self)
+        super().start_nginx()
+
+
 class World(whole_site.Site):
     def __init__(self, dir):
         super().__init__(dir, conf=CONF, users=("admin",))
@@ -49,7 +70,7 @@ class World(whole_site.Site):
         self.plain_port = whole_site.free_port()
         subprocess.run([whole_site.SITE_CONFIG, self.dir, str(self.port)],
                        check=True, input="admin:x\n", text=True)
-        self.open_plain_door()
+        open_plain_door(self)
         self.tls = self.tls_context()
         self.start_nginx()
         for name in ("broker", "worker"):
@@ -59,16 +80,6 @@ class World(whole_site.Site):
             self.keepers.append(keeper)
         wait_for(lambda: self.worker is not None and self.is_connected(),
                  30, "worker and broker")
-
-    def open_plain_door(self):
-        """The proxy of the faults has to read what passes. And a password
-        that costs nothing to check."""
-        path = self.dir / "nginx/nginx.conf"
-        listen = f"listen 127.0.0.1:{self.port} ssl http2;"
-        path.write_text(path.read_text().replace(
-            listen, f"{listen} listen 127.0.0.1:{self.plain_port};"))
-        (self.dir / "run/htpasswd").write_text(
-            f"admin:{{PLAIN}}{whole_site.PASSWORD}\n")
 
     @property
     def admin_socket(self):
