@@ -57,6 +57,8 @@ static const struct number_option number_options[] = {
 	offsetof(struct config, sessions_per_console)},
     {"failures_per_minute", 120, 1, 1000000,
 	offsetof(struct config, failures_per_minute)},
+    {"waiting_total", LIMIT_CONNS, 1, LIMIT_CONNS,
+	offsetof(struct config, waiting_total)},
 };
 
 /* The same of sections log and hook. */
@@ -707,6 +709,7 @@ config_parse(const struct config_files *files)
 		"sessions_per_console", number_options[7].fallback, CFGF_NONE),
 	    CFG_INT(
 		"failures_per_minute", number_options[8].fallback, CFGF_NONE),
+	    CFG_INT("waiting_total", number_options[9].fallback, CFGF_NONE),
 	    CFG_SEC("hold", hold, named),
 	    CFG_SEC("keys", keys, named),
 	    CFG_SEC("access", access, named),

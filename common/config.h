@@ -109,6 +109,7 @@ struct config {
 	unsigned session_max;  /* seconds */
 	unsigned sessions_total, sessions_per_user, sessions_per_console;
 	unsigned failures_per_minute; /* of an address */
+	unsigned waiting_total; /* requests of nginx at a time, output waits */
 	struct config_hold *holds;
 	size_t nholds;
 	struct config_keys *keys;

@@ -26,6 +26,7 @@
 
 #include "guest_exit.h"
 #include "line.h"
+#include "numbers.h"
 #include "program.h"
 
 /* How long an ending guest waits for xenconsoled to take its last words. */
@@ -53,6 +54,7 @@ struct guest {
 	int file;   /* --file: not yet all read; else -1 */
 	bool flooding;
 	unsigned long lines;
+	struct numbers *numbers; /* --numbers */
 	bool ending;
 	int status;
 	struct timespec deadline;
@@ -120,9 +122,14 @@ end(struct guest *guest, int status)
 		kill(guest->program.pid, SIGKILL);
 }
 
+/* One that counts says nothing else. */
 static void
 end_saying(struct guest *guest, int status)
 {
+	if (guest->numbers != NULL) {
+		end(guest, status);
+		return;
+	}
 	switch (status) {
 	case GUEST_REBOOT:
 		say(guest, "\r\nreboot: Restarting system\r\n");
@@ -269,6 +276,12 @@ turn_deaf(struct guest *guest)
 {
 	flush_out(guest);
 	return false;
+}
+
+static bool
+turn_numbers(struct guest *guest)
+{
+	return !guest->ending && numbers_turn(guest->numbers, guest->line);
 }
 
 /* Ctrl-C throws away what the terminal has not sent yet, as a tty does. */
@@ -418,6 +431,8 @@ live(struct guest *guest, int signals)
 	watch(epoll, line_fd(guest->line));
 	if (guest->program.pid > 0)
 		watch(epoll, guest->program.master);
+	if (guest->numbers != NULL)
+		watch(epoll, numbers_fd(guest->numbers));
 	for (;;) {
 		struct epoll_event event;
 		int turns, timeout = -1;
@@ -484,6 +499,7 @@ usage(void)
 	fputs("usage: guest --domid N [--port N] [--name NAME] [--serial] "
 	      "[--held]\n"
 	      "             [--echo | --deaf | --flood | --file FILE |\n"
+	      "              --numbers FILE [--rate BYTES] |\n"
 	      "              [--user USER] [--init SCRIPT] [PROGRAM ...]]\n",
 	    stderr);
 	exit(2);
@@ -492,6 +508,8 @@ usage(void)
 struct options {
 	uint32_t domid, port;
 	bool serial, held;
+	const char *numbers;
+	unsigned rate;
 	struct program_options program;
 };
 
@@ -505,6 +523,8 @@ enum {
 	DEAF,
 	FLOOD,
 	FROM,
+	NUMBERS,
+	RATE,
 	USER,
 	INIT
 };
@@ -519,6 +539,8 @@ static const struct option names[] = {
     {"deaf", no_argument, NULL, DEAF},
     {"flood", no_argument, NULL, FLOOD},
     {"file", required_argument, NULL, FROM},
+    {"numbers", required_argument, NULL, NUMBERS},
+    {"rate", required_argument, NULL, RATE},
     {"user", required_argument, NULL, USER},
     {"init", required_argument, NULL, INIT},
     {NULL, 0, NULL, 0},
@@ -564,6 +586,13 @@ apply_option(struct guest *guest, struct options *o, int option)
 		break;
 	case FROM:
 		choose_file(guest, optarg);
+		break;
+	case NUMBERS:
+		guest->turn = turn_numbers;
+		o->numbers = optarg;
+		break;
+	case RATE:
+		o->rate = (unsigned)strtoul(optarg, NULL, 10);
 		break;
 	case USER:
 		o->program.user = optarg;
@@ -614,6 +643,7 @@ main(int argc, char **argv)
 	static struct guest guest = {.turn = turn_program, .file = -1};
 	struct options o = {
 	    .port = 2,
+	    .rate = 4096,
 	    .program = {.hostname = "guest", .user = "nobody"},
 	};
 	const char *serial = NULL;
@@ -622,6 +652,11 @@ main(int argc, char **argv)
 	parse_options(&guest, &o, argc, argv);
 	guest.line = open_line(&o, &serial);
 	guest.hvc = !o.serial;
+	if (o.numbers != NULL) {
+		guest.numbers = numbers_open(o.numbers, o.domid, o.rate);
+		if (guest.numbers == NULL)
+			err(1, "%s", o.numbers);
+	}
 	signals = open_signals();
 	if (o.held)
 		wait_for_go(serial);
