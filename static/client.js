@@ -153,7 +153,7 @@ export class ConsoleClient extends EventTarget {
 	#inputAt = -Infinity;           /* when something was typed last */
 	#seq = 0;
 	#pumping = false;
-	#unsent = new Uint8Array();     /* at the end */
+	#unsent = new Uint8Array();
 
 	/*
 	 * `line` (lines.js) says whether this client may hold a connection now: {holds, pause}. It calls regroup() when
@@ -198,7 +198,7 @@ export class ConsoleClient extends EventTarget {
 		return this.#queued + (this.#inflight?.bytes.length ?? 0);
 	}
 
-	/* Once it has ended: what was typed, and surely not sent. */
+	/* Once the server has ended it: the bytes that were typed and never acknowledged. */
 	get unsent() {
 		return this.#unsent;
 	}
@@ -935,6 +935,7 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	#end(reason, error) {
+		this.#unsent = join([...(this.#inflight ? [this.#inflight.bytes] : []), ...this.#queue].filter((bytes) => !bytes.key));
 		const detail = reason === 'login' ? 'Log in again: the server does not know who you are.' : error.message;
 		this.#connection = 'ended';
 		this.#emit('connection', { state: 'ended', reason, detail, status: error.status, code: error.code });
@@ -943,8 +944,6 @@ export class ConsoleClient extends EventTarget {
 
 	#stop() {
 		this.#closed = true;
-		this.#unsent = join([...(this.#inflight && !this.#inflight.uncertain ? [this.#inflight.bytes] : []), ...this.#queue]
-			.filter((bytes) => !bytes.key));
 		this.#session = null;
 		this.#queue = [];
 		this.#queued = 0;

@@ -265,13 +265,13 @@ function remedyWords(end) {
 		: { ...words, action: 'Connect again', run: () => connect() };
 }
 
-/* What was typed and not sent is not lost, and is not typed by surprise either. */
+/* What was typed last is not lost, and is not typed by surprise either. */
 function keepUnsent() {
 	const text = view.unsent;
 	if (text === '')
 		return;
 	keepForSending(text.replace(/\r/g, '\n'));
-	showNotice('What you had typed and was not sent is kept under “Compose”.');
+	showNotice('What you had typed last may not have been sent. It is kept under “Compose”.');
 }
 
 /* Guests that wait at a prompt print nothing until somebody presses Enter. */

@@ -21,16 +21,20 @@ function select(id, choices) {
 }
 
 function dialog(id, title, ...children) {
-	const made = element('dialog', { id, 'aria-labelledby': `${id}title` },
-		element('form', { method: 'dialog' }, element('h2', { id: `${id}title` }, title), ...children));
+	const made = element('dialog', { id, 'aria-labelledby': `${id}title` }, element('h2', { id: `${id}title` }, title), ...children);
+	/* No form: frames in others' pages may not submit any. */
+	made.addEventListener('click', ({ target }) => {
+		if (target.localName === 'button')
+			made.close(target.value);
+	});
 	document.body.append(made);
 	return made;
 }
 
 function buttons(yes, value) {
 	return element('p', { class: 'buttons' },
-		element('button', { type: 'submit', value, class: 'first' }, yes),
-		element('button', { type: 'submit', value: 'cancel' }, 'Cancel'));
+		element('button', { type: 'button', value, class: 'first' }, yes),
+		element('button', { type: 'button', value: 'cancel' }, 'Cancel'));
 }
 
 const once = (make) => {

@@ -34,6 +34,16 @@ export function viewersWords(count) {
 	return count === 1 ? '1 viewer' : `${count} viewers`;
 }
 
+/* How long ago, so roughly that it does not change all the time. */
+export function agoWords(seconds) {
+	if (seconds < 15)
+		return 'just now';
+	if (seconds < 60)
+		return 'within a minute';
+	const minutes = Math.floor(seconds / 60);
+	return minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
+}
+
 /* Who is there, beside oneself (a session's name): a sentence each. */
 export function presenceWords({ user, mode, session }, self) {
 	return `${user}${session === self ? ' (you)' : ''} ${mode === 'type' ? 'types' : 'watches'}`;

@@ -112,8 +112,8 @@ export class XenConsole extends HTMLElement {
 	get backspace() { return this.getAttribute('backspace') ?? '^?'; }
 	set backspace(value) { this.#set('backspace', value); }
 
-	/* A launch ticket for the next session: set it before the console connects. It is kept in no attribute. */
-	get ticket() { return this.#ticket; }
+	/* A launch ticket for the next session: to be there before the console connects. It is good for one, and goes then. */
+	get ticket() { return this.#ticket ?? this.getAttribute('ticket'); }
 	set ticket(value) { this.#ticket = typeof value === 'string' && value !== '' ? value : null; }
 
 	get screenReader() { return this.hasAttribute('screen-reader'); }
@@ -125,7 +125,7 @@ export class XenConsole extends HTMLElement {
 	get mayType() { return this.#client?.mode === 'type'; }
 	/* {session, user, mode, rights, sysrq, …}, or null: the worker's description. */
 	get session() { return this.#session; }
-	/* Text that was typed before the connection ended, and surely not sent. */
+	/* Text that was typed before the connection ended, and that nobody has acknowledged. */
 	get unsent() { return new TextDecoder().decode(this.#client?.unsent ?? new Uint8Array()); }
 	/* Bytes typed that the guest does not have yet. */
 	get pending() { return this.#client?.pending ?? 0; }
@@ -290,9 +290,10 @@ export class XenConsole extends HTMLElement {
 		this.#line = lines.join(() => client.regroup(), this.#rank);
 		const client = this.#client = new ConsoleClient({
 			base: new URL(this.getAttribute('base') ?? '.', import.meta.url), console: this.console, mode,
-			line: this.#line, ticket: this.#ticket,
+			line: this.#line, ticket: this.ticket,
 		});
 		this.#ticket = null;
+		this.removeAttribute('ticket');
 		const on = (type, handler) => client.addEventListener(type, ({ detail }) => {
 			if (client === this.#client)
 				handler(detail);

@@ -783,7 +783,7 @@ test('a ticket is for one session; when that has gone a person is told to come w
 	assert.match(seen.connection.at(-1).detail, /ticket was for one only/);
 });
 
-test('what was typed before a new login is kept, unless it may have been typed', async () => {
+test('what was typed before a new login and not acknowledged is kept', async () => {
 	const { server, client } = await live();
 	client.send('sure');
 	const input = await server.next(INPUT);
@@ -793,7 +793,7 @@ test('what was typed before a new login is kept, unless it may have been typed',
 	(await server.next(POLL)).answer(problem(401, 'no-identity'));
 	await settle();
 	assert.equal(client.connection, 'ended');
-	assert.equal(text(client.unsent), 'waits');
+	assert.equal(text(client.unsent), 'surewaits');
 });
 
 test('without a line of its own a client asks in turn, sooner after a key; with one it waits again', async () => {
