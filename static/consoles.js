@@ -38,7 +38,7 @@ const button = (text, run, attributes = {}) => {
 
 /* One console: its place in the strip, and its tile. */
 class Tile {
-	name; state = null; end = null; fresh = ''; viewers = 0; mode = '';
+	name; state = null; end = null; fresh = ''; viewers = 0; mode = ''; drawn = false;
 
 	constructor(console) {
 		this.console = this.name = console;
@@ -50,10 +50,11 @@ class Tile {
 		this.facts = element('span', { class: 'quiet' });
 		this.again = button('Connect again', () => this.connect());
 		this.overlay = element('section', { class: 'over card', role: 'status' }, element('h4'), element('p'), this.again);
-		this.close = button('×', () => remove(this), { 'aria-label': `Close ${console}` });
+		this.out = button('↗', () => popOut(this), { title: 'In a window of its own' });
+		this.close = button('×', () => remove(this), { title: 'Close' });
 		this.tile = element('article', {}, element('header', {}, this.title, this.words, this.facts,
 			element('span', { class: 'tools' },
-				button('Own window', () => popOut(this)), this.close)), element('div', {}, this.view, this.overlay));
+				this.out, this.close)), element('div', {}, this.view, this.overlay));
 		this.listen();
 	}
 
@@ -76,7 +77,12 @@ class Tile {
 			this.show();
 		});
 		on('notice', ({ detail }) => showNotice(`${this.name}: ${detail}`));
-		on('drawn', () => this.mark('new output'));
+		on('ready', () => { this.drawn = false; });
+		on('drawn', () => {
+			if (this.drawn)
+				this.mark('new output');
+			this.drawn = true;      /* the first is the screen as it was */
+		});
 		on('bell', () => this.mark('bell'));
 		on('leave', () => this.tab.focus());
 		on('focusin', () => activate(this, false));
@@ -111,6 +117,7 @@ class Tile {
 			this.name = name;
 		this.title.textContent = this.name;
 		this.close.setAttribute('aria-label', `Close ${this.name}`);
+		this.out.setAttribute('aria-label', `${this.name} in a window of its own`);
 		this.show();
 	}
 
@@ -168,7 +175,7 @@ function add(console) {
 	tiles.push(tile);
 	$('strip').append(tile.tab);
 	$('grid').append(tile.tile);
-	tile.show();
+	tile.rename(console);
 	applySettings(tile);
 	tile.connect();
 	return tile;

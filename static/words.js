@@ -58,7 +58,7 @@ export function namesWords(names) {
 /* Why a console is not connected, from the event `closed`: a title, a sentence, and whether to log in again. */
 export function endWords({ reason, detail, status }) {
 	if (reason === 'login')
-		return { title: 'Log in again', text: detail, login: true };
+		return { title: 'Log in again', text: 'The server does not know who you are any more.', login: true };
 	if (reason === 'session')
 		return { title: 'The session has ended', text: detail };
 	return { title: status === 404 ? 'No such console' : 'Not connected', text: detail };

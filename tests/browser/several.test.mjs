@@ -118,7 +118,7 @@ test('adding, closing, a window of its own; a reload shows the same', async () =
 	await page.reload();
 	await live(3);
 	await page.click('article:nth-child(1) button:text-is("×")');
-	const [popup] = await Promise.all([context.waitForEvent('page'), page.click('article:nth-child(1) button:text-is("Own window")')]);
+	const [popup] = await Promise.all([context.waitForEvent('page'), page.click('article:nth-child(1) button:text-is("↗")')]);
 	await popup.waitForFunction(() => window.xenterm?.connection === 'live');
 	assert.match(popup.url(), /console\.html\?console=web2$/);
 	await live(1);
