@@ -78,12 +78,12 @@ export class Slots {
 /* One console's. */
 class Line {
 	holds = false;
+	regroup = () => {};     /* called when `holds` has changed */
 	#all; #rank; #order = 0;
 
-	constructor(all, rank, regroup) {
+	constructor(all, rank) {
 		this.#all = all;
 		this.#rank = rank;
-		this.regroup = regroup;
 	}
 
 	get rank() {
@@ -129,9 +129,8 @@ export class Lines {
 		}
 	}
 
-	/* regroup() is called when `holds` has changed. */
-	join(regroup, rank = RANK.SEEN) {
-		const line = new Line(this, rank, regroup);
+	join(rank = RANK.SEEN) {
+		const line = new Line(this, rank);
 		this.#lines.push(line);
 		this.share();
 		return line;

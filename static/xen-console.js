@@ -287,11 +287,12 @@ export class XenConsole extends HTMLElement {
 		this.#ready = false;
 		this.#mayFallBack = mayFallBack;
 		this.#session = null;
-		this.#line = lines.join(() => client.regroup(), this.#rank);
+		this.#line = lines.join(this.#rank);
 		const client = this.#client = new ConsoleClient({
 			base: new URL(this.getAttribute('base') ?? '.', import.meta.url), console: this.console, mode,
 			line: this.#line, ticket: this.ticket,
 		});
+		this.#line.regroup = () => client.regroup();
 		this.#ticket = null;
 		this.removeAttribute('ticket');
 		const on = (type, handler) => client.addEventListener(type, ({ detail }) => {
