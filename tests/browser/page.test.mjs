@@ -250,6 +250,18 @@ test('text composed by an input method arrives once', async () => {
 	await typedIs(Buffer.from('日本a').toString('latin1'));
 });
 
+test('the page names all modules that it loads, and one call each brings session and screen', async () => {
+	site.print('ready');
+	await openLive();
+	await waitForText(page, /ready/);
+	assert.deepEqual(site.calls.slice(0, 2), ['POST sessions', 'GET output']);
+	const { named, loaded } = await page.evaluate(() => ({
+		named: [...document.querySelectorAll('link[rel=modulepreload], script')].map((e) => e.href || e.src).sort(),
+		loaded: performance.getEntriesByType('resource').map((e) => e.name).filter((name) => /\.m?js$/.test(name)).sort(),
+	}));
+	assert.deepEqual(named, [...new Set(loaded)]);
+});
+
 /* ---- what axe-core says ---- */
 
 test('no barrier on the pages, in each of the colours', async () => {
