@@ -262,6 +262,47 @@ test('the page names all modules that it loads, and one call each brings session
 	assert.deepEqual(named, [...new Set(loaded)]);
 });
 
+/* ---- recordings ---- */
+
+const CAST = [{ version: 2, width: 40, height: 10, title: 'web1 boots' }, [0.1, 'o', 'one\r\n'], [0.2, 'i', 'not shown'],
+	[0.3, 'r', '60x12'], [100, 'o', '\x1b[6n\x1b]52;c;eA==\x07two\r\n'], [100.1, 'o', 'three']].map((line) => JSON.stringify(line));
+
+test('a recording is played, forwards and backwards, by keyboard too', async () => {
+	site.pages['a.cast'] = CAST.join('\n');
+	await page.goto(`${site.url}play.html?cast=a.cast`);
+	await waitForText(page, /^one\ntwo\nthree$/);
+	assert.equal(await page.textContent('#name'), 'web1 boots');
+	assert.equal(await page.textContent('#time'), '0:02 of 0:02');
+	assert.equal(await page.evaluate(() => window.xenterm.terminal.cols), 60);
+	await until(async () => await page.textContent('#play') === 'Play', 'the end');
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'recording');
+	await page.focus('#at');
+	await page.keyboard.press('Home');
+	await until(async () => await page.evaluate(() => window.xenterm.text()) === '', 'the beginning');
+	await page.keyboard.press('ArrowRight');
+	await page.keyboard.press('ArrowRight');
+	await waitForText(page, /^one$/);
+	await page.uncheck('#pauses');
+	assert.equal(await page.textContent('#time'), '0:00 of 1:40');
+	await page.keyboard.press('Tab');
+	assert.equal(site.calls.length, 0);
+});
+
+test('what is no recording, or is elsewhere, is not played; one that was cut is', async () => {
+	site.pages['bad.cast'] = '{"version": 3}';
+	for (const [address, words] of [['bad.cast', /not a recording/], ['none.cast', /answered 404/],
+		['https://other.example/a.cast', /on another site/], [encodeURIComponent('data:,x'), /on another site/]]) {
+		await page.goto(`${site.url}play.html?cast=${address}`);
+		await until(async () => words.test(await page.textContent('#overlay')), String(words));
+	}
+	assert.deepEqual(await barriers(page), []);
+	await page.setInputFiles('#file', { name: 'cut.cast', mimeType: 'text/plain',
+		buffer: Buffer.from(`${CAST.slice(0, 2).join('\n')}\n[0.2, "o", "cu`) });
+	await waitForText(page, /^one$/);
+	assert.equal(await page.isHidden('#overlay'), true);
+});
+
 /* ---- what axe-core says ---- */
 
 test('no barrier on the pages, in each of the colours', async () => {
