@@ -45,7 +45,7 @@ function seek(to) {
 
 function show() {
 	const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
-	$('at').value = at;
+	$('at').value = at < cast.length ? at : $('at').max;
 	$('at').setAttribute('aria-valuetext', `${clock(at)} of ${clock(cast.length)}`);
 	$('time').textContent = `${clock(at)} of ${clock(cast.length)}`;
 	$('play').textContent = playing === null ? 'Play' : 'Pause';
@@ -74,7 +74,7 @@ function setPlaying(on) {
 function arrange() {
 	cast = $('pauses').checked ? withoutPauses(whole, PAUSE) : whole;
 	setPlaying(false);
-	$('at').max = cast.length;
+	$('at').max = Math.ceil(cast.length * 10) / 10;
 	at = Infinity;
 	seek(0);
 }

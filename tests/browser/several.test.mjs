@@ -125,6 +125,7 @@ test('adding, closing, a window of its own; a reload shows the same', async () =
 	assert.match(page.url(), /consoles\.html\?console=web7$/);
 	await page.click('article button:text-is("×")');
 	await page.waitForSelector('#none:not([hidden])');
+	assert.ok((await page.locator('#none').boundingBox()).y < 300);
 	assert.deepEqual(await barriers(page), []);
 	await shoot(page, 'tiles-none');
 });
