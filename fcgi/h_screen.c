@@ -7,11 +7,14 @@
 #include <time.h>
 
 #include "common/cast.h"
+#include "common/config.h"
 #include "common/limits.h"
 #include "common/ring.h"
+#include "fcgi/audit.h"
 #include "fcgi/console.h"
 #include "fcgi/frames.h"
 #include "fcgi/handlers.h"
+#include "fcgi/lookup.h"
 #include "fcgi/position.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
@@ -238,6 +241,32 @@ handle_screen(struct worker *w, struct request *r)
 		r, "history", false, 0, LIMIT_SCROLLBACK, &history) &&
 	    has_output(r))
 		render(r, format, history);
+}
+
+/* The screen for one who only wants a glance: no session, and no viewer. */
+void
+handle_preview(struct worker *w, struct request *r)
+{
+	const char *name = request_query(r, "console");
+	uint32_t rights;
+
+	if (!name) {
+		reply_problem(r->conn, 400, "bad-parameter",
+		    "The parameter console is missing.");
+		return;
+	}
+	r->console = lookup_console(w, r, name, &rights);
+	if (!r->console)
+		return;
+	if (rights & RIGHT_WATCH) {
+		if (has_output(r))
+			render(r, find_format("text"), 0);
+		return;
+	}
+	audit_refused(
+	    conn_param(r->conn, "REMOTE_ADDR"), r->user, name, "not-allowed");
+	reply_problem(
+	    r->conn, 403, "not-allowed", "You may not watch this console.");
 }
 
 /* All that the ring holds, as the guest printed it. */

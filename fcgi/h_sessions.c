@@ -9,6 +9,7 @@
 #include "common/limits.h"
 #include "fcgi/audit.h"
 #include "fcgi/console.h"
+#include "fcgi/ctrl_o.h"
 #include "fcgi/handlers.h"
 #include "fcgi/json_view.h"
 #include "fcgi/lookup.h"
@@ -28,14 +29,15 @@
 struct opening {
 	struct waiter waiter; /* first */
 	struct session *session;
+	struct json_grant grant;
 	char token[SESSION_TOKEN_TEXT];
 };
 
 static void
-answer_new(
-    struct conn *conn, const struct session *s, char token[SESSION_TOKEN_TEXT])
+answer_new(struct conn *conn, const struct session *s,
+    const struct json_grant *grant, char token[SESSION_TOKEN_TEXT])
 {
-	reply_json(conn, 201, json_new_session(s, token));
+	reply_json(conn, 201, json_new_session(s, grant, token));
 	sodium_memzero(token, SESSION_TOKEN_TEXT);
 }
 
@@ -55,7 +57,7 @@ opening_answer(struct waiter *w, enum wake why)
 		reply_problem(
 		    w->conn, 404, "no-such-console", "The console has gone.");
 	else
-		answer_new(w->conn, o->session, o->token);
+		answer_new(w->conn, o->session, &o->grant, o->token);
 	free(o);
 }
 
@@ -79,7 +81,8 @@ static const struct waiter_class opening_class = {
 };
 
 static void
-wait_for_tty(struct request *r, struct session *s, const char *token)
+wait_for_tty(struct request *r, struct session *s,
+    const struct json_grant *grant, const char *token)
 {
 	struct opening *o = calloc(1, sizeof *o);
 
@@ -88,6 +91,7 @@ wait_for_tty(struct request *r, struct session *s, const char *token)
 		o->waiter.conn = r->conn;
 		o->waiter.owner = s;
 		o->session = s;
+		o->grant = *grant;
 		memcpy(o->token, token, sizeof o->token);
 		if (waiters_add(console_waiters(session_console(s)), &o->waiter,
 			LIMIT_OPEN_MS))
@@ -251,17 +255,22 @@ open_session(struct worker *w, struct request *r, struct console *c,
 
 /* error: why there is no session. */
 static void
-answer_opened(struct request *r, int error, struct session *s,
-    char token[SESSION_TOKEN_TEXT])
+answer_opened(struct worker *w, struct request *r, int error, struct session *s,
+    uint32_t rights, char token[SESSION_TOKEN_TEXT])
 {
+	struct json_grant grant = {.rights = rights};
+
 	if (!error) /* the admin interface has no address */
 		session_opened_from(s, conn_param(r->conn, "REMOTE_ADDR"));
-	if (error)
+	if (error) {
 		session_refuse(r, error);
-	else if (console_is_settled(session_console(s)))
-		answer_new(r->conn, s, token);
-	else
-		wait_for_tty(r, s, token);
+	} else {
+		grant.sysrq = ctrl_o_is_sysrq(w->config, session_console(s));
+		if (console_is_settled(session_console(s)))
+			answer_new(r->conn, s, &grant, token);
+		else
+			wait_for_tty(r, s, &grant, token);
+	}
 	sodium_memzero(token, SESSION_TOKEN_TEXT);
 }
 
@@ -273,7 +282,9 @@ session_make(
 	struct session *s;
 	int error = session_open(w->sessions, c, r->user, may_type, token, &s);
 
-	answer_opened(r, error, s, token);
+	answer_opened(w, r, error, s,
+	    RIGHT_LIST | RIGHT_WATCH | (may_type ? RIGHT_TYPE | RIGHT_JOIN : 0),
+	    token);
 }
 
 void
@@ -298,7 +309,7 @@ handle_session_new(struct worker *w, struct request *r)
 		return;
 	error = open_session(
 	    w, r, c, &wanted, user, wanted.ticket ? &ticket : NULL, token, &s);
-	answer_opened(r, error, s, token);
+	answer_opened(w, r, error, s, rights, token);
 }
 
 void

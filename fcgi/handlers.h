@@ -18,6 +18,7 @@ void handle_output(struct worker *w, struct request *r);
 void handle_stream(struct worker *w, struct request *r);
 void handle_input(struct worker *w, struct request *r);
 void handle_screen(struct worker *w, struct request *r);
+void handle_preview(struct worker *w, struct request *r);
 void handle_history(struct worker *w, struct request *r);
 void handle_logs(struct worker *w, struct request *r);
 void handle_keys(struct worker *w, struct request *r);

@@ -170,6 +170,8 @@ json_console(const struct console *c, uint32_t rights)
 	put_state(obj, c);
 	put_number(obj, "viewers", console_npresent(c));
 	json_object_object_add(obj, "rights", rights_list(rights));
+	if ((rights & RIGHT_WATCH) && console_ring(c))
+		put_number(obj, "end", ring_end(console_ring(c)));
 	return obj;
 }
 
@@ -239,7 +241,8 @@ json_admin_session(const struct session *s)
 }
 
 struct json_object *
-json_new_session(const struct session *s, const char *token)
+json_new_session(
+    const struct session *s, const struct json_grant *grant, const char *token)
 {
 	struct json_object *obj = session_view(s);
 	char from[POSITION_TEXT];
@@ -249,5 +252,8 @@ json_new_session(const struct session *s, const char *token)
 	position_format(&now, from);
 	put(obj, "token", token);
 	put(obj, "from", from);
+	json_object_object_add(obj, "rights", rights_list(grant->rights));
+	json_object_object_add(
+	    obj, "sysrq", json_object_new_boolean(grant->sysrq));
 	return obj;
 }

@@ -2,6 +2,7 @@
 #ifndef XENTERM_JSON_VIEW_H
 #define XENTERM_JSON_VIEW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct console;
@@ -19,9 +20,14 @@ struct json_object *json_raw_notice(void);
 
 struct json_object *json_console(const struct console *c, uint32_t rights);
 struct json_object *json_session(const struct session *s);
+/* What who made a session may do, for a page to offer no more. */
+struct json_grant {
+	uint32_t rights; /* RIGHT_… of the user, on this console */
+	bool sysrq;	 /* the console has that key */
+};
 /* A session that was just made, with its token. */
 struct json_object *json_new_session(
-    const struct session *s, const char *token);
+    const struct session *s, const struct json_grant *grant, const char *token);
 
 /* As root sees it: with its ring and all of its viewers. */
 struct json_object *json_admin_console(const struct console *c);

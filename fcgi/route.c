@@ -37,6 +37,8 @@ static const struct route public_routes[] = {
 	handle_stream},
     {"GET", "/api/v1/screen", NEEDS_TOKEN, BODY_NONE,
 	NAMES("format", "history"), handle_screen},
+    {"GET", "/api/v1/preview", NEEDS_USER, BODY_NONE, NAMES("console"),
+	handle_preview},
     {"GET", "/api/v1/history", NEEDS_TOKEN, BODY_NONE, NAMES("format"),
 	handle_history},
     {"GET", "/api/v1/logs/*", NEEDS_USER, BODY_NONE, NAMES("file"),

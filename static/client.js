@@ -21,11 +21,13 @@ const SLACK = 15;                 /* seconds a request may take beyond the wait 
 const PROBE = 3;                  /* seconds for a stream's beginning, until one has come */
 const SILENCE = 35;               /* seconds without a byte on a stream: the worker speaks every 15 */
 const STALE = 18;                 /* … and when a person has just come back to the page */
+const BUSY = 3;                   /* seconds after an input in which more is expected … */
+const BUSY_PAUSE = 0.25;          /* … and polls that take turns come more often */
 const BRIEF = 2;                  /* seconds: a stream that ends earlier is of no use … */
 const MAX_BRIEF = 3;              /* … and so many in a row are enough */
 
 /* Abort reasons. */
-const AGAIN = 'again';            /* a poll is to be asked anew at once */
+const AGAIN = 'again';            /* a poll is to be asked anew at once, or in another way */
 const GATHERED = 'gathered';      /* the stream's beginning has not come */
 const SILENT = 'silent';          /* nor has anything else */
 const FRAMES = 'application/vnd.xenterm.frames';
@@ -109,7 +111,8 @@ export async function listConsoles({ base, fetch = globalThis.fetch, signal } = 
  *   session     {name, console, mode, size, …}: a session was made, or its mode has changed
  *   connection  {state: connecting | live | retrying {seconds, detail} | offline {seconds, detail} |
  *               ended {reason: login | refused | session, detail, status, code}}
- *   transport   {name: stream | poll}: how output comes from now on
+ *   transport   {name: stream | poll | turns}: how output comes from now on
+ *   taken       {by, session}: another user has taken over; this one only watches from now on
  *   snapshot    {data, offset}: reset the terminal, then write data
  *   output      {data, offset}: the guest's bytes, each once and in order
  *   state, viewers, size       the worker's events, as they came
@@ -117,7 +120,9 @@ export async function listConsoles({ base, fetch = globalThis.fetch, signal } = 
  */
 export class ConsoleClient extends EventTarget {
 	#base; #console; #wantedMode; #fetch; #timers; #online;
-	#echo; #wait; #maxQueue;
+	#echo; #wait; #maxQueue; #line;
+	#ticket;                        /* for the next session; null: the user is known by name, or it is used up */
+	#byTicket;
 
 	#started = false;
 	#closed = false;                /* no event, timer or request any more */
@@ -143,14 +148,20 @@ export class ConsoleClient extends EventTarget {
 	#generation = 0;                /* counts snapshots: offsets compare only within one */
 	#resumed = null; #resume = null;
 
-	#queue = []; #queued = 0;
+	#queue = []; #queued = 0;       /* arrays of bytes; one with a member `key` stands for that key */
 	#inflight = null;               /* the input under way, see #nextInput() */
+	#inputAt = -Infinity;           /* when something was typed last */
 	#seq = 0;
 	#pumping = false;
+	#unsent = new Uint8Array();
 
+	/*
+	 * `line` (lines.js) says whether this client may hold a connection now: {holds, pause}. It calls regroup() when
+	 * that has changed; without one it always may. `ticket`: of a panel, for the first session.
+	 */
 	constructor({ base, console, mode = 'type', fetch = globalThis.fetch,
 		timers = realTimers, online = () => globalThis.navigator?.onLine !== false,
-		echo = 20, wait = 25, maxQueue = MAX_QUEUE, stream = true }) {
+		echo = 20, wait = 25, maxQueue = MAX_QUEUE, stream = true, line = null, ticket = null }) {
 		super();
 		this.#base = withoutCredentials(base);
 		this.#console = console;
@@ -162,6 +173,9 @@ export class ConsoleClient extends EventTarget {
 		this.#wait = wait;
 		this.#maxQueue = maxQueue;
 		this.#streams = stream;
+		this.#line = line;
+		this.#ticket = ticket;
+		this.#byTicket = ticket !== null;
 		this.#pollBackoff = new Backoff(timers.random);
 		this.#inputBackoff = new Backoff(timers.random);
 	}
@@ -174,7 +188,7 @@ export class ConsoleClient extends EventTarget {
 		return this.#connection;
 	}
 
-	/* How output comes: `stream` or `poll`. */
+	/* How output comes: `stream`, `poll`, or `turns`: asked for now and then, because others hold the connections. */
 	get transport() {
 		return this.#transport;
 	}
@@ -182,6 +196,11 @@ export class ConsoleClient extends EventTarget {
 	/* Bytes typed and not yet acknowledged. */
 	get pending() {
 		return this.#queued + (this.#inflight?.bytes.length ?? 0);
+	}
+
+	/* Once the server has ended it: the bytes that were typed and never acknowledged. */
+	get unsent() {
+		return this.#unsent;
 	}
 
 	start() {
@@ -199,10 +218,14 @@ export class ConsoleClient extends EventTarget {
 		const session = this.#session;
 		this.#stop();
 		if (session)
-			this.#fetch(new URL('api/v1/sessions/current', this.#base), {
-				method: 'DELETE', keepalive: true, cache: 'no-store', redirect: 'manual',
-				headers: { 'Xenterm-Token': session.token },
-			}).catch(() => {});        /* the idle time ends it too */
+			this.#closeSession(session);
+	}
+
+	#closeSession({ token }) {
+		this.#fetch(new URL('api/v1/sessions/current', this.#base), {
+			method: 'DELETE', keepalive: true, cache: 'no-store', redirect: 'manual',
+			headers: { 'Xenterm-Token': token },
+		}).catch(() => {});        /* the idle time ends it too */
 	}
 
 	/* The network is back, or a person looks again: do not wait for the back-off. */
@@ -213,6 +236,38 @@ export class ConsoleClient extends EventTarget {
 		for (const sleep of [...this.#sleeps])
 			if (!sleep.firm)
 				sleep.end();
+	}
+
+	/* It may hold a connection now, or may not any more. */
+	regroup() {
+		if (this.#holds())
+			this.#endTurn();
+		else if (this.#pollAbort && !this.#fresh)
+			this.#pollAbort.abort(AGAIN);
+	}
+
+	/*
+	 * Goes on in another mode, at the same place: `watch`, or `type`, with `take` as the protocol has it. The promise
+	 * throws a RequestError, and then all is as before.
+	 */
+	async changeMode(mode, take) {
+		const before = this.#session;
+		if (!before)
+			throw new RequestError('Not connected.');
+		const session = await this.#askForSession({ console: before.console, mode, take });
+		if (this.#session !== before) {
+			this.#closeSession(session);
+			throw new RequestError('The session has changed meanwhile; try again.');
+		}
+		/* What was typed for the former session goes to its end there. */
+		for (let i = 0; i < 50 && this.#inflight && !this.#closed; i++)
+			await this.#sleep(0.1);
+		this.#closeSession(before);
+		if (this.#closed)
+			return this.#closeSession(session);
+		this.#wantedMode = mode;
+		this.#begin(session);
+		this.#pollAgain();
 	}
 
 	/* The terminal has enough to draw: no poll until resume(). */
@@ -239,10 +294,28 @@ export class ConsoleClient extends EventTarget {
 				+ 'Wait until the guest has taken what is under way, or send it in smaller parts.');
 			return false;
 		}
+		this.#enqueue(bytes);
+		return true;
+	}
+
+	/* Presses a key that is more than bytes: `sysrq` with a letter or digit, `ctrl-o`. */
+	press(key, arg) {
+		if (this.#closed)
+			return false;
+		if (this.mode !== 'type') {
+			this.#notice('read-only', 'Read only: you are watching this console, typing is off.');
+			return false;
+		}
+		const bytes = new Uint8Array(1);
+		bytes.key = { key, arg };
+		this.#enqueue(bytes);
+		return true;
+	}
+
+	#enqueue(bytes) {
 		this.#queue.push(bytes);
 		this.#queued += bytes.length;
 		this.#pump();
-		return true;
 	}
 
 	/* What the worker still holds, as a Blob: `text` or `raw`. Throws a RequestError. */
@@ -276,6 +349,10 @@ export class ConsoleClient extends EventTarget {
 				await this.#resumed;
 				if (this.#closed)
 					return;
+				if (!this.#mayStream())
+					await this.#turn();
+				if (this.#closed)
+					return;
 				if (this.#mayStream())
 					await this.#stream();
 				else
@@ -287,24 +364,64 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	async #open() {
-		const reply = await this.#exchange({
-			method: 'POST', path: 'api/v1/sessions', type: 'application/json',
-			body: JSON.stringify({ console: this.#console, mode: this.#wantedMode }),
-		});
-		const session = reply.json;
-		if (reply.status !== 201 || typeof session?.token !== 'string')
-			throw new RequestError('The server\'s answer is not a session.');
-		this.#session = session;
+		if (this.#byTicket && this.#ticket === null)
+			throw new RequestError('The session has ended, and its ticket was for one only: open the console anew from '
+				+ 'the page that led here.', { status: 403, code: 'bad-ticket' });
+		const session = await this.#askForSession({
+			console: this.#console, mode: this.#wantedMode, ticket: this.#ticket ?? undefined });
+		if (this.#closed)
+			return this.#closeSession(session);
+		this.#ticket = null;
 		this.#fresh = true;
+		this.#begin(session);
+	}
+
+	async #askForSession(wanted) {
+		const reply = await this.#exchange({
+			method: 'POST', path: 'api/v1/sessions', type: 'application/json', body: JSON.stringify(wanted),
+		});
+		if (reply.status !== 201 || typeof reply.json?.token !== 'string')
+			throw new RequestError('The server\'s answer is not a session.');
+		return reply.json;
+	}
+
+	#begin(session) {
+		this.#session = session;
 		this.#seq = 0;
-		const { token, ...rest } = session;     /* the token stays in here */
+		this.#emitSession();
+	}
+
+	#emitSession() {
+		const { token, ...rest } = this.#session;       /* the token stays in here */
 		this.#emit('session', rest);
+	}
+
+	#holds() {
+		return this.#line?.holds ?? true;
+	}
+
+	/* Who may hold no connection asks now and then. */
+	async #turn() {
+		if (!this.#holds() && !this.#fresh && !this.#trouble.poll) {
+			const busy = this.#timers.now() - this.#inputAt < BUSY * 1000;
+			this.#setTransport('turns');
+			if (!this.#hurry)
+				await this.#sleep(busy ? BUSY_PAUSE : this.#line.pause, { turn: true });
+		}
+		if (this.#holds() && this.#transport === 'turns')
+			this.#setTransport('poll');
+	}
+
+	#endTurn() {
+		for (const sleep of [...this.#sleeps])
+			if (sleep.turn)
+				sleep.end();
 	}
 
 	async #poll() {
 		const abort = this.#pollAbort = new AbortController();
 		/* At first, and when polls fail, the answer has to come at once: it is what says "live". */
-		const wait = this.#fresh || this.#hurry || this.#trouble.poll ? 0 : this.#wait;
+		const wait = this.#fresh || this.#hurry || this.#trouble.poll || !this.#holds() ? 0 : this.#wait;
 		this.#hurry = false;
 		const query = new URLSearchParams({ wait });
 		if (this.#pollFrom !== null)
@@ -353,7 +470,8 @@ export class ConsoleClient extends EventTarget {
 
 	/* At first, and when something fails, a poll says whether all is well, and quickly. */
 	#mayStream() {
-		return this.#streams && this.#pollFrom !== null && !this.#fresh && !this.#hurry && !this.#trouble.poll;
+		return this.#streams && this.#holds() && this.#pollFrom !== null && !this.#fresh && !this.#hurry
+			&& !this.#trouble.poll;
 	}
 
 	/* One answer that goes on. Returns when it has ended and another, or a poll, is to be asked for. */
@@ -386,7 +504,7 @@ export class ConsoleClient extends EventTarget {
 			this.#aborts.delete(abort);
 			this.#pollAbort = this.#heard = null;
 		}
-		if (!this.#closed && came)
+		if (!this.#closed && came && abort.signal.reason !== AGAIN)
 			await this.#afterStream((this.#timers.now() - began) / 1000);
 	}
 
@@ -507,14 +625,14 @@ export class ConsoleClient extends EventTarget {
 		this.#queue = [];
 		this.#queued = 0;
 		this.#watchOnly();
+		this.#emit('taken', { by: String(by), session: String(session) });
 		this.#notice('taken', `${by} has taken over this console; you are watching now.`
 			+ (waiting ? ` ${count(waiting)} that waited were not sent.` : ''));
 	}
 
 	#watchOnly() {
 		this.#session.mode = 'watch';
-		const { token, ...rest } = this.#session;
-		this.#emit('session', rest);
+		this.#emitSession();
 	}
 
 	/* Delivers what is new of an output frame. False: bytes before it are missing, nothing was delivered. */
@@ -562,6 +680,7 @@ export class ConsoleClient extends EventTarget {
 	 */
 	#pollAgain() {
 		this.#hurry = true;
+		this.#endTurn();
 		this.#pollAbort?.abort(AGAIN);
 	}
 
@@ -593,9 +712,23 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	#nextInput() {
+		const bytes = this.#queue[0].key ? this.#queue.shift() : this.#nextBytes();
+		this.#queued -= bytes.length;
+		this.#inputAt = this.#timers.now();
+		return {
+			session: this.#session, seq: ++this.#seq, bytes, since: this.#timers.now(), gaps: 0,
+			/* ms; 0 when the stream brings it, or when it is sent again: the answer is then about typing only */
+			echo: this.#transport === 'stream' || bytes.key ? 0 : this.#echo,
+			uncertain: false,       /* it may have been typed although no answer says so */
+			dead: false,            /* its session is gone */
+		};
+	}
+
+	/* What waits before the next key that is none, as far as one request can have it. */
+	#nextBytes() {
 		const parts = [];
 		let room = MAX_INPUT;
-		while (this.#queue.length && room > 0) {
+		while (this.#queue.length && room > 0 && !this.#queue[0].key) {
 			const part = this.#queue[0];
 			if (part.length > room) {
 				parts.push(part.subarray(0, room));
@@ -606,15 +739,7 @@ export class ConsoleClient extends EventTarget {
 				room -= part.length;
 			}
 		}
-		const bytes = join(parts);
-		this.#queued -= bytes.length;
-		return {
-			session: this.#session, seq: ++this.#seq, bytes, since: this.#timers.now(), gaps: 0,
-			/* ms; 0 when the stream brings it, or when it is sent again: the answer is then about typing only */
-			echo: this.#transport === 'stream' ? 0 : this.#echo,
-			uncertain: false,       /* it may have been typed although no answer says so */
-			dead: false,            /* its session is gone */
-		};
+		return join(parts);
 	}
 
 	async #type(input) {
@@ -624,9 +749,11 @@ export class ConsoleClient extends EventTarget {
 			query.set('from', this.#position);
 		}
 		const generation = this.#generation;
+		const { key } = input.bytes;
 		const reply = await this.#exchange({
-			method: 'POST', path: `api/v1/input?${query}`, type: 'application/octet-stream',
-			body: input.bytes, session: input.session, seconds: SLACK,
+			method: 'POST', session: input.session, seconds: SLACK,
+			...(key ? { path: `api/v1/keys?${query}`, type: 'application/json', body: JSON.stringify(key) }
+				: { path: `api/v1/input?${query}`, type: 'application/octet-stream', body: input.bytes }),
 		});
 		const seq = reply.headers.get('Xenterm-Seq') ?? reply.json?.seq;
 		if (seq === undefined || Number(seq) !== input.seq)
@@ -721,10 +848,10 @@ export class ConsoleClient extends EventTarget {
 		this.#report();
 		if (!input)
 			return;
-		const what = count(input.bytes.length);
+		const what = input.bytes.key ? 'The key' : count(input.bytes.length);
 		this.#notice(code, input.uncertain
 			? `${reason} ${what} may not have been typed: look at the screen before you type again.`
-			: `${reason} ${what} were not typed.`);
+			: `${reason} ${what} ${what === 'The key' || input.bytes.length === 1 ? 'was' : 'were'} not typed.`);
 	}
 
 	/* … and what waits behind it: the rest of a line alone could be another command. */
@@ -769,14 +896,14 @@ export class ConsoleClient extends EventTarget {
 		const seconds = Math.max(backoff.next(), Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER));
 		this.#trouble[which] = { until: this.#timers.now() + seconds * 1000, detail: error.message };
 		this.#report();
-		await this.#sleep(seconds, error.retryAfter != null);
+		await this.#sleep(seconds, { firm: error.retryAfter != null });
 	}
 
-	#sleep(seconds, firm = false) {
+	#sleep(seconds, { firm = false, turn = false } = {}) {
 		return new Promise((resolve) => {
 			if (this.#closed)
 				return resolve();
-			const sleep = { firm, end: () => {
+			const sleep = { firm, turn, end: () => {
 				this.#timers.clearTimeout(timer);
 				this.#sleeps.delete(sleep);
 				resolve();
@@ -808,6 +935,7 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	#end(reason, error) {
+		this.#unsent = join([...(this.#inflight ? [this.#inflight.bytes] : []), ...this.#queue].filter((bytes) => !bytes.key));
 		const detail = reason === 'login' ? 'Log in again: the server does not know who you are.' : error.message;
 		this.#connection = 'ended';
 		this.#emit('connection', { state: 'ended', reason, detail, status: error.status, code: error.code });

@@ -1,12 +1,14 @@
 /*
  * One console, the whole window: <xen-console> with what a person wants around it, and in words how things are.
- * The address is console.html?console=NAME-OR-ID[&mode=watch].
+ * The address is console.html?console=NAME-OR-ID[&mode=watch][#ticket=TICKET]. What stands behind # is sent to no server and
+ * is taken out of the address at once.
  */
 import './xen-console.js';
-import { askToPaste, askToSend } from './dialogs.js';
+import { askToPaste, askToSend, confirmed, keepForSending } from './dialogs.js';
 import { keySequence, withCtrl } from './keys.js';
 import { applyPageTheme, setSetting, setting, watchSystemTheme } from './settings.js';
-import { absence, stateWords, viewersWords } from './words.js';
+import { HARSH, SYSRQ } from './sysrq.js';
+import { absence, endWords, namesWords, presenceWords, stateWords, viewersWords } from './words.js';
 
 const SILENT_AFTER = 3000;      /* ms without a byte, on an empty screen, before Enter is suggested */
 const NOTICE_FOR = 8000;
@@ -16,7 +18,8 @@ const LONG_PASTE = 4096;        /* characters: longer ones have a bar that shows
 const CONNECTIONS = { live: 'connected', connecting: 'connecting', ended: 'not connected',
 	retrying: 'connection lost', offline: 'no network' };
 const TRANSPORTS = { stream: 'The output comes as a stream.',
-	poll: 'The output is asked for again and again: something between here and the server holds streams back.' };
+	poll: 'The output is asked for again and again: something between here and the server holds streams back.',
+	turns: 'The output is asked for now and then: other consoles of this browser have its connections.' };
 
 /* Of the bar of keys: what it says, how it is read aloud, and the key. */
 const KEYS = [['Esc', 'Escape'], ['Tab', 'Tab'], ['Ctrl', null], ['←', 'ArrowLeft', 'Left'], ['↓', 'ArrowDown', 'Down'],
@@ -42,9 +45,16 @@ let silentTimer = null;
 let noticeTimer = null;
 let bellTimer = null;
 let retryTimer = null;
+let viewers = [];
+let takenBy = null;             /* {by, session}: who made this page watch */
+let takenFrom = [];             /* the users whom this page made watch */
 
 function connect() {
 	ended = null;
+	viewers = [];
+	takenBy = null;
+	takenFrom = [];
+	showTaken();
 	view.console = wanted;
 	view.mode = asked;
 	view.connect();
@@ -59,6 +69,12 @@ on('state', showState);
 on('viewers', showViewers);
 on('notice', ({ detail }) => showNotice(detail));
 on('drawn', watchSilence);
+on('closed', keepUnsent);
+on('taken', (who) => {
+	takenBy = who;
+	takenFrom = [];
+	showTaken();
+});
 on('leave', () => $('back').focus());
 on('bell', ringBell);
 on('pasting', ({ text, needsLook }, event) => {
@@ -84,7 +100,9 @@ function showSession(session) {
 	for (const part of document.querySelectorAll('.typing'))
 		part.hidden = !types;
 	$('compose').hidden = !types;
+	$('sysrqline').hidden = !types || session.sysrq !== true;
 	showKeyBar();
+	showWho();
 	watchSilence();
 }
 
@@ -105,18 +123,96 @@ function showState(event) {
 	watchSilence();
 }
 
-function showViewers({ viewers }) {
-	if (!Array.isArray(viewers))
+function showViewers(event) {
+	if (!Array.isArray(event.viewers))
 		return;
-	const words = viewers.map((v) => `${v.user} (${v.mode === 'type' ? 'types' : 'watches'})`);
+	viewers = event.viewers;
+	showWho();
+	watchTaker();
+}
+
+function showWho() {
+	const self = view.session?.session;
+	const words = viewers.map((viewer) => presenceWords(viewer, self));
 	$('viewers').textContent = viewersWords(viewers.length);
 	$('viewers').title = words.join('\n');
-	$('viewers').hidden = false;
+	$('viewers').hidden = viewers.length === 0;
 	$('who').replaceChildren(...words.map((text) => {
 		const item = document.createElement('li');
 		item.textContent = text;
 		return item;
 	}));
+	const rights = view.session?.rights ?? [];
+	$('typehere').hidden = view.mayType || !rights.includes('type');
+	$('watchonly').hidden = !view.mayType;
+	$('watchonly').textContent = takenFrom.length ? 'Hand back' : 'Watch only';
+	$('takeover').hidden = !rights.includes('force') || typists().length === 0;
+}
+
+/* The others who type. */
+function typists() {
+	return viewers.filter(({ session, mode }) => mode === 'type' && session !== view.session?.session);
+}
+
+/* ---- taking over, handing back ---- */
+
+async function changeMode(mode, take, done) {
+	try {
+		await view.changeMode(mode, take);
+		done();
+	} catch (error) {
+		showNotice(error.message);
+	}
+	showWho();
+}
+
+function typeHere() {
+	return changeMode('type', undefined, () => {
+		takenBy = null;
+		showTaken();
+		showNotice('You type here now.');
+	});
+}
+
+$('typehere').addEventListener('click', typeHere);
+$('taken').querySelector('button').addEventListener('click', typeHere);
+
+$('watchonly').addEventListener('click', () => changeMode('watch', undefined, () => {
+	showNotice(takenFrom.length ? `You have handed the console back to ${namesWords(takenFrom)}; you are watching now.`
+		: 'You are watching now.');
+	takenFrom = [];
+}));
+
+$('takeover').addEventListener('click', async () => {
+	const from = typists().map(({ user }) => user);
+	const names = namesWords(from);
+	if (await confirmed(`Take over from ${names}?`, `${names} can only watch from then on, and is told that it was you. `
+		+ '“Hand back” gives it back.', 'Take over'))
+		await changeMode('type', 'force', () => {
+			takenBy = null;
+			takenFrom = from;
+			showTaken();
+			showNotice(`You have taken over from ${names}, who can only watch now.`);
+			view.focus();
+		});
+});
+
+function showTaken() {
+	$('taken').hidden = takenBy === null;
+	if (takenBy)
+		$('taken').querySelector('span').textContent = `${takenBy.by} has taken over; you are watching.`;
+}
+
+/* Who took over watches, or has left: it is as before. */
+function watchTaker() {
+	if (!takenBy || viewers.some(({ session, mode }) => session === takenBy.session && mode === 'type'))
+		return;
+	const { by } = takenBy;
+	takenBy = null;
+	changeMode('type', undefined, () => {
+		showTaken();
+		showNotice(`${by} has handed the console back; you type again.`);
+	});
 }
 
 function showConnection(connection) {
@@ -151,7 +247,7 @@ function countDown({ state, seconds, detail }) {
 /* What stands over the last screen: why this page is not connected, else why the console is not there. */
 function showOverlay() {
 	const button = overlay.querySelector('button');
-	const why = ended ? endWords(ended)
+	const why = ended ? remedyWords(ended)
 		: consoleState ? absence(consoleState.state, name, consoleState.holder) : null;
 	overlay.hidden = why === null;
 	if (why === null)
@@ -163,13 +259,19 @@ function showOverlay() {
 	button.onclick = why.run ?? null;
 }
 
-function endWords({ reason, detail, status }) {
-	if (reason === 'login')
-		return { title: 'Log in again', text: detail, action: 'Reload and log in', run: () => location.reload() };
-	const again = { action: 'Connect again', run: () => connect() };
-	if (reason === 'session')
-		return { title: 'The session has ended', text: detail, ...again };
-	return { title: status === 404 ? 'No such console' : 'Not connected', text: detail, ...again };
+function remedyWords(end) {
+	const words = endWords(end);
+	return words.login ? { ...words, action: 'Reload and log in', run: () => location.reload() }
+		: { ...words, action: 'Connect again', run: () => connect() };
+}
+
+/* What was typed last is not lost, and is not typed by surprise either. */
+function keepUnsent() {
+	const text = view.unsent;
+	if (text === '')
+		return;
+	keepForSending(text.replace(/\r/g, '\n'));
+	showNotice('What you had typed last may not have been sent. It is kept under “Compose”.');
 }
 
 /* Guests that wait at a prompt print nothing until somebody presses Enter. */
@@ -335,6 +437,19 @@ $('keybarswitch').addEventListener('click', () => {
 });
 $('sendbreak').addEventListener('click', () => view.send(keySequence('^O')));
 
+/* ---- the guest's kernel ---- */
+
+$('sysrq').append(...SYSRQ.map(([key, words]) => new Option(words, key)));
+$('sysrqsend').addEventListener('click', async () => {
+	const key = $('sysrq').value;
+	const words = $('sysrq').selectedOptions[0].textContent;
+	if (key in HARSH && !await confirmed(`SysRq ${words}?`, HARSH[key], 'Send it'))
+		return;
+	if (view.press('sysrq', key))
+		showNotice(`SysRq ${words}: sent to the kernel of ${name}. What it says comes on its console.`);
+	view.focus();
+});
+
 /* ---- the menu, and what a person has chosen ---- */
 
 function showPanel(on) {
@@ -391,6 +506,14 @@ addEventListener('pageshow', (event) => {
 		connect();
 });
 
+/* A link with a ticket works once; it is not to stay where it could be copied from. */
+function ticketOf({ hash, pathname, search }) {
+	const ticket = new URLSearchParams(hash.slice(1)).get('ticket');
+	if (ticket !== null)
+		history.replaceState(null, '', pathname + search);
+	return ticket;
+}
+
 /* For tests and for a person at the developer tools; nothing here that the page could not do. */
 window.xenterm = {
 	text: () => view.snapshot().text,
@@ -408,6 +531,8 @@ if (wanted === '') {
 } else {
 	$('plain').href = `ajaxterm/${encodeURIComponent(wanted)}/`;
 	$('plain').hidden = false;
+	$('beside').href = `consoles.html?${new URLSearchParams({ console: wanted })}`;
+	view.ticket = ticketOf(location);
 	connect();
 	view.focus();
 }

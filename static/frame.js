@@ -1,13 +1,17 @@
 /*
  * One console in a frame of another site's page, which speaks with it by postMessage (docs/embedding.md). Who may
- * frame it is said by nginx (frame-ancestors). The address is frame.html?console=NAME-OR-ID&parent=ORIGIN[&mode=watch].
+ * frame it is said by nginx (frame-ancestors). The address is frame.html?console=NAME-OR-ID&parent=ORIGIN[&mode=watch][&manual].
+ * With `manual` it waits for the call `connect`, which may bring a launch ticket.
  */
 import './xen-console.js';
+import { askToPaste } from './dialogs.js';
 import { applyPageTheme, watchSystemTheme } from './settings.js';
 import { absence } from './words.js';
 
-const TOLD = ['ready', 'state', 'title', 'bell', 'closed', 'connection', 'viewers', 'notice', 'pasteprogress', 'leave'];
+const TOLD = ['ready', 'state', 'title', 'bell', 'closed', 'connection', 'viewers', 'notice', 'pasteprogress', 'leave', 'taken'];
 const MAX_TEXT = 1 << 20;
+const MAX_TICKET = 4096;
+const LONG_PASTE = 4096;        /* characters */
 
 const parameters = new URLSearchParams(location.search);
 const view = document.getElementById('terminal');
@@ -34,7 +38,13 @@ const calls = {
 	paste: ({ text, pace }) => isText(text) && view.paste(text, { pace: Number(pace) || 0 }),
 	snapshot: () => view.snapshot(),
 	focus: () => { view.focus(); return true; },
-	connect: () => { view.connect(); return true; },
+	connect: ({ ticket }) => {
+		if (ticket !== undefined && (typeof ticket !== 'string' || ticket.length > MAX_TICKET))
+			return false;
+		view.ticket = ticket;
+		view.connect();
+		return true;
+	},
 	close: () => { view.close(); return true; },
 	theme: ({ text }) => { view.theme = String(text); return true; },
 	fontSize: ({ text }) => { view.fontSize = String(text); return true; },
@@ -55,6 +65,17 @@ addEventListener('message', ({ data, source, origin: from }) => {
 
 for (const type of TOLD)
 	view.addEventListener(type, ({ detail }) => tell({ event: type, detail: detail ?? null }));
+
+view.addEventListener('pasting', async (event) => {
+	const { text, needsLook } = event.detail;
+	if (!needsLook && text.length <= LONG_PASTE)
+		return;
+	event.preventDefault();
+	const choice = await askToPaste(text, { bracketed: view.bracketedPaste, into: view.console });
+	view.focus();
+	if (choice)
+		view.paste(text, choice);
+});
 
 function show(title, text) {
 	overlay.querySelector('h2').textContent = title;
@@ -90,5 +111,7 @@ if (origin === null) {
 } else {
 	view.console = parameters.get('console') ?? '';
 	view.mode = parameters.get('mode') ?? '';
-	view.connect();
+	if (!parameters.has('manual'))
+		view.connect();
+	tell({ event: 'loaded', detail: null });
 }

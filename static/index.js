@@ -3,12 +3,14 @@
  * Typing filters, the arrows go from one to the next, Enter opens.
  */
 import { listConsoles } from './client.js';
+import { Glance } from './glance.js';
 import { applyPageTheme, watchSystemTheme } from './settings.js';
-import { absence, kindWords, rightsWords, stateWords, viewersWords } from './words.js';
+import { absence, agoWords, kindWords, rightsWords, stateWords, viewersWords } from './words.js';
 
 const REFRESH = 5000;
 const SLOWEST = 30000;
 const MANY = 8;                 /* consoles: the filter is there from the start */
+const TOGETHER = 16;            /* at most so many are offered for one window */
 
 const base = new URL('.', location.href);
 const status = document.querySelector('#status');
@@ -16,7 +18,10 @@ const table = document.querySelector('#consoles');
 const empty = document.querySelector('#empty');
 const failure = document.querySelector('#error');
 const filter = document.querySelector('#filter');
+const together = document.querySelector('#together');
 const rows = new Map();         /* id -> row, kept so that a refresh does not take the focus away */
+const outputs = new Map();      /* id -> {end, at}: how much was printed, and when that was seen to change */
+const glance = new Glance({ box: document.querySelector('#glance'), base });
 
 let timer = null;
 let asking = false;
@@ -47,14 +52,15 @@ function show(consoles) {
 		if (!ids.has(id)) {
 			row.remove();
 			rows.delete(id);
+			outputs.delete(id);
 		}
 	usable.sort((a, b) => nameOf(a).localeCompare(nameOf(b), undefined, { numeric: true })
 		|| a.id.localeCompare(b.id));
 	usable.forEach((entry, place) => showRow(entry, place));
-	failure.hidden = true;
-	empty.hidden = usable.length > 0;
-	table.hidden = usable.length === 0;
-	filter.parentElement.hidden = usable.length < MANY && filter.value === '' && document.activeElement !== filter;
+	setHidden(failure, true);
+	setHidden(empty, usable.length > 0);
+	setHidden(table, usable.length === 0);
+	setHidden(filter.parentElement, usable.length < MANY && filter.value === '' && document.activeElement !== filter);
 	applyFilter();
 }
 
@@ -62,12 +68,13 @@ function showRow(entry, place) {
 	const body = table.tBodies[0];
 	const row = rows.get(entry.id) ?? newRow(entry.id);
 	const rights = Array.isArray(entry.rights) ? entry.rights : [];
-	const [name, kind, state, viewers, may] = row.cells;
+	const [name, kind, state, printed, viewers, may] = row.cells;
 	showName(name, entry, rights);
 	setText(kind, kindWords(entry.kind, entry.id));
 	setText(state.firstChild, stateWords(entry.state));
-	state.firstChild.className = `state ${entry.state === 'up' ? 'good' : 'other'}`;
-	state.title = absence(entry.state, nameOf(entry), entry.holder)?.text ?? '';
+	setAttribute(state.firstChild, 'class', `state ${entry.state === 'up' ? 'good' : 'other'}`);
+	setAttribute(state, 'title', absence(entry.state, nameOf(entry), entry.holder)?.text ?? '');
+	setText(printed, outputWords(entry));
 	setText(viewers, viewersWords(Number(entry.viewers) || 0));
 	setText(may, rightsWords(rights));
 	if (body.rows[place] !== row)
@@ -80,11 +87,23 @@ function newRow(id) {
 	heading.scope = 'row';
 	heading.append(document.createElement('a'));
 	row.append(heading);
-	for (let i = 0; i < 4; i++)
+	for (let i = 0; i < 5; i++)
 		row.append(document.createElement('td'));
 	row.cells[2].append(document.createElement('span'));
+	row.dataset.id = id;
 	rows.set(id, row);
 	return row;
+}
+
+/* The server tells how much was printed, not when; that is known from when this page saw it change. */
+function outputWords({ id, end }) {
+	if (!Number.isFinite(end))
+		return '';
+	const before = outputs.get(id);
+	if (before?.end !== end)
+		outputs.set(id, { end, at: before ? performance.now() : null });
+	const { at } = outputs.get(id);
+	return at === null ? 'quiet' : agoWords((performance.now() - at) / 1000);
 }
 
 /* A link where there is something to open; a console that may only be listed stays plain text. */
@@ -107,6 +126,16 @@ function nameOf(entry) {
 	return typeof entry.name === 'string' && entry.name !== '' ? entry.name : entry.id;
 }
 
+function setAttribute(node, name, value) {
+	if ((node.getAttribute(name) ?? '') !== value)
+		node.setAttribute(name, value);
+}
+
+function setHidden(node, hidden) {
+	if (node.hidden !== hidden)
+		node.hidden = hidden;
+}
+
 /* Unchanged text is left alone, so that a selection and a screen reader's place survive. */
 function setText(node, text) {
 	if (node.textContent !== text)
@@ -118,12 +147,36 @@ function applyFilter() {
 	let visible = 0;
 	for (const row of rows.values()) {
 		const text = `${row.cells[0].textContent} ${row.cells[2].textContent}`;
-		row.hidden = wanted !== '' && !text.toLowerCase().includes(wanted);
-		visible += row.hidden ? 0 : 1;
+		const hidden = wanted !== '' && !text.toLowerCase().includes(wanted);
+		setHidden(row, hidden);
+		visible += hidden ? 0 : 1;
 	}
 	const all = rows.size === 1 ? '1 console' : `${rows.size} consoles`;
 	setText(status, visible === rows.size ? all : `${visible} of ${all}`);
+	offerTogether();
 }
+
+/* Those that the filter leaves, where that is more than one and not too many. */
+function offerTogether() {
+	const ids = links().map((link) => link.closest('tr').dataset.id);
+	setHidden(together, ids.length < 2 || ids.length > TOGETHER);
+	if (together.hidden)
+		return;
+	setText(together, `Open these ${ids.length} in one window`);
+	setAttribute(together, 'href', `consoles.html?${new URLSearchParams(ids.map((id) => ['console', id]))}`);
+}
+
+/* Whose screen is shown: of the row that has the pointer, else of the one that has the focus. */
+function pointAt(event) {
+	const row = event.target.closest?.('tbody tr');
+	const may = row && outputs.has(row.dataset.id);
+	glance.at(may ? row.dataset.id : null, row?.cells[0].textContent);
+}
+
+table.addEventListener('pointerover', pointAt);
+table.addEventListener('pointerleave', () => glance.at(null));
+table.addEventListener('focusin', pointAt);
+table.addEventListener('focusout', () => glance.at(null));
 
 function showError(error) {
 	const login = error.status === 401;
@@ -133,8 +186,8 @@ function showError(error) {
 	setText(failure.querySelector('p'), login ? 'The server does not know who you are. Reload the page and log in.'
 		: error.status === 0 ? 'Check the network. The page tries again by itself; what you see may be old.'
 			: error.message);
-	failure.hidden = false;
-	empty.hidden = true;
+	setHidden(failure, false);
+	setHidden(empty, true);
 	setText(status, 'Not up to date');
 }
 
@@ -178,7 +231,7 @@ addEventListener('keydown', (event) => {
 		applyFilter();
 	} else if (!inFilter && event.key.length === 1 && event.key !== ' ') {
 		/* The character itself goes into the filter, by the browser. */
-		filter.parentElement.hidden = false;
+		setHidden(filter.parentElement, false);
 		filter.focus();
 	}
 });

@@ -122,7 +122,19 @@ export class ConsoleTerminal {
 			event.stopPropagation();
 			onPaste(event.clipboardData?.getData('text/plain') ?? '');
 		}, true);
+		this.#keepCaret();
 		new ResizeObserver(() => this.fit()).observe(host);
+	}
+
+	/*
+	 * xterm.js reads what an input method has composed at the end of its textarea, in which what was typed before stands,
+	 * too. So the caret has to be there, where not every keyboard leaves it.
+	 */
+	#keepCaret() {
+		const { textarea } = this.#term;
+		const toEnd = () => textarea.setSelectionRange(textarea.value.length, textarea.value.length);
+		textarea.addEventListener('input', ({ isComposing }) => isComposing || toEnd());
+		textarea.addEventListener('compositionend', toEnd);
 	}
 
 	/* Bytes given to write() and not drawn yet. */

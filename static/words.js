@@ -34,6 +34,36 @@ export function viewersWords(count) {
 	return count === 1 ? '1 viewer' : `${count} viewers`;
 }
 
+/* How long ago, so roughly that it does not change all the time. */
+export function agoWords(seconds) {
+	if (seconds < 15)
+		return 'just now';
+	if (seconds < 60)
+		return 'within a minute';
+	const minutes = Math.floor(seconds / 60);
+	return minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
+}
+
+/* Who is there, beside oneself (a session's name): a sentence each. */
+export function presenceWords({ user, mode, session }, self) {
+	return `${user}${session === self ? ' (you)' : ''} ${mode === 'type' ? 'types' : 'watches'}`;
+}
+
+/* "alice and bob" */
+export function namesWords(names) {
+	const all = [...new Set(names)];
+	return all.length < 2 ? all.join('') : `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
+}
+
+/* Why a console is not connected, from the event `closed`: a title, a sentence, and whether to log in again. */
+export function endWords({ reason, detail, status }) {
+	if (reason === 'login')
+		return { title: 'Log in again', text: 'The server does not know who you are any more.', login: true };
+	if (reason === 'session')
+		return { title: 'The session has ended', text: detail };
+	return { title: status === 404 ? 'No such console' : 'Not connected', text: detail };
+}
+
 /* Why there is no live console now, and what happens next: a title and a sentence, null while it is up. */
 export function absence(state, name, holder) {
 	switch (state) {

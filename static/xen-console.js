@@ -3,6 +3,7 @@
  * docs/embedding.md says what it offers.
  */
 import { ConsoleClient } from './client.js';
+import { RANK, lines } from './lines.js';
 import { ConsoleTerminal } from './terminal.js';
 import { Sending, asTyped, needsLook } from './paste.js';
 import { resolveTheme, watchSystemTheme } from './settings.js';
@@ -11,7 +12,7 @@ const TOO_MUCH = 512 * 1024;    /* bytes not drawn yet: stop reading … */
 const ENOUGH = 128 * 1024;      /* … until this is left */
 
 /* Events of the client that are the element's too. */
-const PASSED = ['session', 'connection', 'transport', 'state', 'viewers', 'size', 'notice'];
+const PASSED = ['session', 'connection', 'transport', 'state', 'viewers', 'size', 'notice', 'taken'];
 
 const BRACKET_END = '\x1b[201~';
 
@@ -32,6 +33,10 @@ export class XenConsole extends HTMLElement {
 	#wanted = false;                /* to be connected */
 	#ready = false;
 	#mayFallBack = false;
+	#line = null;                   /* its connection, among the page's consoles */
+	#seen = true; #focused = false;
+	#ticket = null;
+	#session = null;                /* as the worker described it, without the token */
 
 	constructor() {
 		super();
@@ -42,9 +47,31 @@ export class XenConsole extends HTMLElement {
 		this.#build();
 		this.#attached = new AbortController();
 		watchSystemTheme(() => this.#applyLooks(), this.#attached.signal);
+		this.#watchRank(this.#attached.signal);
 		this.#applyLooks();
 		if (this.console && !this.hasAttribute('manual'))
 			this.connect();
+	}
+
+	/* Who has the focus, or is seen, has a connection of its own first. */
+	#watchRank(signal) {
+		const observer = new IntersectionObserver((entries) => {
+			this.#seen = entries.at(-1).isIntersecting;
+			this.#applyRank();
+		});
+		observer.observe(this);
+		signal.addEventListener('abort', () => observer.disconnect());
+		this.addEventListener('focusin', () => { this.#focused = true; this.#applyRank(); }, { signal });
+		this.addEventListener('focusout', () => { this.#focused = false; this.#applyRank(); }, { signal });
+	}
+
+	get #rank() {
+		return this.#focused ? RANK.FOCUSED : this.#seen ? RANK.SEEN : RANK.UNSEEN;
+	}
+
+	#applyRank() {
+		if (this.#line)
+			this.#line.rank = this.#rank;
 	}
 
 	disconnectedCallback() {
@@ -85,6 +112,10 @@ export class XenConsole extends HTMLElement {
 	get backspace() { return this.getAttribute('backspace') ?? '^?'; }
 	set backspace(value) { this.#set('backspace', value); }
 
+	/* A launch ticket for the next session: to be there before the console connects. It is good for one, and goes then. */
+	get ticket() { return this.#ticket ?? this.getAttribute('ticket'); }
+	set ticket(value) { this.#ticket = typeof value === 'string' && value !== '' ? value : null; }
+
 	get screenReader() { return this.hasAttribute('screen-reader'); }
 	set screenReader(on) { this.toggleAttribute('screen-reader', on); }
 
@@ -92,6 +123,10 @@ export class XenConsole extends HTMLElement {
 	get connection() { return this.#client?.connection ?? 'ended'; }
 	get transport() { return this.#client?.transport ?? 'poll'; }
 	get mayType() { return this.#client?.mode === 'type'; }
+	/* {session, user, mode, rights, sysrq, …}, or null: the worker's description. */
+	get session() { return this.#session; }
+	/* Text that was typed before the connection ended, and that nobody has acknowledged. */
+	get unsent() { return new TextDecoder().decode(this.#client?.unsent ?? new Uint8Array()); }
 	/* Bytes typed that the guest does not have yet. */
 	get pending() { return this.#client?.pending ?? 0; }
 	get selection() { return this.#terminal?.selection ?? ''; }
@@ -114,6 +149,22 @@ export class XenConsole extends HTMLElement {
 		this.stopPaste();
 		this.#client?.close();
 		this.#client = null;
+		this.#leaveLine();
+	}
+
+	/*
+	 * From now on `watch` or `type`; with `take` `join`, or `force`: all others then only watch. The promise throws an
+	 * Error with a sentence when that may not be.
+	 */
+	changeMode(mode, take) {
+		if (!this.#client)
+			return Promise.reject(new Error('Not connected.'));
+		return this.#client.changeMode(mode, take);
+	}
+
+	/* Presses `sysrq` with a letter or digit, or `ctrl-o`. False: not taken, as send(). */
+	press(key, arg) {
+		return this.#client?.press(key, arg) ?? false;
 	}
 
 	/* The network is back, or a person looks again. */
@@ -232,16 +283,28 @@ export class XenConsole extends HTMLElement {
 	#open(mode, mayFallBack) {
 		this.stopPaste();
 		this.#client?.close();
+		this.#leaveLine();
 		this.#ready = false;
 		this.#mayFallBack = mayFallBack;
+		this.#session = null;
+		this.#line = lines.join(this.#rank);
 		const client = this.#client = new ConsoleClient({
 			base: new URL(this.getAttribute('base') ?? '.', import.meta.url), console: this.console, mode,
+			line: this.#line, ticket: this.ticket,
 		});
+		this.#line.regroup = () => client.regroup();
+		this.#ticket = null;
+		this.removeAttribute('ticket');
 		const on = (type, handler) => client.addEventListener(type, ({ detail }) => {
 			if (client === this.#client)
 				handler(detail);
 		});
-		on('session', ({ size }) => size && this.#terminal.setGrid(size));
+		on('session', (session) => {
+			this.#session = session;
+			if (session.size)
+				this.#terminal.setGrid(session.size);
+			lines.share();          /* how requests travel is known now */
+		});
 		on('size', (size) => this.#terminal.setGrid(size));
 		on('snapshot', ({ data }) => this.#draw(client, 'redraw', data));
 		on('output', ({ data }) => this.#draw(client, 'write', data));
@@ -250,7 +313,14 @@ export class XenConsole extends HTMLElement {
 		client.start();
 	}
 
+	#leaveLine() {
+		this.#line?.leave();
+		this.#line = null;
+	}
+
 	#pass(type, detail) {
+		if (type === 'connection' && detail.state === 'ended')
+			this.#leaveLine();
 		if (type === 'connection' && detail.state === 'ended') {
 			/* Who may watch but not type, or not while somebody else does, watches, unless typing was asked for. */
 			if (['not-allowed', 'taken'].includes(detail.code) && this.#mayFallBack) {

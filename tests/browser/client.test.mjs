@@ -654,7 +654,7 @@ test('not-up: what was typed is dropped with a notice and not kept for the next 
 	(await server.next(INPUT)).answer(problem(409, 'not-up'));
 	await settle();
 	assert.equal(client.pending, 0);
-	assert.match(seen.notices[0].detail, /2 bytes that waited were not sent.*1 byte were not typed/);
+	assert.match(seen.notices[0].detail, /2 bytes that waited were not sent.*1 byte was not typed/);
 	client.close();
 });
 
@@ -709,6 +709,126 @@ test('who is made to watch is told by whom, and what was not typed; who did it g
 	assert.match(seen.notices[0].detail, /^carol has taken over .* 2 .* were not sent\.$/);
 	assert.equal(client.send('more'), false);
 	typed.answer(nothing());
+	client.close();
+});
+
+/* ---- changing the mode, keys, tickets, turns ---- */
+
+test('another mode: a new session at the same place, and the former one ends', async () => {
+	const { server, client, seen } = await live();
+	const changed = client.changeMode('type', 'force');
+	const asked = await server.next('POST sessions');
+	assert.deepEqual(JSON.parse(asked.body), { console: 'u/pv0', mode: 'type', take: 'force' });
+	asked.answer(session('b'.repeat(64), { session: '2' }));
+	const former = await server.next('DELETE sessions/current');
+	assert.equal(former.headers['Xenterm-Token'], 'a'.repeat(64));
+	await changed;
+	await settle();
+	const poll = await server.next(POLL);
+	assert.equal(poll.headers['Xenterm-Token'], 'b'.repeat(64));
+	assert.equal(poll.query.get('from'), '1.100.1');
+	assert.equal(seen.screen, '[A]');
+	assert.equal(seen.sessions.at(-1).session, '2');
+	client.send('x');
+	const input = await server.next(INPUT);
+	assert.equal(input.query.get('seq'), '1');
+	client.close();
+});
+
+test('a mode that is refused changes nothing', async () => {
+	const { server, client } = await live();
+	const changed = client.changeMode('type', 'force');
+	(await server.next('POST sessions')).answer(problem(403, 'not-allowed'));
+	await assert.rejects(changed, { message: 'Because of not-allowed.' });
+	assert.equal(server.has('DELETE sessions/current'), false);
+	assert.equal(client.connection, 'live');
+	assert.equal(server.has(POLL), true);
+	client.close();
+});
+
+test('a key waits its turn among what is typed', async () => {
+	const { server, client } = await live();
+	const took = [];
+	const take = async (what, seq) => {
+		const request = await server.next(what);
+		took.push([what, Number(request.query.get('seq')), what === INPUT ? text(request.body) : JSON.parse(request.body)]);
+		request.answer(typed(seq));
+		await settle();
+	};
+	client.send('a');
+	client.send('b');
+	assert.equal(client.press('sysrq', 's'), true);
+	client.send('c');
+	await take(INPUT, 1);
+	await take(INPUT, 2);
+	await take('POST keys', 3);
+	await take(INPUT, 4);
+	assert.deepEqual(took, [[INPUT, 1, 'a'], [INPUT, 2, 'b'], ['POST keys', 3, { key: 'sysrq', arg: 's' }], [INPUT, 4, 'c']]);
+	client.close();
+});
+
+test('a ticket is for one session; when that has gone a person is told to come with another', async () => {
+	const { server, client, seen } = make({ ticket: 'T' });
+	client.start();
+	const asked = await server.next('POST sessions');
+	assert.equal(JSON.parse(asked.body).ticket, 'T');
+	assert.equal(asked.options.headers['Xenterm-Token'], undefined);
+	asked.answer(session());
+	(await server.next(POLL)).answer(frames('1.100.1', snapshot(100, 'A')));
+	await settle();
+	(await server.next(POLL)).answer(problem(403, 'unknown-token'));
+	await settle();
+	assert.equal(server.has('POST sessions'), false);
+	assert.equal(seen.connection.at(-1).reason, 'refused');
+	assert.match(seen.connection.at(-1).detail, /ticket was for one only/);
+});
+
+test('what was typed before a new login and not acknowledged is kept', async () => {
+	const { server, client } = await live();
+	client.send('sure');
+	const input = await server.next(INPUT);
+	client.send('waits');
+	input.fail();
+	await settle();
+	(await server.next(POLL)).answer(problem(401, 'no-identity'));
+	await settle();
+	assert.equal(client.connection, 'ended');
+	assert.equal(text(client.unsent), 'surewaits');
+});
+
+test('without a line of its own a client asks in turn, sooner after a key; with one it waits again', async () => {
+	const line = { holds: false, pause: 1 };
+	const { server, timers, client } = make({ line });
+	client.start();
+	(await server.next('POST sessions')).answer(session());
+	(await server.next(POLL)).answer(frames('1.100.1', snapshot(100, 'A')));
+	await settle();
+	assert.equal(client.transport, 'turns');
+	assert.equal(server.has(POLL), false);
+	await timers.advance(1000);
+	const turn = await server.next(POLL);
+	assert.equal(turn.query.get('wait'), '0');
+	turn.answer(nothing({ 'Xenterm-Next': '1.100.1' }));
+	await settle();
+	client.send('x');
+	const input = await server.next(INPUT);
+	assert.equal(input.query.get('echo'), '20');
+	input.answer(typed(1));
+	await timers.advance(1000);
+	(await server.next(POLL)).answer(nothing());
+	await timers.advance(250);
+	(await server.next(POLL)).answer(nothing());
+	await settle();
+	line.holds = true;
+	client.regroup();
+	await settle();
+	assert.equal((await server.next(POLL)).query.get('wait'), '25');
+	assert.equal(client.transport, 'poll');
+	line.holds = false;
+	client.regroup();
+	await settle();
+	assert.equal(server.has(POLL), false);
+	assert.equal(client.transport, 'turns');
 	client.close();
 });
 

@@ -1,7 +1,7 @@
 /*
  * A site for the tests: ./demo brings up Xen's own daemons, guests, the broker, the worker and nginx.
  *
- *   DEMO   the program to start, ../../demo unless set. Called with --dir TMP --port FREE --guests 2 it prints
+ *   DEMO   the program to start, ../../demo unless set. Called with --dir TMP --port FREE --guests N it prints
  *          `url: …`, `user: …`, `password: …`, `guests: …`, `worker-pid: N`, then `ready`; SIGINT ends it.
  */
 import assert from 'node:assert/strict';
@@ -34,10 +34,10 @@ function freePort() {
 }
 
 /* Resolves with what the demo has said about itself once it is ready. */
-export async function startDemo() {
+export async function startDemo({ guests = 2 } = {}) {
 	const dir = await mkdtemp(join(tmpdir(), 'xenterm-demo-'));
 	const port = await freePort();
-	const child = spawn(program, ['--dir', dir, '--port', String(port), '--guests', '2'],
+	const child = spawn(program, ['--dir', dir, '--port', String(port), '--guests', String(guests)],
 		{ stdio: ['ignore', 'pipe', 'pipe'] });
 	const told = { child, dir };
 	let errors = '';

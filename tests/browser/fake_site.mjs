@@ -1,6 +1,7 @@
 /*
  * A site for browser tests: static/ with the headers of conf/nginx/xenterm.conf, and an API that a test
- * scripts. It keeps one console, `web1`, whose output is an array of bytes, and answers like the worker.
+ * scripts. It keeps consoles, whose output is an array of bytes, and answers like the worker. What it says of itself is about
+ * the console `web1`; others come into being when they are asked for.
  */
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -17,19 +18,76 @@ const conf = readFileSync(new URL('../../conf/nginx/xenterm.conf', import.meta.u
 const policy = /Content-Security-Policy "([^"$]+)"/.exec(conf)[1];
 const framePolicy = /Content-Security-Policy "([^"]+\$xenterm_frame_ancestors)"/.exec(conf)[1];
 
+const ALL_RIGHTS = ['list', 'watch', 'type', 'join', 'force'];
+
+class FakeConsole {
+	typed = '';             /* what has been typed, as text */
+	keys = [];              /* and pressed */
+	streaming = new Set();
+	state; size = { rows: 24, cols: 80 };
+	viewers = [{ session: '1', user: 'alice', mode: 'type' }];
+	parked = new Set();
+	bytes = Buffer.alloc(0);
+	event = 1;
+	told = [];              /* modes: [event number, object] */
+
+	constructor(name) {
+		this.name = name;
+		this.state = { state: 'up', domid: 7, name };
+	}
+
+	wake() {
+		for (const wake of [...this.parked])
+			wake();
+	}
+
+	print(text) {
+		this.bytes = Buffer.concat([this.bytes, Buffer.from(text)]);
+		this.wake();
+	}
+
+	changed() {
+		this.event++;
+		this.wake();
+	}
+
+	position() {
+		return `1.${this.bytes.length}.${this.event}`;
+	}
+
+	/* [frames since the position] or none when there is nothing new. */
+	since(from) {
+		const events = [event({ type: 'state', ...this.state }), event({ type: 'viewers', viewers: this.viewers }),
+			event({ type: 'size', ...this.size })];
+		if (from === null)
+			return [...events, snapshot(this.bytes.length, this.bytes)];
+		const [, offset, number] = from.split('.').map(Number);
+		const frames = number === this.event ? []
+			: [...this.told.filter(([at]) => at > number).map(([, mode]) => event(mode)), ...events];
+		if (offset < this.bytes.length)
+			frames.push(output(this.bytes.length, this.bytes.subarray(offset)));
+		return frames;
+	}
+}
+
 export class FakeSite {
 	consoles = [];          /* what the list shows */
 	mode = 'type';          /* what a session gets at most */
-	typed = '';             /* what has been typed, as text */
+	rights = ALL_RIGHTS;
+	presence = false;       /* viewers are those who have a session, not what set() says */
+	user = () => 'alice';   /* (request) => who asks */
 	onTyped = () => {};     /* (text) => void, may call print() */
 	ancestors = "'none'";   /* who may frame frame.html */
 	pages = {};             /* path -> HTML of a test's own, without a policy */
 	streams = true;         /* the worker can stream */
-	refuse = () => null;    /* (method, path) => [status, code, detail] or null */
+	refuse = () => null;    /* (method, path, body) => [status, code, detail] or null */
 	sessions = 0;
-	#server; #state = { state: 'up', domid: 7, name: 'web1' }; #size = { rows: 24, cols: 80 };
-	#viewers = [{ session: '1', user: 'alice', mode: 'type' }];
-	#bytes = Buffer.alloc(0); #event = 1; #parked = new Set(); #streaming = new Set(); #seqs = new Map();
+	tickets = [];           /* those that came */
+	calls = [];             /* 'METHOD path' of all calls */
+	previews = {};          /* console id -> text */
+	held = 0;               /* answers that wait, now and at most */
+	mostHeld = 0;
+	#server; #consoles = new Map(); #sessions = new Map(); #seqs = new Map();
 
 	async start() {
 		this.#server = createServer((request, response) => {
@@ -44,44 +102,55 @@ export class FakeSite {
 		return new Promise((resolve) => this.#server.close(resolve));
 	}
 
+	console(name) {
+		if (!this.#consoles.has(name))
+			this.#consoles.set(name, new FakeConsole(name));
+		return this.#consoles.get(name);
+	}
+
+	get typed() {
+		return this.console('web1').typed;
+	}
+
+	set typed(text) {
+		this.console('web1').typed = text;
+	}
+
 	print(text) {
-		this.printBytes(Buffer.from(text));
+		this.console('web1').print(text);
 	}
 
 	printBytes(bytes) {
-		this.#bytes = Buffer.concat([this.#bytes, bytes]);
-		this.#wake();
+		this.console('web1').print(bytes);
 	}
 
 	/* Breaks the answers that go on. */
 	cut() {
-		for (const response of this.#streaming)
-			response.destroy();
+		for (const { streaming } of this.#consoles.values())
+			for (const response of streaming)
+				response.destroy();
+	}
+
+	/* Sessions end as when the worker has forgotten them. */
+	forget() {
+		this.#sessions.clear();
+		this.cut();
 	}
 
 	/* A state, viewers or size event. */
 	set(type, value) {
-		if (type === 'state')
-			this.#state = value;
-		else if (type === 'size')
-			this.#size = value;
-		else
-			this.#viewers = value;
-		this.#event++;
-		this.#wake();
+		const console = this.console('web1');
+		console[type] = value;
+		console.changed();
 	}
 
 	reset() {
-		this.#bytes = Buffer.alloc(0);
+		for (const { parked } of this.#consoles.values())
+			parked.clear();
+		this.#consoles.clear();
 		this.#seqs.clear();
-		this.#state = { state: 'up', domid: 7, name: 'web1' };
-		this.#size = { rows: 24, cols: 80 };
-		Object.assign(this, { typed: '', mode: 'type', streams: true, onTyped: () => {}, refuse: () => null });
-	}
-
-	#wake() {
-		for (const wake of [...this.#parked])
-			wake();
+		Object.assign(this, { mode: 'type', rights: ALL_RIGHTS, presence: false, user: () => 'alice', streams: true,
+			onTyped: () => {}, refuse: () => null, tickets: [], calls: [], previews: {}, mostHeld: 0 });
 	}
 
 	async #handle(request, response) {
@@ -91,22 +160,35 @@ export class FakeSite {
 			return this.#file(path || 'index.html', response);
 		const call = path.slice('api/v1/'.length);
 		const body = Buffer.concat(await request.toArray());
-		const refusal = this.refuse(request.method, call);
+		this.calls.push(`${request.method} ${call}`);
+		const refusal = this.refuse(request.method, call, body.toString());
 		if (refusal)
 			return problem(response, ...refusal);
-		switch (`${request.method} ${call}`) {
-		case 'GET consoles':
+		if (call === 'consoles')
 			return json(response, 200, { consoles: this.consoles });
-		case 'POST sessions':
-			return this.#session(response, JSON.parse(body));
+		if (call === 'preview')
+			return this.#preview(url.searchParams.get('console'), response);
+		if (call === 'sessions')
+			return this.#session(request, response, JSON.parse(body));
+		const session = this.#sessions.get(request.headers['xenterm-token']);
+		if (!session)
+			return problem(response, 403, 'unknown-token', 'This session has ended.');
+		const console = session.console;
+		switch (`${request.method} ${call}`) {
 		case 'GET output':
-			return this.#output(url.searchParams, request, response);
+			return this.#answerLater(console, url.searchParams.get('from'), Number(url.searchParams.get('wait')) * 1000,
+				response);
 		case 'GET stream':
-			return this.#stream(url.searchParams.get('from'), response);
+			return this.#stream(console, url.searchParams.get('from'), response);
 		case 'GET history':
-			return response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(this.#bytes);
+			return response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(console.bytes);
 		case 'POST input':
-			return this.#input(url.searchParams, request, body, response);
+		case 'POST keys':
+			return this.#input(session, url.searchParams, call, body, response);
+		case 'DELETE sessions/current':
+			this.#sessions.delete(request.headers['xenterm-token']);
+			this.#present(console);
+			return response.writeHead(204).end();
 		default:
 			return response.writeHead(204).end();
 		}
@@ -125,89 +207,118 @@ export class FakeSite {
 		response.end(data);
 	}
 
-	#session(response, { console, mode }) {
+	#preview(id, response) {
+		if (!(id in this.previews))
+			return problem(response, 409, 'not-up', 'This console has not been open yet.');
+		response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(this.previews[id]);
+	}
+
+	#session(request, response, { console: name, mode, take, ticket }) {
+		const user = this.user(request);
+		const console = this.console(name);
+		const typist = [...this.#sessions.values()].find((s) => s.console === console && s.mode === 'type' && s.user !== user);
+		if (mode === 'type' && !take && typist && !this.rights.includes('join'))
+			return problem(response, 409, 'taken', `${typist.user} types at this console.`);
+		if (take === 'force' && !this.rights.includes('force'))
+			return problem(response, 403, 'not-allowed', 'You may not take this console away from others.');
+		if (ticket)
+			this.tickets.push(ticket);
 		this.sessions++;
+		const token = String(this.sessions).padStart(64, '0');
+		const session = { session: String(this.sessions), user, mode: this.mode === 'watch' ? 'watch' : mode, console };
+		if (take === 'force')
+			this.#takeOver(session);
+		this.#sessions.set(token, session);
+		this.#present(console);
 		json(response, 201, {
-			token: String(this.sessions).padStart(64, '0'), session: String(this.sessions), console, name: 'web1',
-			mode: this.mode === 'watch' ? 'watch' : mode, size: this.#size, from: this.#position(), expires: 4e9,
+			token, ...session, console: name, name, size: console.size, from: console.position(), expires: 4e9,
+			rights: this.rights, sysrq: true,
 		});
 	}
 
-	#position() {
-		return `1.${this.#bytes.length}.${this.#event}`;
+	#takeOver({ console, user, session }) {
+		for (const other of this.#sessions.values())
+			if (other.console === console)
+				other.mode = 'watch';
+		console.told.push([console.event + 1, { type: 'mode', mode: 'watch', by: user, session }]);
 	}
 
-	/* [frames since the position] or none when there is nothing new. */
-	#since(from) {
-		const events = [event({ type: 'state', ...this.#state }), event({ type: 'viewers', viewers: this.#viewers }),
-			event({ type: 'size', ...this.#size })];
-		if (from === null)
-			return [...events, snapshot(this.#bytes.length, this.#bytes)];
-		const [, offset, number] = from.split('.').map(Number);
-		const frames = number === this.#event ? [] : events;
-		if (offset < this.#bytes.length)
-			frames.push(output(this.#bytes.length, this.#bytes.subarray(offset)));
-		return frames;
+	#present(console) {
+		if (!this.presence)
+			return;
+		console.viewers = [...this.#sessions.values()].filter((s) => s.console === console)
+			.map(({ session, user, mode }) => ({ session, user, mode }));
+		console.changed();
+	}
+
+	#hold(response) {
+		this.mostHeld = Math.max(this.mostHeld, ++this.held);
+		response.on('close', () => this.held--);
 	}
 
 	/* Answers at once or when there is something, at the latest after ms. */
-	#answerLater(from, ms, request, response, headers = {}) {
+	#answerLater(console, from, ms, response, headers = {}) {
 		const finish = () => {
-			const frames = this.#since(from);
+			const frames = console.since(from);
 			if (frames.length === 0 && !last)
 				return;
 			clearTimeout(timer);
-			this.#parked.delete(finish);
+			console.parked.delete(finish);
 			if (frames.length === 0)
 				return response.writeHead(204, headers).end();
 			response.writeHead(200, { 'Content-Type': 'application/vnd.xenterm.frames',
-				'Xenterm-Next': this.#position(), ...headers });
+				'Xenterm-Next': console.position(), ...headers });
 			response.end(concat(...frames));
 		};
-		let last = false;
+		let last = ms === 0;
 		const timer = setTimeout(() => { last = true; finish(); }, ms);
-		this.#parked.add(finish);
-		response.on('close', () => { clearTimeout(timer); this.#parked.delete(finish); });
+		if (ms > 1000)
+			this.#hold(response);
+		console.parked.add(finish);
+		response.on('close', () => { clearTimeout(timer); console.parked.delete(finish); });
 		finish();
 	}
 
-	#output(query, request, response) {
-		this.#answerLater(query.get('from'), Number(query.get('wait')) * 1000, request, response);
-	}
-
 	/* Each answer that goes on is told of all that is new. */
-	#stream(from, response) {
+	#stream(console, from, response) {
 		if (!this.streams)
 			return problem(response, 404, 'no-such-path', 'There is no such path.');
 		const tell = () => {
-			const frames = this.#since(from);
+			const frames = console.since(from);
 			if (frames.length === 0)
 				return;
-			from = this.#position();
+			from = console.position();
 			response.write(concat(...frames, position(from)));
 		};
+		this.#hold(response);
 		response.writeHead(200, { 'Content-Type': 'application/vnd.xenterm.frames' });
 		response.write(position(from));
-		this.#parked.add(tell);
-		this.#streaming.add(response);
+		console.parked.add(tell);
+		console.streaming.add(response);
 		response.on('close', () => {
-			this.#parked.delete(tell);
-			this.#streaming.delete(response);
+			console.parked.delete(tell);
+			console.streaming.delete(response);
 		});
 		tell();
 	}
 
-	#input(query, request, body, response) {
+	#input(session, query, call, body, response) {
 		const seq = Number(query.get('seq'));
-		const token = request.headers['xenterm-token'];
-		if ((this.#seqs.get(token) ?? 0) < seq) {
-			this.#seqs.set(token, seq);
-			this.typed += body.toString('latin1');
-			this.onTyped(body.toString());
+		const { console } = session;
+		if (session.mode !== 'type')
+			return problem(response, 403, 'read-only', 'You only watch.');
+		if ((this.#seqs.get(session) ?? 0) < seq) {
+			this.#seqs.set(session, seq);
+			if (call === 'keys') {
+				console.keys.push(JSON.parse(body));
+			} else {
+				console.typed += body.toString('latin1');
+				this.onTyped(body.toString(), console);
+			}
 		}
 		if (!query.has('echo'))
 			return json(response, 200, { seq, typed: true });
-		this.#answerLater(query.get('from'), Number(query.get('echo')), request, response, { 'Xenterm-Seq': String(seq) });
+		this.#answerLater(console, query.get('from'), Number(query.get('echo')), response, { 'Xenterm-Seq': String(seq) });
 	}
 }
 

@@ -250,6 +250,59 @@ test('text composed by an input method arrives once', async () => {
 	await typedIs(Buffer.from('日本a').toString('latin1'));
 });
 
+test('the page names all modules that it loads, and one call each brings session and screen', async () => {
+	site.print('ready');
+	await openLive();
+	await waitForText(page, /ready/);
+	assert.deepEqual(site.calls.slice(0, 2), ['POST sessions', 'GET output']);
+	const { named, loaded } = await page.evaluate(() => ({
+		named: [...document.querySelectorAll('link[rel=modulepreload], script')].map((e) => e.href || e.src).sort(),
+		loaded: performance.getEntriesByType('resource').map((e) => e.name).filter((name) => /\.m?js$/.test(name)).sort(),
+	}));
+	assert.deepEqual(named, [...new Set(loaded)]);
+});
+
+/* ---- recordings ---- */
+
+const CAST = [{ version: 2, width: 40, height: 10, title: 'web1 boots' }, [0.1, 'o', 'one\r\n'], [0.2, 'i', 'not shown'],
+	[0.3, 'r', '60x12'], [100, 'o', '\x1b[6n\x1b]52;c;eA==\x07two\r\n'], [100.1, 'o', 'three']].map((line) => JSON.stringify(line));
+
+test('a recording is played, forwards and backwards, by keyboard too', async () => {
+	site.pages['a.cast'] = CAST.join('\n');
+	await page.goto(`${site.url}play.html?cast=a.cast`);
+	await waitForText(page, /^one\ntwo\nthree$/);
+	assert.equal(await page.textContent('#name'), 'web1 boots');
+	assert.equal(await page.textContent('#time'), '0:02 of 0:02');
+	assert.equal(await page.evaluate(() => window.xenterm.terminal.cols), 60);
+	await until(async () => await page.textContent('#play') === 'Play', 'the end');
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'recording');
+	await page.focus('#at');
+	await page.keyboard.press('Home');
+	await until(async () => await page.evaluate(() => window.xenterm.text()) === '', 'the beginning');
+	await page.keyboard.press('ArrowRight');
+	await page.keyboard.press('ArrowRight');
+	await waitForText(page, /^one$/);
+	await page.uncheck('#pauses');
+	assert.equal(await page.textContent('#time'), '0:00 of 1:40');
+	await page.keyboard.press('Tab');
+	assert.equal(site.calls.length, 0);
+});
+
+test('what is no recording, or is elsewhere, is not played; one that was cut is', async () => {
+	site.pages['bad.cast'] = '{"version": 3}';
+	for (const [address, words] of [['bad.cast', /not a recording/], ['none.cast', /answered 404/],
+		['https://other.example/a.cast', /on another site/], [encodeURIComponent('data:,x'), /on another site/]]) {
+		await page.goto(`${site.url}play.html?cast=${address}`);
+		await until(async () => words.test(await page.textContent('#overlay')), String(words));
+	}
+	assert.deepEqual(await barriers(page), []);
+	await page.setInputFiles('#file', { name: 'cut.cast', mimeType: 'text/plain',
+		buffer: Buffer.from(`${CAST.slice(0, 2).join('\n')}\n[0.2, "o", "cu`) });
+	await waitForText(page, /^one$/);
+	assert.equal(await page.isHidden('#overlay'), true);
+});
+
 /* ---- what axe-core says ---- */
 
 test('no barrier on the pages, in each of the colours', async () => {
@@ -395,6 +448,103 @@ test('the examples of docs/embedding.md work', async () => {
 	await typedIs('\r');
 	site.set('state', { state: 'waiting', domid: 0, name: 'web1' });
 	await until(async () => await page.textContent('#words') === 'waiting', 'the new state');
+});
+
+test('a ticket comes to a frame by a message, to the element as an attribute, to the page behind the #, and is not kept', async () => {
+	const text = await readFile(new URL('../../docs/embedding.md', import.meta.url), 'utf8');
+	const [, , frame] = [...text.matchAll(/```html\n([^]*?)```/g)].map(([, html]) => html);
+	const origin = new URL(panel.url).origin;
+	site.ancestors = origin;
+	panel.pages['panel.html'] = frame.replaceAll('https://dom0.example.org/xenterm/', site.url)
+		.replaceAll('https://dom0.example.org', new URL(site.url).origin)
+		.replaceAll('https://panel.example.org', origin).replace('TICKET', 'framed-ticket');
+	await page.goto(`${origin}/xenterm/panel.html`);
+	await until(() => site.tickets.join() === 'framed-ticket', 'the ticket in the frame');
+	/* Several lines pasted in the frame are shown there first; it is sandboxed, without forms. */
+	const inside = page.frames()[1];
+	await inside.waitForFunction(() => document.querySelector('xen-console').connection === 'live');
+	await inside.evaluate(() => {
+		const data = new DataTransfer();
+		data.setData('text/plain', 'a\nb');
+		document.querySelector('#terminal').shadowRoot.querySelector('textarea').dispatchEvent(
+			new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true, composed: true }));
+	});
+	await inside.waitForSelector('#pastedialog[open]');
+	await shoot(page, 'frame-paste');
+	assert.equal(site.typed, '');
+	await inside.click('#pastedialog button[value=paste]');
+	await typedIs('a\rb');
+
+	site.pages['element.html'] = `<!DOCTYPE html><html lang="en"><title>x</title><script type="module" src="xen-console.js"></script>
+		<xen-console id="terminal" console="web1" ticket="element-ticket"></xen-console>`;
+	await page.goto(`${site.url}element.html`);
+	await until(() => site.tickets.length === 2, 'the ticket of the element');
+	assert.equal(site.tickets[1], 'element-ticket');
+	await until(() => page.evaluate(() => !document.querySelector('xen-console').hasAttribute('ticket')), 'its end');
+
+	await page.goto(`${site.url}console.html?console=web1#ticket=page-ticket`);
+	await page.waitForFunction(() => window.xenterm?.connection === 'live');
+	assert.equal(site.tickets[2], 'page-ticket');
+	assert.equal(page.url(), `${site.url}console.html?console=web1`);
+	/* It is for one session: when that has gone, a person is told. */
+	site.forget();
+	await until(async () => /ticket was for one only/.test(await page.textContent('#overlay')), 'the words');
+	assert.deepEqual(await barriers(page), []);
+	assert.equal(site.tickets.length, 3);
+});
+
+test('the session is gone: another is made, and nobody has to do anything', async () => {
+	site.print('before');
+	await openLive();
+	await waitForText(page, /before/);
+	const sessions = site.sessions;
+	site.forget();
+	await until(() => site.sessions === sessions + 1, 'another session');
+	await page.waitForFunction(() => window.xenterm.connection === 'live');
+	await page.focus('#terminal textarea');
+	await page.keyboard.type('x');
+	await typedIs('x');
+});
+
+test('the login is over: words say so, and what was typed is kept for sending, over the reload too', async () => {
+	await openLive();
+	site.refuse = () => [503, 'overload', 'Busy.'];
+	site.cut();
+	await until(async () => /connection lost/.test(await page.textContent('#connection')), 'the loss');
+	await page.focus('#terminal textarea');
+	await page.keyboard.type('a');
+	await page.keyboard.type('bc');
+	site.refuse = () => [401, 'no-identity', 'Who?'];
+	await page.waitForSelector('#overlay:has-text("Log in again")', { timeout: 30000 });
+	assert.match(await page.textContent('#notice span'), /is kept under “Compose”/);
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'login');
+	site.refuse = () => null;
+	assert.equal(site.typed, '');
+	await page.click('#overlay button');
+	await page.waitForFunction(() => window.xenterm?.connection === 'live');
+	await page.click('#compose');
+	assert.equal(await page.inputValue('#composed'), 'abc');
+	await page.uncheck('#endline');
+	await page.click('#composedialog button[value=send]');
+	await typedIs('abc');
+	await page.click('#compose');
+	assert.equal(await page.inputValue('#composed'), '');
+});
+
+test('the worker restarts: 502, then 503, and what was typed meanwhile arrives once', async () => {
+	await openLive();
+	site.refuse = () => [502, 'no-worker', 'The worker is away.'];
+	site.cut();
+	await until(async () => /connection lost/.test(await page.textContent('#connection')), 'the loss');
+	await page.focus('#terminal textarea');
+	await page.keyboard.type('while ');
+	site.refuse = () => [503, 'overload', 'Not yet.'];
+	await page.keyboard.type('away');
+	site.refuse = () => null;
+	await typedIs('while away');
+	await page.waitForFunction(() => window.xenterm.connection === 'live');
+	assert.equal(await page.isHidden('#overlay'), true);
 });
 
 test('a frame that names another parent says and does nothing', async () => {

@@ -4,8 +4,10 @@
  *   GUEST_USER   what to answer at `login:`, root unless set; GUEST_PASSWORD where the guest asks for one
  */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { launch, openPage, screenText, waitForText } from './browser.mjs';
+import { launch, openPage, pasteText, screenText, shoot, waitForText } from './browser.mjs';
 import { alive, startDemo, stopDemo, until } from './demo.mjs';
 import { Proxy } from './proxy.mjs';
 
@@ -16,7 +18,7 @@ let context;
 let page;
 
 before(async () => {
-	demo = await startDemo();
+	demo = await startDemo({ guests: 10 });
 	context = await newContext();
 	page = await openPage(context);
 });
@@ -139,6 +141,143 @@ test('the worker is killed: the page recovers by itself, nothing is missing, typ
 	assert.equal(after.match(/^<1147>$/mg).length, 1);
 	assert.equal(await page.isVisible('#notice'), false);
 	await calculate(page, 41, 43);
+});
+
+test('the worker is killed again and again under typing: no line arrives twice, and what is missing was told', async () => {
+	await typeLine(page, 'clear; stty -echo; echo READY; cat >typed; stty echo');
+	await waitForText(page, /^READY/m);
+	await page.evaluate(() => {
+		window.notices = [];
+		new MutationObserver(() => window.notices.push(document.querySelector('#notice span').textContent))
+			.observe(document.querySelector('#notice span'), { childList: true });
+	});
+	for (let i = 0; i < 40; i++) {
+		await page.focus('#terminal textarea');
+		await page.keyboard.type(`line ${i}`);
+		await page.keyboard.press('Enter');
+		if (i % 15 === 5) {
+			const pid = Number((await readFile(`${demo.dir}/worker.pid`, 'utf8')).trim());
+			process.kill(pid, 'SIGKILL');
+			await until(() => !alive(pid), 'the end of the worker');
+			await until(async () => Number(await readFile(`${demo.dir}/worker.pid`, 'utf8')) !== pid, 'another worker');
+		}
+	}
+	await page.waitForFunction(() => document.querySelector('#terminal').pending === 0, null, { timeout: 60000 });
+	await live(page);
+	await page.keyboard.press('Enter');
+	await page.keyboard.press('Control+D');
+	await typeLine(page, 'clear; echo "<$(grep . typed | sort | uniq -d | wc -l) $(grep -c . typed)>"');
+	await waitForText(page, /^<[0-9]+ [0-9]+>$/m);
+	const [, twice, lines] = /^<([0-9]+) ([0-9]+)>$/m.exec(await screenText(page)).map(Number);
+	assert.equal(twice, 0);
+	const told = await page.evaluate(() => window.notices.some((text) => /may not have been typed|not typed|not sent/.test(text)));
+	assert.ok(lines === 40 || told, `${lines} lines, ${await page.evaluate(() => window.notices.join(' '))}`);
+});
+
+test('64 KiB pasted arrive whole', async () => {
+	const text = Array.from({ length: 2048 }, (_, i) => `line ${String(i).padStart(6, '0')} ${'x'.repeat(19)}\n`).join('');
+	assert.equal(text.length, 65536);
+	const sum = createHash('md5').update(text.replaceAll('\n', '\r')).digest('hex');
+	await typeLine(page, 'stty raw -echo; echo READY; head -c 65536 | md5sum; stty sane');
+	await waitForText(page, /^READY/m);
+	await pasteText(page, text);
+	await page.click('#pastedialog button[value=paste]');
+	await waitForText(page, new RegExp(sum), 60000);
+	await typeLine(page, '');
+	await calculate(page, 5, 31);
+});
+
+test('a reload in the middle of vim: the same screen, and vim goes on', async () => {
+	await typeLine(page, 'TERM=xterm vi -u NONE -i NONE written');
+	await waitForText(page, /^~ *$/m);
+	await page.keyboard.type('ione two');
+	await page.keyboard.press('Enter');
+	await page.keyboard.type('three');
+	await waitForText(page, /^one two *\nthree *$/m);
+	const before = await screenText(page);
+	await page.reload();
+	await live(page);
+	await waitForText(page, /^one two *\nthree *$/m);
+	await until(async () => await screenText(page) === before, 'the same screen');
+	assert.equal(await page.evaluate(() => window.xenterm.terminal.buffer.active.type), 'alternate');
+	await page.focus('#terminal textarea');
+	await page.keyboard.type(' four');
+	await page.keyboard.press('Escape');
+	await typeLine(page, ':wq');
+	await until(() => page.evaluate(() => window.xenterm.terminal.buffer.active.type === 'normal'), 'the end of vim');
+	await typeLine(page, 'tr "\\n" , <written');
+	await waitForText(page, /^one two,three four,/m);
+});
+
+test('take-over between two browsers: who lost it watches, and has it again when it is handed back', async () => {
+	const other = await openPage(await newContext());
+	await visit(other, page.url());
+	await live(other);
+	await page.waitForSelector('#viewers:text-is("2 viewers")');
+	await other.click('#menu');
+	await other.click('#takeover');
+	await other.click('#question button[value=yes]');
+	await page.waitForSelector('#taken:not([hidden])');
+	assert.equal(await page.textContent('#mode'), 'read only');
+	await calculate(other, 79, 83);
+	await waitForText(page, /^<6557>$/m);
+	await page.focus('#terminal textarea');
+	await page.keyboard.type('lost');
+	await page.waitForSelector('#notice:has-text("typing is off")');
+	await other.click('#watchonly:text-is("Hand back")');
+	await page.waitForSelector('#notice:has-text("has handed the console back; you type again")');
+	await calculate(page, 89, 97);
+	await waitForText(other, /^<8633>$/m);
+	assert.doesNotMatch(await screenText(page), /lost/);
+	assert.deepEqual(other.faults, []);
+	await other.context().close();
+});
+
+/* What all tiles show; the condition is about one's text. */
+const everyTile = (which, condition) => which.waitForFunction((code) => {
+	const { tiles } = window.xenterm;
+	return tiles.length === 10 && tiles.every((t) => new RegExp(code, 'm').test(t.view.snapshot().text));
+}, condition.source, { timeout: 60000 });
+
+/* What is typed in each is echoed there and nowhere else; it is taken back. */
+async function tenConsoles(which, streams) {
+	await everyTile(which, /web[0-9]+/);
+	for (let i = 0; i < 10; i++) {
+		await which.click(`#strip button:nth-child(${i + 1})`);
+		await which.keyboard.type(`key${i}.`);
+	}
+	await everyTile(which, /key[0-9]\.$/);
+	const texts = await which.evaluate(() => window.xenterm.tiles.map((t) => t.view.snapshot().text));
+	texts.forEach((text, i) => assert.deepEqual(text.match(/key[0-9]\./g), [`key${i}.`]));
+	await until(() => which.evaluate((count) => window.xenterm.tiles.filter((t) => t.view.transport === 'stream').length === count,
+		streams), `${streams} streams`);
+	await shoot(which, `tiles-${streams}-streams`);
+	for (let i = 0; i < 10; i++) {
+		await which.click(`#strip button:nth-child(${i + 1})`);
+		await which.keyboard.press('Control+U');
+	}
+	await which.waitForFunction(() => window.xenterm.tiles.every((t) => t.view.pending === 0));
+}
+
+const tenIn = (address) => `${address}consoles.html?${demo.guests.split(' ').map((name) => `console=${name}`).join('&')}`;
+
+test('ten consoles in one window over HTTP/2: all live, each with its stream', async () => {
+	const other = await openPage(await newContext());
+	await visit(other, tenIn(demo.url));
+	await tenConsoles(other, 10);
+	assert.deepEqual(other.faults, []);
+	await other.context().close();
+});
+
+test('ten consoles in one window over HTTP/1.1: all live, with three streams', async () => {
+	const proxy = new Proxy(demo.url);
+	await proxy.start();
+	const other = await openPage(await newContext());
+	await visit(other, tenIn(proxy.url));
+	await tenConsoles(other, 3);
+	assert.deepEqual(other.faults, []);
+	await other.context().close();
+	await proxy.stop();
 });
 
 test('a flood arrives in order and without a hole', async () => {

@@ -1,7 +1,7 @@
 /* The pages in a real Chromium, under the shipped content security policy, against a scripted API. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { launch, openPage, pasteText, screenText, waitForText } from './browser.mjs';
+import { launch, openPage, pasteText, screenText, shoot, waitForText } from './browser.mjs';
 import { FakeSite } from './fake_site.mjs';
 
 const browser = await launch();
@@ -70,9 +70,9 @@ test('the list names the guests, their state in words, viewers and rights, as te
 	await page.waitForSelector('tbody tr');
 	const rows = await page.$$eval('tbody tr', (all) => all.map((row) => [...row.cells].map((c) => c.textContent)));
 	assert.deepEqual(rows, [
-		['<img src=x onerror=alert(1)>', 'serial port 0', 'guest has ended', '1 viewer', 'see it listed'],
-		['web2', 'PV console 0', 'running', '2 viewers', 'watch and type'],
-		['web10', 'PV console 0', 'in use elsewhere', 'nobody watching', 'watch only'],
+		['<img src=x onerror=alert(1)>', 'serial port 0', 'guest has ended', '', '1 viewer', 'see it listed'],
+		['web2', 'PV console 0', 'running', '', '2 viewers', 'watch and type'],
+		['web10', 'PV console 0', 'in use elsewhere', '', 'nobody watching', 'watch only'],
 	]);
 	const links = await page.$$eval('tbody a', (all) => all.map((a) => a.getAttribute('href')));
 	assert.deepEqual(links, [null, 'console.html?console=u1%2Fpv0', 'console.html?console=u2%2Fpv0&mode=watch']);
@@ -96,6 +96,74 @@ test('an empty list says what can be done', async () => {
 	await page.waitForSelector('#empty:not([hidden])');
 	assert.match(await page.textContent('#empty'), /xl list/);
 	assert.equal(await page.isVisible('table'), false);
+});
+
+test('what was printed shows in the list; a glance at one screen, and only at the one pointed at', async () => {
+	const some = ['web1', 'web2', 'db1'].map((name, i) => ({ ...GUESTS[1], id: `u${i}/pv0`, name, end: 100 }));
+	site.consoles = some;
+	site.previews = { 'u0/pv0': 'Debian GNU/Linux\n<b>web1</b> login: \n\n', 'u1/pv0': 'another' };
+	await page.goto(site.url);
+	await page.waitForSelector('tbody tr');
+	const printed = () => page.$$eval('tbody tr', (all) => all.map((row) => row.cells[3].textContent));
+	assert.deepEqual(await printed(), ['quiet', 'quiet', 'quiet']);
+	site.consoles = [{ ...some[0], end: 101 }, some[1], some[2]];
+	await until(async () => (await printed())[1] === 'just now', 'the activity');
+	assert.deepEqual(await printed(), ['quiet', 'just now', 'quiet']);
+	const asked = () => site.calls.filter((call) => call === 'GET preview').length;
+	assert.equal(asked(), 0);
+	await page.hover('tbody tr:nth-child(2)');
+	await page.waitForSelector('#glance:not([hidden])');
+	assert.equal(await page.textContent('#glance h2'), 'web1');
+	assert.equal(await page.textContent('#glance pre'), 'Debian GNU/Linux\n<b>web1</b> login:');
+	await shoot(page, 'list-glance');
+	site.previews['u0/pv0'] = 'root@web1:~#';
+	await until(async () => await page.textContent('#glance pre') === 'root@web1:~#', 'the new screen');
+	await page.mouse.move(5, 5);
+	await page.waitForSelector('#glance', { state: 'hidden' });
+	/* By keyboard; the first has no screen. */
+	await page.keyboard.press('ArrowDown');
+	await page.keyboard.press('ArrowDown');
+	await page.keyboard.press('ArrowDown');
+	await until(async () => await page.textContent('#glance pre') === 'another', 'the glance by keyboard');
+	assert.ok(asked() <= 6, `${asked()} glances`);
+	assert.equal(site.calls.includes('POST sessions'), false);
+});
+
+test('300 rows: a refresh touches only what has changed', async () => {
+	const many = Array.from({ length: 300 }, (_, i) => ({ ...GUESTS[i % 2], id: `u${i}/pv0`, name: `web${i}`, end: 100 }));
+	site.consoles = many;
+	await page.goto(site.url);
+	await until(async () => await page.textContent('#status') === '300 consoles', 'all rows');
+	await page.evaluate(() => {
+		window.changes = [];
+		new MutationObserver((list) => window.changes.push(...list.map(({ type, target }) => `${type} ${target.nodeName}`)))
+			.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+	});
+	/* Until the second has been asked for: then the first has been shown. */
+	const start = site.calls.length;
+	await until(async () => {
+		await page.evaluate(() => dispatchEvent(new Event('online')));
+		return site.calls.slice(start).filter((call) => call === 'GET consoles').length > 1;
+	}, 'refreshes');
+	assert.deepEqual(await page.evaluate(() => window.changes), []);
+	site.consoles = many.map((entry, i) => (i === 150 ? { ...entry, viewers: 7, end: 200 } : entry));
+	await until(() => page.evaluate(() => window.changes.length > 0), 'the change');
+	assert.deepEqual(await page.evaluate(() => window.changes), ['childList TD', 'childList TD']);
+	/* One more guest is one more row; the others stay where they are. */
+	site.consoles = [...site.consoles, { ...GUESTS[1], id: 'new/pv0', name: 'web123b' }];
+	await page.evaluate(() => { window.changes = []; });
+	await until(async () => await page.textContent('#status') === '301 consoles', 'one more');
+	const changes = await page.evaluate(() => window.changes);
+	assert.ok(changes.length < 10, changes.join());
+	/* Typing into the filter hides each row once. */
+	await page.evaluate(() => { window.changes = []; });
+	await page.fill('#filter', 'web29');
+	assert.equal(await page.textContent('#status'), '11 of 301 consoles');
+	assert.equal(await page.textContent('#together'), 'Open these 11 in one window');
+	assert.ok((await page.evaluate(() => window.changes)).length < 310);
+	await page.click('#together');
+	await page.waitForURL(/consoles\.html\?console=/);
+	assert.equal(new URL(page.url()).searchParams.getAll('console').length, 11);
 });
 
 test('errors of the list are said in words, and end by themselves or by the button', async () => {

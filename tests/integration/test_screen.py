@@ -35,6 +35,40 @@ def screen_of(site, count=1):
     return site.screens()
 
 
+# --- A glance ------------------------------------------------------------------
+
+def glance(site, console, user="admin"):
+    return site.request("GET", f"api/v1/preview?console={console}", user=user)
+
+
+def test_a_glance_makes_nobody_a_viewer(site, guest):
+    name = guest("--echo")
+    glance(site, name).problem(409, "not-up")
+    session = site.session(name)
+    print_with_echo(session, b"what it printed")
+    end = site.consoles()[name]["end"]
+    assert end >= len(b"what it printed")
+    session.delete()
+    wait_for(lambda: site.consoles()[name]["viewers"] == 0, what="no viewer")
+    answer = glance(site, name)
+    assert answer.status == 200 and "what it printed" in answer.body.decode()
+    assert answer.type.startswith("text/plain")
+    assert site.consoles()[name]["viewers"] == 0
+    assert site.consoles()[name]["end"] == end
+    wait_for(lambda: site.screens() == [], what="no screen process")
+
+
+def test_a_glance_takes_a_right(site):
+    assert "end" not in site.consoles("lister")["web1"]
+    glance(site, "web1", "lister").problem(403, "not-allowed")
+    glance(site, "web1", "nobody").problem(404, "no-such-console")
+    glance(site, "web9").problem(404, "no-such-console")
+    glance(site, "").problem(404, "no-such-console")
+    site.request("GET", "api/v1/preview").problem(400, "bad-parameter")
+    site.request("GET", "api/v1/preview?console=web1&x=1") \
+        .problem(400, "bad-parameter")
+
+
 # --- What is shown -------------------------------------------------------------
 
 def test_a_new_viewer_sees_what_was_drawn(site, guest):

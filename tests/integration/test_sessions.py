@@ -34,6 +34,8 @@ def test_a_new_session(site):
     assert made["console"] == site.consoles()["web1"]["id"]
     assert made["name"] == "web1" and made["mode"] == "type"
     assert made["size"] == {"rows": 24, "cols": 80}
+    assert made["rights"][:3] == ["list", "watch", "type"]
+    assert made["sysrq"] is True
     shown = session.current().json()
     assert shown["user"] == "admin" and shown["state"] == "up"
     assert shown["domid"] == site.host.domid("web1")
