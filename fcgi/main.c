@@ -180,6 +180,7 @@ main(int argc, char **argv)
 		log_fatal(
 		    "audit_file %s: %s", config->audit_file, strerror(-error));
 	open_sockets(config, &id, &sockets);
+	program_close_rest();
 	program_background();
 	if (geteuid() == 0)
 		privdrop_to(id.uid, id.gid);
