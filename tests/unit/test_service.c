@@ -190,11 +190,12 @@ address_that_is_a_path(void)
 static void
 addresses_that_are_none(void)
 {
-	static const char *const bad[] = {"", "/", "@", "relative",
-	    "vsock:2:1234", "/nowhere/at/all",
-	    "/123456789/123456789/123456789/123456789/123456789/123456789"
-	    "/123456789/123456789/123456789/123456789/123456789"};
+	char too_long[200];
+	const char *const bad[] = {"", "/", "@", "relative", "vsock:2:1234",
+	    "/nowhere/at/all", too_long};
 
+	memset(too_long, '/', sizeof too_long);
+	too_long[sizeof too_long - 1] = '\0';
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		setenv("NOTIFY_SOCKET", bad[i], 1);
 		service_start();
