@@ -13,4 +13,9 @@ bool text_is_clean(const char *text, size_t max);
  * U+FFFD; the caller frees it.  NULL when out of memory. */
 char *text_repair(const uint8_t *bytes, size_t len, size_t *n);
 
+/* A copy of JSON in which what is not ASCII is escaped, of *n bytes and a NUL;
+ * the caller frees it.  NULL when that is not UTF-8, or stands where JSON has
+ * no such thing, behind a backslash; or out of memory. */
+char *text_escape_json(const uint8_t *json, size_t len, size_t *n);
+
 #endif
