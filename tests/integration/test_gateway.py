@@ -5,6 +5,7 @@ that lets in nobody but the gateway."""
 import contextlib
 import http.server
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -21,6 +22,7 @@ from whole_site import PASSWORD, PATIENCE, TOP, Client, Session, Site
 pytestmark = pytest.mark.skipif(
     bool(whole_site.missing()), reason=str(whole_site.missing()))
 
+HERE = pathlib.Path(__file__).resolve().parent
 UUID = "6d1b3c5e-0000-4000-8000-00000000c0de"
 
 
@@ -473,6 +475,72 @@ def test_a_guest_moves_and_its_viewer_with_it(gateway, hosts, panel):
     assert b"on the first" not in again.history()
     again.close()
     there.host.destroy("web1")
+
+
+class Page:
+    """static/client.js in node, as the page has it."""
+
+    def __init__(self, gateway, authority, guest, cookie):
+        self.node = subprocess.Popen(
+            ["node", HERE / "gateway_viewer.mjs",
+             f"https://localhost:{gateway.port}/g/{guest}/", guest,
+             f"id={cookie}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "NODE_EXTRA_CA_CERTS": str(authority.pem)})
+        self.seen = ""
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        for line in self.node.stdout:
+            self.seen += line
+
+    def type(self, text):
+        self.node.stdin.write(text + "\n")
+        self.node.stdin.flush()
+
+    def wait(self, wanted, count=1):
+        wait_for(lambda: self.seen.count(wanted) >= count, PATIENCE,
+                 f"{wanted} in {self.seen}")
+
+    def close(self):
+        self.node.stdin.close()
+        self.node.wait(PATIENCE)
+        self.reader.join()
+
+
+def test_a_page_goes_with_its_guest(gateway, hosts, panel):
+    """By itself: what the page runs is told of the move by nothing but the
+    end of its session on the old host."""
+    machines, _, authority = hosts
+    here, there = machines["dom0-2"], machines["dom0-3"]
+    here.guest("web1", "--echo", uuid=UUID)
+    panel.where["web1"] = "dom0-2"
+    with contextlib.closing(
+            Page(gateway, authority, "web1", "cookie-of-bob")) as page:
+        page.wait('"snapshot"')
+        page.type("on the first")
+        page.wait("on the first")
+        there.guest("web1", "--echo", uuid=UUID)
+        here.host.destroy("web1")
+        panel.where["web1"] = "dom0-3"
+        for session in here.admin("GET", "/sessions").json()["sessions"]:
+            here.admin("DELETE", f"/sessions/{session['session']}")
+        page.wait('"snapshot"', 2)
+        page.type("on the second")
+        page.wait("on the second")
+    there.host.destroy("web1")
+
+
+def test_http_2_and_1(gateway, hosts):
+    for option, version in (("--http2", "2"), ("--http1.1", "1.1")):
+        said = subprocess.run(
+            ["curl", "-sS", option, "--cacert", hosts[2].pem, "-u",
+             f"admin:{PASSWORD}", "-o", "/dev/null", "-w",
+             "%{http_code} %{http_version}",
+             f"https://localhost:{gateway.port}/h/dom0-2/api/v1/consoles"],
+            capture_output=True, text=True, check=True)
+        assert said.stdout == f"200 {version}"
 
 
 def test_the_panel_says_who(gateway, panel):
