@@ -68,11 +68,26 @@ TOOLSTACK = ["STANDIN_DIR=/run/standin", "STANDIN_BIN=/standin",
              "STANDIN_REBOOT_MS=500", "/standin/toolstack"]
 
 
+def cgroups():
+    """The folders of this process in the hierarchies that systemd uses, its
+    own of version 1 and the one of version 2, where they are."""
+    mounts = [line.split() for line in
+              pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        for _, where, kind, options, *_ in mounts:
+            if (names == "" and kind == "cgroup2" or
+                    names == "name=systemd" and kind == "cgroup" and
+                    names in options.split(",")):
+                yield pathlib.Path(where) / path.lstrip("/")
+
+
 class Machine:
     def __init__(self, folder, root):
         self.dir = folder
         self.root = folder / "root"
         self.log = folder / "nspawn.log"
+        self.name = f"xenterm-{os.getpid()}"
         copy_root(root, self.root)
         self.equip()
 
@@ -98,15 +113,36 @@ class Machine:
         (self.root / "etc/hostname").write_text("dom0\n")
         (self.root / "etc/hosts").write_text("127.0.0.1 localhost dom0\n")
 
+    def make_cgroups(self):
+        """Of its own: below them nspawn makes those that it always calls
+        payload, which two machines must not share."""
+        self.cgroups = [folder / self.name for folder in cgroups()]
+        for folder in self.cgroups:
+            folder.mkdir()
+
+    def enter_cgroups(self):
+        for folder in self.cgroups:
+            (folder / "cgroup.procs").write_text("0\n")
+
+    def clear_away(self):
+        """What nspawn leaves outside of the folder."""
+        for top in self.cgroups:
+            for folder, _, _ in os.walk(top, topdown=False):
+                os.rmdir(folder)
+        shutil.rmtree(f"/run/systemd/nspawn/propagate/{self.name}",
+                      ignore_errors=True)
+
     def __enter__(self):
+        self.make_cgroups()
         with open(self.log, "wb") as log:
             self.nspawn = subprocess.Popen(
                 ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit",
                  "--private-network", "--link-journal=no",
-                 f"--machine=xenterm-{os.getpid()}", "--console=pipe",
+                 f"--machine={self.name}", "--console=pipe",
                  "--resolv-conf=off", "--timezone=off",
                  f"--directory={self.root}", "--boot"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=self.enter_cgroups)
         try:
             self.leader = wait_for(self.find_leader, "a first process")
             wait_for(self.is_up, "systemd has started all")
@@ -135,16 +171,22 @@ class Machine:
 
     def stop(self):
         """SIGTERM: nspawn has systemd shut down in order; again: at once."""
-        for patience in (20, PATIENCE):
+        for patience, how in ((20, signal.SIGTERM), (20, signal.SIGTERM),
+                              (None, signal.SIGKILL)):
             if self.nspawn.poll() is None:
-                self.nspawn.send_signal(signal.SIGTERM)
+                self.nspawn.send_signal(how)
             try:
                 self.nspawn.wait(patience)
-                return
+                break
             except subprocess.TimeoutExpired:
                 pass
-        self.nspawn.kill()
-        self.nspawn.wait()
+        wait_for(self.is_empty, "the end of all that ran in it")
+        self.clear_away()
+
+    def is_empty(self):
+        return not any(
+            (pathlib.Path(folder) / "cgroup.procs").read_text()
+            for top in self.cgroups for folder, _, _ in os.walk(top))
 
     def inside(self, *args):
         return ["nsenter", "-t", str(self.leader), "-a", "env", "-i", *ENV,
