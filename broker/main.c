@@ -99,13 +99,15 @@ main(int argc, char **argv)
 
 	program_raise_files(DESCRIPTORS);
 	listener = listen_for_worker(config, path, &uid);
+	program_close_rest();
 	program_background();
 	assemble(&broker, config, listener, uid);
 	domains_start(broker.domains);
 	program_run(
 	    broker.base, &(struct program_reload){reload_ask, broker.reload});
 	take_apart(&broker);
-	unlink(path);
+	if (*path)
+		unlink(path);
 	close(listener);
 	config_free(config);
 	return 0;

@@ -181,6 +181,13 @@
 #define LIMIT_TICKET_KEY_MIN 32
 #define LIMIT_TICKET_KEY     256
 
+/* Descriptors that a service manager hands to a program that starts: for each
+ * console those that the broker keeps, and the listening sockets. */
+#define LIMIT_SERVICE_FDS (8 * LIMIT_CONSOLES + 16)
+
+/* Seconds a message to the service manager may wait for it. */
+#define LIMIT_SERVICE_SECONDS 1
+
 /* Rules of one kind in the configuration. */
 #define LIMIT_RULES 1024
 

@@ -2,6 +2,7 @@
 #include "common/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -62,4 +63,28 @@ listener_open(const char *path, int type, const struct listener_access *access)
 	unlink(fresh);
 	close(fd);
 	return -error;
+}
+
+static bool
+has_option(int fd, int option, int value)
+{
+	int is = -1;
+	socklen_t size = sizeof is;
+
+	return getsockopt(fd, SOL_SOCKET, option, &is, &size) == 0 &&
+	       is == value;
+}
+
+int
+listener_check(int fd, int type)
+{
+	int flags;
+
+	if (!has_option(fd, SO_DOMAIN, AF_UNIX) ||
+	    !has_option(fd, SO_TYPE, type) || !has_option(fd, SO_ACCEPTCONN, 1))
+		return -EPROTOTYPE;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	return 0;
 }

@@ -19,4 +19,11 @@ struct listener_access {
 int listener_open(
     const char *path, int type, const struct listener_access *access);
 
+/*
+ * A socket from somebody else, non-blocking from now on.  Returns 0, or a
+ * negative errno: -EPROTOTYPE when it is no unix socket of this type that
+ * listens.
+ */
+int listener_check(int fd, int type);
+
 #endif

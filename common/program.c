@@ -17,6 +17,7 @@
 #include "common/config.h"
 #include "common/listener.h"
 #include "common/log.h"
+#include "common/service.h"
 
 struct options {
 	const char *config;
@@ -108,6 +109,7 @@ program_start(const char *name, int argc, char **argv)
 	config_reports_to_log();
 	if (!realpath(options.config, config_path))
 		log_fatal("%s: %s", options.config, strerror(errno));
+	service_start();
 	/* Peers close sockets while they are written to.  libxenstore would
 	 * otherwise change this for the whole process around each request. */
 	signal(SIGPIPE, SIG_IGN);
@@ -141,12 +143,32 @@ program_raise_files(size_t count)
 	}
 }
 
+/* A socket that the service manager has made: whose it is is the manager's
+ * business, and that it stays.  -ENOENT: there is none. */
+static int
+take_socket(const char *name, int type)
+{
+	int fd = service_take(name, NULL), error;
+
+	if (fd < 0)
+		return fd;
+	error = listener_check(fd, type);
+	if (error < 0)
+		log_fatal(
+		    "the service manager's %s: %s", name, strerror(-error));
+	return fd;
+}
+
 int
 program_listen(const struct config *config, const char *name, int type,
     const struct listener_access *access, char *path, size_t size)
 {
-	int fd;
+	int fd = take_socket(name, type);
 
+	if (fd >= 0) {
+		*path = '\0';
+		return fd;
+	}
 	if (mkdir(config->run_dir, 0755) < 0 && errno != EEXIST)
 		log_fatal("%s: %s", config->run_dir, strerror(errno));
 	if (config_socket(config, name, path, size) < 0)
@@ -158,6 +180,16 @@ program_listen(const struct config *config, const char *name, int type,
 	if (fd < 0)
 		log_fatal("%s: %s", path, strerror(-fd));
 	return fd;
+}
+
+void
+program_close_rest(void)
+{
+	size_t n = service_close_rest();
+
+	if (n > 0)
+		log_warn(
+		    "%zu descriptors of the service manager are of no use", n);
 }
 
 void
@@ -207,10 +239,15 @@ program_run(struct event_base *base, const struct program_reload *reload)
 	struct event *hangup =
 	    watch_signal(base, SIGHUP, on_hangup, (void *)reload);
 
+	if (service_watchdog_start(base) < 0)
+		log_fatal("out of memory");
 	hold_signals(SIG_UNBLOCK);
+	service_ready();
 	event_base_dispatch(base);
+	service_stopping();
 	/* A second one must not cut the orderly end short. */
 	hold_signals(SIG_BLOCK);
+	service_watchdog_stop();
 	event_free(terminate);
 	event_free(interrupt);
 	event_free(hangup);

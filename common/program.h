@@ -23,10 +23,17 @@ struct config *program_start(const char *name, int argc, char **argv);
 /* May have at least so many descriptors open, if that can be had. */
 void program_raise_files(size_t count);
 
-/* Listens at run_dir/name; makes run_dir if it is not there.  Ends the
- * program when that fails.  path, of size bytes, is where. */
+/*
+ * Listens at run_dir/name; makes run_dir if it is not there.  Ends the
+ * program when that fails.  path, of size bytes, is where; "" when the
+ * service manager has made the socket (service.h), and so keeps it.
+ */
 int program_listen(const struct config *config, const char *name, int type,
     const struct listener_access *access, char *path, size_t size);
+
+/* Closes what has come from the service manager and that nobody has taken, and
+ * warns of it. */
+void program_close_rest(void);
 
 /* Goes on in the background, unless -f was given: to be called when whoever
  * starts the program may believe that it works. */
@@ -41,7 +48,8 @@ struct program_reload {
 /* The configuration's whole path. */
 const char *program_config_path(void);
 
-/* Runs base until SIGTERM or SIGINT. */
+/* Runs base until SIGTERM or SIGINT, and tells the service manager, if there
+ * is one, when it begins, that it turns, and when it ends. */
 void program_run(struct event_base *base, const struct program_reload *reload);
 
 #endif

@@ -107,3 +107,50 @@ text_as_file_name(const char *name, char *out, size_t size)
 	}
 	out[n] = '\0';
 }
+
+/* \uXXXX, or two of them; returns how many bytes that are. */
+static size_t
+put_escape(char *to, uint32_t c)
+{
+	if (c < 0x10000)
+		return (size_t)sprintf(to, "\\u%04x", (unsigned)c);
+	c -= 0x10000;
+	return (size_t)sprintf(to, "\\u%04x\\u%04x",
+	    (unsigned)(0xd800 + (c >> 10)), (unsigned)(0xdc00 + (c & 0x3ff)));
+}
+
+char *
+text_escape_json(const uint8_t *json, size_t len, size_t *n)
+{
+	/* With a NUL behind it, where take_char() stops. */
+	unsigned char *in = malloc(len + 1);
+	/* Two bytes become six at most, and sprintf() adds a NUL. */
+	char *out = malloc(3 * len + 7), *to = out;
+	bool backslash = false, ok = in && out;
+	uint32_t c = 0;
+
+	if (ok) {
+		memcpy(in, json, len);
+		in[len] = '\0';
+	}
+	for (size_t at = 0; ok && at < len;) {
+		size_t size = take_char(in + at, &c);
+
+		if (size == 1)
+			*to++ = (char)c;
+		else if (size > 1 && !backslash)
+			to += put_escape(to, c);
+		else
+			ok = false;
+		backslash = c == '\\' && !backslash;
+		at += size;
+	}
+	free(in);
+	if (!ok) {
+		free(out);
+		return NULL;
+	}
+	*to = '\0';
+	*n = (size_t)(to - out);
+	return out;
+}

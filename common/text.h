@@ -17,4 +17,9 @@ char *text_repair(const uint8_t *bytes, size_t len, size_t *n);
  * beginning; all else is %XX.  Cut off where out is full. */
 void text_as_file_name(const char *name, char *out, size_t size);
 
+/* A copy of JSON in which what is not ASCII is escaped, of *n bytes and a NUL;
+ * the caller frees it.  NULL when that is not UTF-8, or stands where JSON has
+ * no such thing, behind a backslash; or out of memory. */
+char *text_escape_json(const uint8_t *json, size_t len, size_t *n);
+
 #endif

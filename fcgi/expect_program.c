@@ -9,6 +9,7 @@
 
 #include "common/pattern.h"
 #include "common/text.h"
+#include "fcgi/strict_json.h"
 
 #define JSON_DEPTH 8
 
@@ -298,33 +299,11 @@ read_steps(struct reader *r, struct json_object *root)
 	return true;
 }
 
-/* NULL unless all of it is JSON, strictly. */
-static struct json_object *
-parse_json(const uint8_t *json, size_t len)
-{
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-	struct json_object *root;
-
-	if (!tokener)
-		return NULL;
-	while (len > 0 && strchr(" \t\r\n", json[len - 1]))
-		len--;
-	json_tokener_set_flags(
-	    tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	root = json_tokener_parse_ex(tokener, (const char *)json, (int)len);
-	if (root && json_tokener_get_parse_end(tokener) != len) {
-		json_object_put(root);
-		root = NULL;
-	}
-	json_tokener_free(tokener);
-	return root;
-}
-
 struct expect_program *
 expect_program_parse(const uint8_t *json, size_t len, char error[EXPECT_ERROR])
 {
 	struct reader r = {.error = error};
-	struct json_object *root = parse_json(json, len);
+	struct json_object *root = strict_json_parse(json, len, JSON_DEPTH);
 	bool ok = false;
 
 	r.program = calloc(1, sizeof *r.program);

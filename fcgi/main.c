@@ -26,8 +26,8 @@
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/failures.h"
-#include "fcgi/reload.h"
 #include "fcgi/feed.h"
+#include "fcgi/reload.h"
 #include "fcgi/route.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
@@ -222,6 +222,7 @@ main(int argc, char **argv)
 		log_fatal(
 		    "audit_file %s: %s", config->audit_file, strerror(-error));
 	open_sockets(config, &id, &sockets);
+	program_close_rest();
 	program_background();
 	if (geteuid() == 0)
 		privdrop_to(id.uid, id.gid);

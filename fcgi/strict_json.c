@@ -1,6 +1,7 @@
 #include "fcgi/strict_json.h"
 
 #include <json-c/json.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -32,26 +33,44 @@ is_exact(const uint8_t *text, size_t len, size_t members)
 }
 
 struct json_object *
-strict_json_object(const uint8_t *text, size_t len)
+strict_json_parse(const uint8_t *text, size_t len, int depth)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-	struct json_object *obj;
+	struct json_tokener *tokener;
+	struct json_object *obj = NULL;
+	/* json-c 0.18 takes bytes above 127 for control characters, where
+	 * char is signed, and refuses them in strict mode. */
+	char *ascii = text_escape_json(text, len, &len);
 
-	if (!tokener)
+	if (!ascii)
 		return NULL;
-	while (len > 0 && memchr(" \t\r\n", text[len - 1], 4))
+	while (len > 0 && memchr(" \t\r\n", ascii[len - 1], 4))
 		len--;
+	tokener = json_tokener_new_ex(depth);
+	if (!tokener)
+		goto out;
 	json_tokener_set_flags(
 	    tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	obj = json_tokener_parse_ex(tokener, (const char *)text, (int)len);
+	obj = json_tokener_parse_ex(tokener, ascii, (int)len);
 	if (json_tokener_get_error(tokener) != json_tokener_success ||
-	    json_tokener_get_parse_end(tokener) != len ||
-	    !json_object_is_type(obj, json_type_object)) {
+	    json_tokener_get_parse_end(tokener) != len) {
 		json_object_put(obj);
 		obj = NULL;
 	}
 	json_tokener_free(tokener);
+out:
+	free(ascii);
 	return obj;
+}
+
+struct json_object *
+strict_json_object(const uint8_t *text, size_t len)
+{
+	struct json_object *obj = strict_json_parse(text, len, JSON_DEPTH);
+
+	if (json_object_is_type(obj, json_type_object))
+		return obj;
+	json_object_put(obj);
+	return NULL;
 }
 
 bool

@@ -11,6 +11,11 @@
 
 struct json_object;
 
+/* What all of text is, but for white space behind it, at most depth deep; it
+ * is the caller's.  NULL: it is no JSON. */
+struct json_object *strict_json_parse(
+    const uint8_t *text, size_t len, int depth);
+
 /* The object that all of text is, but for white space behind it; it is the
  * caller's.  NULL: it is none. */
 struct json_object *strict_json_object(const uint8_t *text, size_t len);

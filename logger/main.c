@@ -45,7 +45,7 @@ struct entry {
 struct all {
 	struct logger logger;
 	struct entry *by_id, *by_number;
-	struct event *reopen, *daily;
+	struct event *daily;
 };
 
 static struct entry *
@@ -169,13 +169,11 @@ on_snapshot(void *ctx, uint32_t number, uint64_t run, uint64_t offset,
 }
 
 static void
-on_reopen(evutil_socket_t signum, short what, void *arg)
+on_reopen(void *ctx)
 {
-	struct all *all = arg;
+	struct all *all = ctx;
 	struct entry *e, *next;
 
-	(void)signum;
-	(void)what;
 	log_info("opens its logs anew");
 	HASH_ITER (hh, all->by_id, e, next)
 		logged_reopen(e->logged);
@@ -210,19 +208,16 @@ run(const struct config *config)
 	if (!all.logger.base)
 		log_fatal("no event loop");
 	all.logger.hooks = hooks_create(config);
-	all.reopen = evsignal_new(all.logger.base, SIGHUP, on_reopen, &all);
 	all.daily = event_new(all.logger.base, -1, EV_PERSIST, on_daily, &all);
 	all.logger.link = link_create(all.logger.base, path, &owner);
-	if (!all.reopen || !all.daily || !all.logger.link ||
-	    event_add(all.reopen, NULL) < 0 || event_add(all.daily, &day) < 0)
+	if (!all.daily || !all.logger.link || event_add(all.daily, &day) < 0)
 		log_fatal("out of memory");
 	log_info("ready");
-	program_run(all.logger.base);
+	program_run(all.logger.base, &(struct program_reload){on_reopen, &all});
 	link_destroy(all.logger.link);
 	HASH_ITER (hh, all.by_id, e, next)
 		entry_free(&all, e);
 	hooks_destroy(all.logger.hooks);
-	event_free(all.reopen);
 	event_free(all.daily);
 	event_base_free(all.logger.base);
 }

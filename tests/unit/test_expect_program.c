@@ -105,8 +105,8 @@ test_mistakes(void **state)
 	    "{\"steps\": [{\"until\": \"a\", \"name\": \"\"}]}",
 	    "{\"steps\": [{\"until\": \"a\", \"name\": \"done\"}]}",
 	    "{\"steps\": [{\"until\": \"a\", \"name\": \"a\\n\"}]}",
-	    "{\"steps\": [{\"until\": \"a\", \"name\": \"x\"},"
-	    " {\"until\": \"a\", \"name\": \"x\"}]}",
+	    ("{\"steps\": [{\"until\": \"a\", \"name\": \"x\"},"
+	     " {\"until\": \"a\", \"name\": \"x\"}]}"),
 	    "{\"steps\": [{\"until\": [[\"a\"]]}]}",
 	    "{\"steps\": [[[[[[[[[[[[1]]]]]]]]]]]]}"};
 

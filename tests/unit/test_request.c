@@ -315,6 +315,7 @@ test_json_hostile(void **state)
 	    "{\"rows\": True}",
 	    "{\"rows\": undefined}",
 	    "{\"name\": \"\\x41\"}",
+	    "{\"name\": \"\\\xc3\xa9\"}",
 	    "{\"name\": \"\\u12\"}",
 	    /* twice */
 	    "{\"rows\": 1, \"rows\": 1}",

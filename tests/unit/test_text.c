@@ -159,6 +159,48 @@ test_file_name(void **state)
 	assert_string_equal(out, "%2F%2F%2F%2F%2F%2F");
 }
 
+static void
+test_escape_json(void **state)
+{
+	static const struct {
+		const char *in, *out; /* NULL: refused */
+	} cases[] = {
+	    {"", ""},
+	    {"{\"a\": \"\\n\"}", "{\"a\": \"\\n\"}"},
+	    {"\xc3\xa9", "\\u00e9"},
+	    {"\"\xdf\xbf\xee\x80\x80x\"", "\"\\u07ff\\ue000x\""},
+	    {"\xf0\x9f\x98\x80", "\\ud83d\\ude00"},
+	    {"\xf4\x8f\xbf\xbf", "\\udbff\\udfff"},
+	    {"\\\\\xc3\xa9",
+		"\\\\\\u00e9"}, /* behind a backslash that is one */
+	    {"\\\xc3\xa9", NULL},
+	    {"\\\\\\\xc3\xa9", NULL},
+	    {"\xc3", NULL},
+	    {"\xed\xa0\x80", NULL},
+	    {"\xc0\x80", NULL},
+	    {"a\xff", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		size_t len = strlen(cases[i].in), n;
+		/* Not a byte more than there is, for the sanitizer. */
+		uint8_t *in = malloc(len + 1);
+		char *out;
+
+		memcpy(in, cases[i].in, len);
+		in = realloc(in, len ? len : 1);
+		out = text_escape_json(in, len, &n);
+		free(in);
+		assert_int_equal(out != NULL, cases[i].out != NULL);
+		if (!out)
+			continue;
+		assert_string_equal(out, cases[i].out);
+		assert_int_equal(n, strlen(out));
+		free(out);
+	}
+}
+
 int
 main(void)
 {
@@ -168,6 +210,7 @@ main(void)
 	    cmocka_unit_test(test_hostile),
 	    cmocka_unit_test(test_bound),
 	    cmocka_unit_test(test_file_name),
+	    cmocka_unit_test(test_escape_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

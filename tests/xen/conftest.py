@@ -3,6 +3,7 @@
 A file says what it wants by HOST = {...}: xenstored='ocaml' or 'c', hvm=True for PVH and HVM guests.
 
 XENTERM_BUILD      the build tree that the product is installed from (default: build at the top)
+XENTERM_DEB        a Debian package that it is installed from in place of it
 XENTERM_XEN_WORK   where image and logs go, and stay (default: pytest's temporary folder)
 XENTERM_XENSTORED  for files that do not say: ocaml (Debian's default) or c
 """

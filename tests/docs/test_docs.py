@@ -1,0 +1,208 @@
+"""The documents: links that lead somewhere, a map that has every file, an
+index that has every document, the options as the code has them, spelling."""
+
+import importlib.util
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+FILES = [TOP / name for name in subprocess.run(
+    ["git", "ls-files", "-co", "--exclude-standard"], cwd=TOP, check=True,
+    capture_output=True, text=True).stdout.split("\n") if name]
+PAGES = [path for path in FILES if path.suffix == ".md" and path.exists()]
+
+
+def name_of(path):
+    return str(path.relative_to(TOP))
+
+
+# --- links --------------------------------------------------------------------
+
+def without_code(text):
+    return re.sub(r"(?ms)^```.*?^```", "", text)
+
+
+def anchors(path):
+    """As GitHub makes them from headings."""
+    heads = re.findall(r"(?m)^#+ (.*)$", without_code(path.read_text()))
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-")
+            for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page):
+    bad = []
+    text = re.sub(r"`[^`]*`", "", without_code(page.read_text()))
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists():
+            bad.append(link)
+        elif anchor and target.suffix == ".md" \
+                and anchor not in anchors(target):
+            bad.append(link)
+    assert not bad, bad
+
+
+def test_the_index_has_every_document():
+    index = (TOP / "docs/README.md").read_text()
+    for path in (TOP / "docs").iterdir():
+        if path.suffix in (".md", ".yaml", ".py") and \
+                path.name != "README.md":
+            assert f"({path.name})" in index, path.name
+        elif re.fullmatch(r"\.[158]", path.suffix):
+            assert f"{path.stem}({path.suffix[1]})" in index, path.name
+
+
+def test_every_document_is_in_the_tarball():
+    makefile = (TOP / "Makefile.am").read_text()
+    for path in (TOP / "docs").glob("*.md"):
+        assert f"docs/{path.name}" in makefile, path.name
+
+
+# --- the map of the files ---------------------------------------------------------
+
+MAP = (TOP / "docs/architecture.md").read_text()
+
+
+def mapped(folder):
+    """The names in that folder's table."""
+    table = re.search(rf"(?ms)^\| `{folder}/` .*?(?=^$)", MAP)
+    assert table, f"docs/architecture.md has no table for {folder}/"
+    cells = re.findall(r"(?m)^\| ([^|]*) \|", table[0])
+    return set(re.findall(r"`([\w./]+)`", " ".join(cells))) - {f"{folder}/"}
+
+
+@pytest.mark.parametrize("folder", ["common", "broker", "fcgi", "cli"])
+def test_the_map_has_every_file(folder):
+    there = {path.name for path in FILES
+             if path.parent == TOP / folder and path.exists() and
+             path.suffix in (".c", ".h")}
+    known = mapped(folder)
+    for name in there:
+        stem = name.rsplit(".", 1)[0]
+        assert stem in known or name in known or name == "handlers.h" or \
+            name == "command.h", f"{folder}/{name} is not on the map"
+    stems = {name.rsplit(".", 1)[0] for name in there}
+    for name in known:
+        assert name in there or name in stems, f"{folder}/{name} is gone"
+
+
+# --- the options ------------------------------------------------------------------
+
+SOURCE = (TOP / "common/config.c").read_text()
+KINDS = r"CFG_(?:STR|BOOL|INT|FLOAT)(?:_LIST)?"
+
+
+def options_of(array):
+    """The names in one table of options, and those of its sections."""
+    body = re.search(rf"(?s)cfg_opt_t {array}\[\] = {{(.*?)CFG_END", SOURCE)
+    assert body, array
+    names = re.findall(rf'{KINDS}\(\s*"(\w+)"', body[1])
+    sections = dict(re.findall(r'CFG_SEC\(\s*"(\w+)",\s*(\w+)', body[1]))
+    return names, sections
+
+
+def all_options():
+    names, sections = options_of("options")
+    assert len(names) > 10 and sections, "config.c is written otherwise now"
+    found = {("", name) for name in names}
+    for section, array in sections.items():
+        found.add((section, ""))
+        found |= {(section, name) for name in options_of(array)[0]}
+    return found
+
+
+def test_the_example_has_every_option():
+    """xenterm.conf, where each stands behind '# '."""
+    found = set()
+    section = ""
+    for line in (TOP / "conf/xenterm.conf").read_text().split("\n"):
+        line = re.sub(r"^# ?", "", line)
+        if head := re.match(r'(\w+) "[^"]*" \{(.*)', line):
+            section = head[1]
+            found.add((section, ""))
+            found |= {(section, name)
+                      for name in re.findall(r"(\w+) =", head[2])}
+            if "}" in head[2]:
+                section = ""
+        elif re.match(r"\}", line):
+            section = ""
+        elif option := re.match(r"\s*(\w+) = ", line):
+            found.add((section, option[1]))
+    assert found == all_options()
+
+
+def test_the_manual_has_every_option():
+    manual = (TOP / "docs/xenterm.conf.5").read_text()
+    found, section = set(), ""
+    body = manual.split(".Ss Options")[1].split(".Sh EXAMPLES")[0]
+    depth = 0
+    for line in body.split("\n"):
+        if line.startswith(".Bl"):
+            depth += 1
+        elif line.startswith(".El"):
+            depth -= 1
+        elif head := re.match(r"\.It Ic (\w+) Ar ", line):
+            section = head[1]
+            found.add((section, ""))
+        elif item := re.match(r"\.It Ic (\w+)", line):
+            found.add((section if depth > 1 else "", item[1]))
+        elif section and (inline := re.match(r"\.Ic (\w+) Ns \\ =", line)):
+            found.add((section, inline[1]))
+    assert found == all_options()
+
+
+def defaults():
+    """Of options that are texts or numbers."""
+    limits = dict(re.findall(r"(?m)^#define\s+(LIMIT_\w+)\s+(\d+)$",
+                             (TOP / "common/limits.h").read_text()))
+    found = dict(re.findall(
+        r'\n\t    CFG_STR\("(\w+)", "([^"]+)"', SOURCE))
+    table = re.search(r"(?s)number_options\[\] = {(.*?)\n};", SOURCE)
+    if table:
+        for name, value in re.findall(r'{"(\w+)", (\w+),', table[1]):
+            found[name] = limits.get(value, value)
+    return found
+
+
+def test_defaults_are_told_as_they_are():
+    example = (TOP / "conf/xenterm.conf").read_text()
+    manual = (TOP / "docs/xenterm.conf.5").read_text()
+    checked = 0
+    for name, value in defaults().items():
+        if value.startswith("LIMIT") or ("", name) not in all_options():
+            continue
+        said = re.search(rf'(?m)^# {name} = "?([^"\n]*?)"?$', example)
+        assert said and said[1] == value, (name, value, said and said[1])
+        said = re.search(rf"(?m)^\.It Ic {name} Pq (.*)$", manual)
+        assert said and said[1] == value, (name, value, said and said[1])
+        checked += 1
+    assert checked > 8
+
+
+# --- figures ----------------------------------------------------------------------
+
+def test_the_table_of_capacity_is_what_the_model_gives():
+    spec = importlib.util.spec_from_file_location(
+        "capacity", TOP / "tests/bench/capacity.py")
+    capacity = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(capacity)
+    table = capacity.table(guests=50, watched=0.05, viewers=1.5, keys=0.05)
+    assert table in (TOP / "docs/scale.md").read_text()
+
+
+# --- spelling ---------------------------------------------------------------------
+
+def test_spelling():
+    done = subprocess.run(
+        ["codespell", "--ignore-words", TOP / "tests/docs/words",
+         *PAGES, TOP / "NEWS", *sorted((TOP / "docs").glob("*.[158]")),
+         *sorted((TOP / "conf").rglob("*.*"))],
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

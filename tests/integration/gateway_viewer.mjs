@@ -1,0 +1,25 @@
+/*
+ * What a console's page does, without the page: static/client.js at BASE, for who has this cookie. Prints what it sees,
+ * a line of JSON each; types the lines of its standard input.
+ *
+ *	node gateway_viewer.mjs BASE CONSOLE COOKIE
+ */
+import { createInterface } from 'node:readline';
+import { ConsoleClient } from '../../static/client.js';
+
+const [base, console_, cookie] = process.argv.slice(2);
+const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
+const text = (data) => new TextDecoder().decode(data);
+
+const client = new ConsoleClient({
+	base, console: console_, mode: 'type', online: () => true,
+	fetch: (url, options = {}) => fetch(url, { ...options, headers: { ...options.headers, cookie } }),
+});
+client.addEventListener('snapshot', (e) => say({ snapshot: text(e.detail.data) }));
+client.addEventListener('output', (e) => say({ output: text(e.detail.data) }));
+client.addEventListener('connection', (e) => say({ connection: e.detail.state }));
+client.addEventListener('session', (e) => say({ session: e.detail }));
+client.start();
+createInterface({ input: process.stdin })
+	.on('line', (line) => client.send(line))
+	.on('close', () => process.exit(0));
