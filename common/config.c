@@ -98,7 +98,7 @@ static void __attribute__((format(printf, 1, 2))) report(const char *fmt, ...)
 		fprintf(stderr, "%s\n", line);
 }
 
-static void
+static void __attribute__((format(printf, 2, 0)))
 on_error(cfg_t *cfg, const char *fmt, va_list args)
 {
 	char line[768];
