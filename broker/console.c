@@ -41,7 +41,7 @@ struct console {
 	unsigned wanted_by; /* the number of that worker */
 	bool released;
 
-	int ring, ring_read_only, checkpoint; /* all, or none is -1 */
+	int ring, ring_read_only, checkpoint, store; /* all, or none is -1 */
 	struct hold *hold;
 
 	struct event *away; /* pending while there is no domain */
@@ -146,7 +146,8 @@ to_be_held(const struct console *c, uint32_t domid)
 static void
 close_memory(struct console *c)
 {
-	int *const fds[] = {&c->ring, &c->ring_read_only, &c->checkpoint};
+	int *const fds[] = {
+	    &c->ring, &c->ring_read_only, &c->checkpoint, &c->store};
 
 	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
 		if (*fds[i] >= 0)
@@ -155,7 +156,8 @@ close_memory(struct console *c)
 	}
 }
 
-/* The ring, and what the screen process needs.  Made once. */
+/* The ring, what the screen process needs, and what the worker keeps there.
+ * Made once. */
 static int
 make_memory(struct console *c)
 {
@@ -169,12 +171,17 @@ make_memory(struct console *c)
 	if (c->ring_read_only >= 0)
 		c->checkpoint =
 		    memfd_make("xenterm-checkpoint", LIMIT_CHECKPOINT, NULL, 0);
+	if (c->checkpoint >= 0)
+		c->store =
+		    memfd_make("xenterm-console", LIMIT_CONSOLE_STORE, NULL, 0);
 	if (c->ring < 0)
 		error = c->ring;
 	else if (c->ring_read_only < 0)
 		error = c->ring_read_only;
 	else if (c->checkpoint < 0)
 		error = c->checkpoint;
+	else if (c->store < 0)
+		error = c->store;
 	if (error)
 		close_memory(c);
 	return error;
@@ -374,7 +381,7 @@ add(struct consoles *consoles, const struct console_key *key)
 		return NULL;
 	c->all = consoles;
 	c->key = *key;
-	c->ring = c->ring_read_only = c->checkpoint = -1;
+	c->ring = c->ring_read_only = c->checkpoint = c->store = -1;
 	console_key_format(key, c->id);
 	c->hold = hold_create(consoles->holds, key);
 	c->away = evtimer_new(consoles->base, on_away, c);
@@ -540,6 +547,7 @@ tell_tty(struct console *c, consoles_send_fn *send, void *ctx)
 	    [TTY_RING] = c->ring,
 	    [TTY_RING_READ_ONLY] = c->ring_read_only,
 	    [TTY_CHECKPOINT] = c->checkpoint,
+	    [TTY_STORE] = c->store,
 	    [TTY_PTY] =
 		hold_is_open(c->hold) ? hold_fd(c->hold) : c->all->ended,
 	};

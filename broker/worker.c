@@ -12,6 +12,7 @@
 
 #include "broker/console.h"
 #include "common/log.h"
+#include "common/memfd.h"
 #include "common/msg.h"
 
 /* Packets taken in one turn of the loop. */
@@ -26,7 +27,8 @@ struct worker {
 	pid_t pid;
 	struct event *readable, *writable;
 	const char *broken; /* which rule */
-	bool greeted, synced;
+	bool greeted, told_sessions, synced;
+	int sessions; /* the memfd that a worker keeps its sessions in */
 	/* MSG_WANT for what does not exist, to be answered. */
 	struct console_key unknown[LIMIT_CONSOLES];
 	size_t nunknown;
@@ -201,11 +203,26 @@ tell_config(struct worker *worker)
 }
 
 static int
+tell_sessions(struct worker *worker)
+{
+	const struct msg_hello msg = {MSG_SESSIONS, PROTO_VERSION};
+	int status = 0;
+
+	if (!worker->told_sessions)
+		status =
+		    send_to(worker, &msg, sizeof msg, &worker->sessions, 1);
+	worker->told_sessions = status == 0;
+	return status;
+}
+
+static int
 tell(struct worker *worker)
 {
 	const struct msg_hello synced = {MSG_SYNCED, PROTO_VERSION};
-	int status = consoles_tell(worker->consoles, send_to, worker);
+	int status = tell_sessions(worker);
 
+	if (status == 0)
+		status = consoles_tell(worker->consoles, send_to, worker);
 	if (status == 0 && !worker->synced) {
 		status = send_to(worker, &synced, sizeof synced, NULL, 0);
 		worker->synced = status == 0;
@@ -315,7 +332,7 @@ welcome(struct worker *worker, int fd, pid_t pid)
 	worker->fd = fd;
 	worker->pid = pid;
 	worker->broken = NULL;
-	worker->greeted = worker->synced = false;
+	worker->greeted = worker->told_sessions = worker->synced = false;
 	worker->nunknown = 0;
 	return true;
 }
@@ -357,10 +374,12 @@ worker_create(struct event_base *base, int listener, uid_t uid)
 	worker->base = base;
 	worker->uid = uid;
 	worker->fd = -1;
+	worker->sessions =
+	    memfd_make("xenterm-sessions", LIMIT_SESSION_STORE, NULL, 0);
 	worker->acceptable = event_new(
 	    base, listener, EV_READ | EV_PERSIST, on_acceptable, worker);
-	if (!worker->acceptable) {
-		free(worker);
+	if (worker->sessions < 0 || !worker->acceptable) {
+		worker_destroy(worker);
 		return NULL;
 	}
 	return worker;
@@ -373,7 +392,10 @@ worker_destroy(struct worker *worker)
 		return;
 	if (worker->fd >= 0)
 		drop(worker, "dropped: the broker ends");
-	event_free(worker->acceptable);
+	if (worker->acceptable)
+		event_free(worker->acceptable);
+	if (worker->sessions >= 0)
+		close(worker->sessions);
 	free(worker);
 }
 

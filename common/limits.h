@@ -62,6 +62,9 @@
 #define LIMIT_STRING 256
 #define LIMIT_USER   255
 
+/* A user's groups as nginx tells them: kept with each of his sessions. */
+#define LIMIT_GROUPS 1024
+
 /* Connections from nginx: parked polls and what is under way. */
 #define LIMIT_CONNS 32768
 
@@ -138,6 +141,12 @@
 #define LIMIT_SCROLLBACK       2000
 #define LIMIT_SCROLLBACK_BYTES (LIMIT_SCROLLBACK * 80 * 8)
 #define LIMIT_SCREEN_STATE     (4 * 1024 * 1024)
+
+/* The memfds of what a worker leaves to the next one: of a console, see
+ * fcgi/console_store.h, and all sessions, see fcgi/session_store.h.  The broker
+ * makes them this large, so that a worker of another version fits in too. */
+#define LIMIT_CONSOLE_STORE (256 * 1024)
+#define LIMIT_SESSION_STORE (64 * 1024 * 1024)
 
 /* The memfd of a console's checkpoints, see screen/checkpoint.h. */
 #define LIMIT_CHECKPOINT (4096 + 2 * LIMIT_SCREEN_STATE)

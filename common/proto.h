@@ -15,17 +15,18 @@
 #include "common/limits.h"
 #include "common/screen_proto.h"
 
-#define PROTO_VERSION 2
+#define PROTO_VERSION 3
 
 /* What comes with MSG_TTY, in this order. */
 enum tty_fd {
 	TTY_RING,	    /* the ring's memfd */
 	TTY_RING_READ_ONLY, /* the same, for the screen process */
 	TTY_CHECKPOINT,	    /* the memfd of the screen's checkpoints */
+	TTY_STORE,	    /* the memfd of what a worker leaves to the next */
 	TTY_PTY,
 	TTY_FDS,
 };
-#define PROTO_MAX_FDS 4
+#define PROTO_MAX_FDS 5
 
 enum msg_type {
 	/* worker to broker */
@@ -43,6 +44,7 @@ enum msg_type {
 	MSG_SYNCED,	  /* struct msg_hello: you have been told everything */
 	MSG_CONFIG,	 /* struct msg_config + descriptors of enum config_fd */
 	MSG_CONFIG_KEPT, /* struct msg_hello: it is wrong; the old one stays */
+	MSG_SESSIONS, /* struct msg_hello + the memfd of the sessions, first */
 };
 
 enum proto_state {

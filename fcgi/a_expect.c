@@ -327,7 +327,7 @@ begin_step(struct expect *e)
 	e->seen = ring && step->send ? ring_end(ring) : 0;
 	if (step->send &&
 	    ctrl_o_type(e->config, e->console, (const uint8_t *)step->send,
-		step->send_len) != 0) {
+		step->send_len, NULL) != 0) {
 		finish(e, WAKE_READY, "refused",
 		    "The guest does not take input; nothing of this step was "
 		    "typed.");
@@ -466,7 +466,7 @@ expect_answer(struct waiter *w, enum wake why)
 {
 	struct expect *e = (struct expect *)w;
 
-	if (why == WAKE_CLOSED)
+	if (why >= WAKE_CLOSED)
 		finish(e, why, "ended",
 		    "The console has gone, or this session was closed.");
 	else if (e->opening)

@@ -27,7 +27,7 @@ finish(struct send *s, enum wake why)
 {
 	struct request r = {.conn = s->visit.waiter.conn,
 	    .console = session_console(s->visit.session)};
-	int error = ctrl_o_type(s->config, r.console, s->bytes, s->len);
+	int error = ctrl_o_type(s->config, r.console, s->bytes, s->len, NULL);
 
 	if (error)
 		typing_refuse(&r, error);
@@ -50,7 +50,7 @@ send_answer(struct waiter *w, enum wake why)
 {
 	struct send *s = (struct send *)w;
 
-	if (why != WAKE_CLOSED) {
+	if (why < WAKE_CLOSED) {
 		finish(s, why);
 		return;
 	}

@@ -188,6 +188,17 @@ on_tty(void *ctx, struct packet *packet)
 }
 
 static void
+on_sessions(void *ctx, struct packet *packet)
+{
+	struct broker_link *link = ctx;
+	int error = sessions_take_store(link->sessions, packet->fds[0]);
+
+	if (error)
+		log_error(
+		    "sessions will end with the worker: %s", strerror(-error));
+}
+
+static void
 on_removed(void *ctx, struct packet *packet)
 {
 	struct broker_link *link = ctx;
@@ -204,6 +215,7 @@ on_synced(void *ctx, struct packet *packet)
 
 	(void)packet;
 	link->synced = true;
+	sessions_restore(link->sessions, link->consoles);
 	link->complained = false;
 	link->retry_ms = RETRY_FIRST_MS;
 	log_info(
@@ -237,6 +249,7 @@ static const struct msg_rule rules[] = {
     {MSG_CONSOLE, sizeof(struct msg_console), 0, on_console},
     {MSG_TTY, sizeof(struct msg_tty), TTY_FDS, on_tty},
     {MSG_REMOVED, sizeof(struct msg_key), 0, on_removed},
+    {MSG_SESSIONS, sizeof(struct msg_hello), 1, on_sessions},
     {MSG_SYNCED, sizeof(struct msg_hello), 0, on_synced},
     {MSG_CONFIG, sizeof(struct msg_config), CONFIG_FDS, on_config},
     {MSG_CONFIG_KEPT, sizeof(struct msg_hello), 0, on_config_kept},

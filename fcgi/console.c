@@ -43,16 +43,13 @@ struct console {
 	uint32_t serial;
 	struct event *readable;
 	struct input *input;
-	unsigned rows, cols;
-	uint64_t size_from;
+	struct console_store *kept; /* shared, once it was held */
 
-	uint64_t event, changed[NEWS_COUNT];
 	struct waiters *waiters;
 	struct screen *screen;
 	struct screen_owner screen_owner;
 	struct snapshot *snapshot;
 	struct viewer *viewers;
-	char taker[LIMIT_USER + 1], taker_session[LIMIT_VIEWER_NAME + 1];
 	size_t nviewers, ntypists, naway;
 	struct event *viewers_told;
 };
@@ -69,8 +66,30 @@ tell(struct console *c)
 static void
 happened(struct console *c, enum console_news kind)
 {
-	c->changed[kind] = ++c->event;
+	uint64_t number = atomic_load(&c->kept->event) + 1;
+
+	atomic_store(&c->kept->changed[kind], number);
+	atomic_store(&c->kept->event, number);
 	tell(c);
+}
+
+static void
+input_lost(struct console *c, size_t bytes, enum input_loss why)
+{
+	static const char *const texts[] = {
+	    [LOSS_GUEST_ENDED] = "its guest has ended",
+	    [LOSS_RELEASED] = "it was handed to somebody else",
+	    [LOSS_UNCERTAIN] = "perhaps: the worker ended while it wrote",
+	};
+
+	if (bytes == 0)
+		return;
+	log_info("console %s: %zu bytes of input are not typed: %s", c->id,
+	    bytes, texts[why]);
+	counters_add(COUNT_INPUT_LOST, bytes);
+	c->kept->lost_bytes = bytes;
+	c->kept->lost_why = why;
+	happened(c, NEWS_INPUT);
 }
 
 /* Starts above every number that a worker before this one can have used. */
@@ -98,7 +117,7 @@ on_screen_reply(void *ctx, const void *bytes, size_t len)
 	struct console *c = ctx;
 
 	if (c->ntypists > 0 && input_pending(c->input) < LIMIT_REPLIES)
-		console_type(c, bytes, len);
+		console_type(c, bytes, len, NULL);
 }
 
 static void
@@ -107,6 +126,21 @@ on_screen(void *ctx)
 	struct console *c = ctx;
 
 	waiters_settle(c->waiters);
+}
+
+static struct console_store *
+new_store(void)
+{
+	struct console_store *kept = console_store_create();
+
+	if (!kept)
+		return NULL;
+	kept->grid = ROWS_DEFAULT << 16 | COLS_DEFAULT;
+	kept->event = first_event();
+	for (int i = 0; i < NEWS_COUNT; i++)
+		kept->changed[i] = kept->event;
+	kept->changed[NEWS_MODE] = kept->changed[NEWS_INPUT] = 0;
+	return kept;
 }
 
 struct console *
@@ -123,13 +157,12 @@ console_create(struct event_base *base, const struct console_key *key,
 	console_key_format(key, c->id);
 	c->state = STATE_WAITING;
 	c->fd = -1;
-	c->rows = ROWS_DEFAULT;
-	c->cols = COLS_DEFAULT;
-	c->event = first_event();
-	for (int i = 0; i < NEWS_COUNT; i++)
-		c->changed[i] = c->event;
-	c->changed[NEWS_MODE] = 0;
-	c->input = input_create(base);
+	c->kept = new_store();
+	if (!c->kept) {
+		free(c);
+		return NULL;
+	}
+	c->input = input_create(base, &c->kept->queue);
 	c->waiters = waiters_create(base);
 	c->viewers_told = evtimer_new(base, on_viewers_told, c);
 	c->screen_owner =
@@ -141,7 +174,7 @@ console_create(struct event_base *base, const struct console_key *key,
 		console_destroy(c);
 		return NULL;
 	}
-	screen_resize(c->screen, c->rows, c->cols);
+	screen_resize(c->screen, ROWS_DEFAULT, COLS_DEFAULT);
 	return c;
 }
 
@@ -171,11 +204,12 @@ console_destroy(struct console *c)
 	screen_destroy(c->screen);
 	c->screen = NULL;
 	if (c->waiters)
-		waiters_close(c->waiters, NULL);
+		waiters_close(c->waiters, NULL, WAKE_CLOSED);
 	waiters_destroy(c->waiters);
 	if (c->viewers_told)
 		event_free(c->viewers_told);
 	input_destroy(c->input);
+	console_store_free(c->kept);
 	ring_unmap(c->ring);
 	free(c);
 }
@@ -246,8 +280,10 @@ console_update(struct console *c, const struct msg_console *msg)
 		snprintf(c->name, sizeof c->name, "%s/%s%u", c->guest,
 		    console_kind_name(c->key.kind), c->key.number);
 	/* Released: the tty is somebody else's to read from now on. */
-	if (c->state == STATE_RELEASED || c->state == STATE_BUSY)
+	if (c->state == STATE_RELEASED || c->state == STATE_BUSY) {
 		close_pty(c);
+		input_lost(c, input_cancel(c->input, NULL), LOSS_RELEASED);
+	}
 	if (changed)
 		happened(c, NEWS_STATE);
 	else
@@ -262,11 +298,42 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
+/* What was left to be typed goes on, as far as that can be. */
+static void
+take_input(struct console *c)
+{
+	size_t uncertain = input_queue_settle(&c->kept->queue);
+
+	input_set_queue(c->input, &c->kept->queue);
+	input_lost(c, uncertain, LOSS_UNCERTAIN);
+	if (c->owner->had_typed)
+		input_queue_each(
+		    &c->kept->queue, c->owner->had_typed, c->owner->ctx);
+}
+
+static int
+take_store(struct console *c, int fd)
+{
+	struct console_store *old = c->kept;
+	struct console_store *kept = console_store_map(fd, old, c->id);
+	unsigned rows, cols;
+
+	if (!kept)
+		return -errno;
+	c->kept = kept;
+	take_input(c);
+	console_store_free(old);
+	console_size(c, &rows, &cols);
+	screen_resize(c->screen, rows, cols);
+	return 0;
+}
+
 /* Maps the ring, if it is not the one that is mapped already. */
 static int
 take_ring(struct console *c, int fds[TTY_FDS])
 {
 	struct ring *ring = ring_map(fds[TTY_RING]);
+	int error;
 
 	if (!ring)
 		return -errno;
@@ -274,13 +341,20 @@ take_ring(struct console *c, int fds[TTY_FDS])
 		ring_unmap(ring);
 		return 0;
 	}
+	/* Offsets of another ring are none of this one. */
+	if (c->ring)
+		atomic_store(&c->kept->size_from, 0);
+	error = take_store(c, fds[TTY_STORE]);
+	if (error) {
+		ring_unmap(ring);
+		return error;
+	}
 	snapshot_drop(c->snapshot);
 	screen_set_ring(
 	    c->screen, ring, fds[TTY_RING_READ_ONLY], fds[TTY_CHECKPOINT]);
 	fds[TTY_RING_READ_ONLY] = fds[TTY_CHECKPOINT] = -1;
 	ring_unmap(c->ring);
 	c->ring = ring;
-	c->size_from = 0;
 	return 0;
 }
 
@@ -299,7 +373,6 @@ take_pty(struct console *c, int fds[TTY_FDS])
 	}
 	fds[TTY_PTY] = -1;
 	c->fd = pty;
-	input_set_fd(c->input, pty);
 	return 0;
 }
 
@@ -322,6 +395,10 @@ console_attach(struct console *c, int fds[TTY_FDS], const struct msg_tty *msg)
 	c->serial = msg->serial;
 	c->domid = msg->domid;
 	c->state = STATE_UP;
+	if (c->kept->input_domid != c->domid)
+		input_lost(c, input_cancel(c->input, NULL), LOSS_GUEST_ENDED);
+	c->kept->input_domid = c->domid;
+	input_set_fd(c->input, c->fd);
 	happened(c, NEWS_STATE);
 	return 0;
 }
@@ -339,14 +416,15 @@ console_is_settled(const struct console *c)
 }
 
 int
-console_type(struct console *c, const void *bytes, size_t len)
+console_type(
+    struct console *c, const void *bytes, size_t len, const struct input_by *by)
 {
 	int error;
 
 	/* While it is not up the tty, if any, is that of a guest that ended. */
 	if (c->state != STATE_UP)
 		return -ENOTCONN;
-	error = input_add(c->input, bytes, len);
+	error = input_add(c->input, bytes, len, by);
 	if (error)
 		return error;
 	counters_add(COUNT_INPUT_BYTES, len);
@@ -355,14 +433,28 @@ console_type(struct console *c, const void *bytes, size_t len)
 	return 0;
 }
 
+size_t
+console_cancel(struct console *c, const uint8_t session[INPUT_SESSION_LEN])
+{
+	return input_cancel(c->input, session);
+}
+
+uint64_t
+console_lost(const struct console *c, enum input_loss *why)
+{
+	*why = c->kept->lost_why;
+	return c->kept->lost_bytes;
+}
+
 void
 console_resize(struct console *c, unsigned rows, unsigned cols)
 {
-	if (c->rows == rows && c->cols == cols)
+	uint32_t grid = rows << 16 | cols;
+
+	if (atomic_load(&c->kept->grid) == grid)
 		return;
-	c->rows = rows;
-	c->cols = cols;
-	c->size_from = c->ring ? ring_end(c->ring) : 0;
+	atomic_store(&c->kept->grid, grid);
+	atomic_store(&c->kept->size_from, c->ring ? ring_end(c->ring) : 0);
 	snapshot_drop(c->snapshot);
 	screen_resize(c->screen, rows, cols);
 	happened(c, NEWS_SIZE);
@@ -421,11 +513,14 @@ console_set_away(struct console *c, struct viewer *viewer, bool away)
 void
 console_take_over(struct console *c, const struct viewer *viewer)
 {
+	struct console_store *kept = c->kept;
 	struct viewer *v;
 
-	snprintf(c->taker, sizeof c->taker, "%s", viewer->user);
-	snprintf(
-	    c->taker_session, sizeof c->taker_session, "%s", viewer->session);
+	atomic_store(&kept->has_taker, 0);
+	snprintf(kept->taker, sizeof kept->taker, "%s", viewer->user);
+	snprintf(kept->taker_session, sizeof kept->taker_session, "%s",
+	    viewer->session);
+	atomic_store(&kept->has_taker, 1);
 	DL_FOREACH (c->viewers, v) {
 		if (v == viewer || !v->may_type)
 			continue;
@@ -447,8 +542,10 @@ console_narrow(struct console *c, struct viewer *viewer)
 void
 console_taker(const struct console *c, const char **user, const char **session)
 {
-	*user = c->taker;
-	*session = c->taker_session;
+	bool whole = atomic_load(&c->kept->has_taker);
+
+	*user = whole ? c->kept->taker : "";
+	*session = whole ? c->kept->taker_session : "";
 }
 
 const char *
@@ -537,14 +634,16 @@ console_ring(const struct console *c)
 void
 console_size(const struct console *c, unsigned *rows, unsigned *cols)
 {
-	*rows = c->rows;
-	*cols = c->cols;
+	uint32_t grid = atomic_load(&c->kept->grid);
+
+	*rows = grid >> 16;
+	*cols = grid & 0xffff;
 }
 
 uint64_t
 console_size_from(const struct console *c)
 {
-	return c->size_from;
+	return atomic_load(&c->kept->size_from);
 }
 
 struct screen *
@@ -556,8 +655,10 @@ console_screen(const struct console *c)
 const struct snapshot_image *
 console_snapshot(const struct console *c)
 {
-	return c->ring ? snapshot_get(c->snapshot, c->ring, c->rows, c->cols)
-		       : NULL;
+	unsigned rows, cols;
+
+	console_size(c, &rows, &cols);
+	return c->ring ? snapshot_get(c->snapshot, c->ring, rows, cols) : NULL;
 }
 
 bool
@@ -575,11 +676,11 @@ console_waiters(const struct console *c)
 uint64_t
 console_event(const struct console *c)
 {
-	return c->event;
+	return atomic_load(&c->kept->event);
 }
 
 uint64_t
 console_changed(const struct console *c, enum console_news kind)
 {
-	return c->changed[kind];
+	return atomic_load(&c->kept->changed[kind]);
 }

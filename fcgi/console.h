@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/proto.h"
+#include "fcgi/console_store.h"
 
 struct console;
 struct event_base;
@@ -18,15 +19,6 @@ struct screen;
 struct snapshot_image;
 struct spawner;
 struct waiters;
-
-/* What can happen beside output; each is told as one event. */
-enum console_news {
-	NEWS_STATE,
-	NEWS_VIEWERS,
-	NEWS_SIZE,
-	NEWS_MODE, /* console_take_over(); nothing at first */
-	NEWS_COUNT,
-};
 
 /* Somebody attached; embedded in the session. */
 struct viewer {
@@ -49,6 +41,9 @@ struct console_owner {
 	/* This was taken to be typed.  NULL: as above. */
 	void (*typed)(
 	    void *ctx, struct console *c, const void *bytes, size_t len);
+	/* It is known of a session that typed, from what a worker before this
+	 * one has left to be typed.  NULL: as above. */
+	void (*had_typed)(void *ctx, const struct input_by *by);
 	/* It is being destroyed.  NULL: as above. */
 	void (*removed)(void *ctx, struct console *c);
 };
@@ -85,7 +80,7 @@ const struct snapshot_image *console_snapshot(const struct console *c);
 bool console_has_screen(const struct console *c);
 
 /* The number of the latest event, and of the latest one of a kind.  Numbers
- * only grow, also over a restart of the worker. */
+ * only grow, also over the end of the worker. */
 uint64_t console_event(const struct console *c);
 uint64_t console_changed(const struct console *c, enum console_news kind);
 
@@ -101,7 +96,13 @@ bool console_is_open(const struct console *c);
 /* It is open, or it is known that it will not be by itself. */
 bool console_is_settled(const struct console *c);
 /* As input_add(). */
-int console_type(struct console *c, const void *bytes, size_t len);
+int console_type(struct console *c, const void *bytes, size_t len,
+    const struct input_by *by);
+/* What of this session's input waits is not typed any more; how many bytes. */
+size_t console_cancel(
+    struct console *c, const uint8_t session[INPUT_SESSION_LEN]);
+/* Input that was lost last: how many bytes, and why. */
+uint64_t console_lost(const struct console *c, enum input_loss *why);
 void console_resize(struct console *c, unsigned rows, unsigned cols);
 
 /* viewer and its strings stay the caller's, until it leaves. */

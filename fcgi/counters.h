@@ -8,6 +8,7 @@
 enum counter {
 	COUNT_OUTPUT_BYTES, /* read from guests */
 	COUNT_INPUT_BYTES,  /* taken to be typed */
+	COUNT_INPUT_LOST,   /* of these, then not typed, or perhaps not */
 	COUNT_REQUESTS,	    /* of both interfaces */
 	COUNT_PROBLEMS,	    /* of these, answered with one */
 	COUNT_SESSIONS,	    /* made */

@@ -33,17 +33,17 @@ copy_doubled(uint8_t *to, const uint8_t *bytes, size_t len)
 
 int
 ctrl_o_type(const struct config *config, struct console *c,
-    const uint8_t *bytes, size_t len)
+    const uint8_t *bytes, size_t len, const struct input_by *by)
 {
 	uint8_t *doubled;
 	int error;
 
 	if (!memchr(bytes, CTRL_O, len) || !ctrl_o_is_sysrq(config, c))
-		return console_type(c, bytes, len);
+		return console_type(c, bytes, len, by);
 	doubled = malloc(2 * len);
 	if (!doubled)
 		return -ENOMEM;
-	error = console_type(c, doubled, copy_doubled(doubled, bytes, len));
+	error = console_type(c, doubled, copy_doubled(doubled, bytes, len), by);
 	free(doubled);
 	return error;
 }

@@ -14,6 +14,7 @@
 
 struct config;
 struct console;
+struct input_by;
 
 #define CTRL_O 0x0f
 
@@ -24,6 +25,6 @@ bool ctrl_o_is_sysrq(const struct config *config, const struct console *c);
 /* As console_type(), for what a person typed: where Ctrl-O would be SysRq it
  * goes as the form that stands for itself. */
 int ctrl_o_type(const struct config *config, struct console *c,
-    const uint8_t *bytes, size_t len);
+    const uint8_t *bytes, size_t len, const struct input_by *by);
 
 #endif

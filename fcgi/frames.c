@@ -138,12 +138,14 @@ add_events(struct builder *b, const struct console *c, uint64_t known)
 }
 
 /* A change of modes is told to those who were there, and may have been made
- * watchers by it; not to who begins. */
+ * watchers by it, and so is a loss of what they typed; not to who begins. */
 static void
-add_mode(struct builder *b, const struct console *c, uint64_t known)
+add_what_befell(struct builder *b, const struct console *c, uint64_t known)
 {
 	if (known > 0 && console_changed(c, NEWS_MODE) > known)
 		add_event(b, json_mode_event(c));
+	if (known > 0 && console_changed(c, NEWS_INPUT) > known)
+		add_event(b, json_lost_notice(c));
 }
 
 /*
@@ -188,7 +190,7 @@ add_start(struct builder *b, const struct console *c, struct position *pos)
 	const struct snapshot_image *snapshot = console_snapshot(c);
 
 	add_events(b, c, 0);
-	add_mode(b, c, pos->event);
+	add_what_befell(b, c, pos->event);
 	pos->event = console_event(c);
 	if (!ring) {
 		pos->run = pos->offset = 0;
@@ -241,7 +243,7 @@ add_known(struct builder *b, const struct console *c, struct position *pos)
 	if (!add_output_before_size(b, c, pos))
 		return; /* the events come with the next answer */
 	add_events(b, c, pos->event);
-	add_mode(b, c, pos->event);
+	add_what_befell(b, c, pos->event);
 	pos->event = console_event(c);
 	if (ring)
 		add_output(b, c, pos, ring_end(ring));

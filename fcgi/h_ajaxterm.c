@@ -230,7 +230,7 @@ screen_answer(struct waiter *w, enum wake why)
 {
 	struct view *view = (struct view *)w;
 
-	if (why == WAKE_CLOSED) {
+	if (why >= WAKE_CLOSED) {
 		refuse(view, -ECONNRESET);
 	} else if (!view->done) {
 		refuse(view, -ETIMEDOUT);
@@ -292,7 +292,7 @@ echo_answer(struct waiter *w, enum wake why)
 {
 	struct view *view = (struct view *)w;
 
-	if (why == WAKE_CLOSED) {
+	if (why >= WAKE_CLOSED) {
 		refuse(view, -ECONNRESET);
 		view_free(view);
 		return;
@@ -322,15 +322,17 @@ type(struct view *view)
 {
 	struct console *c = console_of(view);
 	const struct ring *ring = console_ring(c);
+	const struct input_by by =
+	    session_typist(view->session, session_seq(view->session) + 1);
 	int error = ring ? ctrl_o_type(view->config, c,
-			       (const uint8_t *)view->keys, view->nkeys)
+			       (const uint8_t *)view->keys, view->nkeys, &by)
 			 : -ENOTCONN;
 
 	if (error == 0) {
 		view->run = ring_run(ring);
 		view->offset = ring_end(ring);
 		view->typed = true;
-		session_typed(view->session, session_seq(view->session) + 1);
+		session_typed(view->session, by.seq);
 		return true;
 	}
 	if (error == -ENOTCONN)
@@ -374,7 +376,7 @@ tty_answer(struct waiter *w, enum wake why)
 {
 	struct view *view = (struct view *)w;
 
-	if (why == WAKE_CLOSED) {
+	if (why >= WAKE_CLOSED) {
 		refuse(view, -ECONNRESET);
 		view_free(view);
 		return;
@@ -483,6 +485,7 @@ handle(struct worker *w, struct request *r, struct query *q)
 	if (error)
 		return;
 	session_opened_from(session, conn_param(r->conn, "REMOTE_ADDR"));
+	session_keep(session);
 	begin(w, r, session, q);
 }
 

@@ -1,7 +1,10 @@
-/* POST api/v1/input: what the user types, once and in order. */
+/* What the user types, once and in order: POST api/v1/input; and DELETE, which
+ * takes back what the guest has not taken yet. */
+#include <json-c/json.h>
 #include <stdint.h>
 
 #include "common/limits.h"
+#include "fcgi/console.h"
 #include "fcgi/ctrl_o.h"
 #include "fcgi/frames.h"
 #include "fcgi/handlers.h"
@@ -47,16 +50,36 @@ handle_input(struct worker *w, struct request *r)
 {
 	struct console *c = session_console(r->session);
 	struct input_request in = {0};
+	struct input_by by;
 	bool again;
 
 	if (!typing_allowed(r) || !parse(r, &in) ||
 	    !typing_in_turn(r, in.seq, &again))
 		return;
+	by = session_typist(r->session, in.seq);
 	if (!again && !typing_done(r, in.seq,
-			  ctrl_o_type(w->config, c, r->body, r->body_len)))
+			  ctrl_o_type(w->config, c, r->body, r->body_len, &by)))
 		return;
 	if (in.echo)
 		poll_echo(r, &in.from, in.seq, (unsigned)in.echo);
 	else
 		typing_acknowledge(r, in.seq, !again);
+}
+
+void
+handle_input_cancel(struct worker *w, struct request *r)
+{
+	struct json_object *answer;
+	struct input_by by;
+	size_t bytes;
+
+	(void)w;
+	if (!typing_allowed(r))
+		return;
+	by = session_typist(r->session, 0);
+	bytes = console_cancel(session_console(r->session), by.session);
+	answer = json_object_new_object();
+	json_object_object_add(
+	    answer, "cancelled", json_object_new_uint64(bytes));
+	reply_json(r->conn, 200, answer);
 }

@@ -85,13 +85,15 @@ exists(struct worker *w, struct request *r, const struct key *key)
 }
 
 static int
-type(struct worker *w, struct console *c, const struct key *key)
+type(struct worker *w, struct session *s, const struct key *key, uint64_t seq)
 {
+	struct console *c = session_console(s);
+	const struct input_by by = session_typist(s, seq);
 	const uint8_t bytes[2] = {CTRL_O, (uint8_t)key->arg};
 
 	if (key->name == KEY_SYSRQ)
-		return console_type(c, bytes, 2);
-	return ctrl_o_type(w->config, c, bytes, 1);
+		return console_type(c, bytes, 2, &by);
+	return ctrl_o_type(w->config, c, bytes, 1, &by);
 }
 
 void
@@ -106,8 +108,7 @@ handle_keys(struct worker *w, struct request *r)
 	    !parse(r, &key) || !exists(w, r, &key) ||
 	    !typing_in_turn(r, seq, &again))
 		return;
-	if (!again &&
-	    !typing_done(r, seq, type(w, session_console(r->session), &key)))
+	if (!again && !typing_done(r, seq, type(w, r->session, &key, seq)))
 		return;
 	typing_acknowledge(r, seq, !again);
 }

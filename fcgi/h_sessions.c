@@ -34,9 +34,10 @@ struct opening {
 };
 
 static void
-answer_new(struct conn *conn, const struct session *s,
-    const struct json_grant *grant, char token[SESSION_TOKEN_TEXT])
+answer_new(struct conn *conn, struct session *s, const struct json_grant *grant,
+    char token[SESSION_TOKEN_TEXT])
 {
+	session_keep(s);
 	reply_json(conn, 201, json_new_session(s, grant, token));
 	sodium_memzero(token, SESSION_TOKEN_TEXT);
 }
@@ -56,6 +57,8 @@ opening_answer(struct waiter *w, enum wake why)
 	if (why == WAKE_CLOSED)
 		reply_problem(
 		    w->conn, 404, "no-such-console", "The console has gone.");
+	else if (why == WAKE_RESTART)
+		reply_restart(w->conn);
 	else
 		answer_new(w->conn, o->session, &o->grant, o->token);
 	free(o);

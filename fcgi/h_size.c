@@ -19,7 +19,7 @@ tell_guest(struct console *c, int64_t rows, int64_t cols)
 	int n = snprintf(
 	    line, sizeof line, "stty rows %d cols %d\r", (int)rows, (int)cols);
 
-	return console_type(c, line, (size_t)n);
+	return console_type(c, line, (size_t)n, NULL);
 }
 
 void

@@ -17,6 +17,7 @@ void handle_session_delete(struct worker *w, struct request *r);
 void handle_output(struct worker *w, struct request *r);
 void handle_stream(struct worker *w, struct request *r);
 void handle_input(struct worker *w, struct request *r);
+void handle_input_cancel(struct worker *w, struct request *r);
 void handle_screen(struct worker *w, struct request *r);
 void handle_preview(struct worker *w, struct request *r);
 void handle_history(struct worker *w, struct request *r);

@@ -1,14 +1,15 @@
 #include "fcgi/input.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/limits.h"
+#include "fcgi/input_queue.h"
 
 /* Sent at once after a pause: more than a person types, less than the 1,024
  * bytes of the console ring's input half (xen: public/io/console.h). */
@@ -20,7 +21,8 @@
 
 struct input {
 	int fd;
-	struct evbuffer *queue;
+	struct input_queue *queue;
+	size_t pending;
 	struct event_base *base;
 	struct event *writable, *tick;
 	bool broken;	   /* fd takes no more: its guest has gone */
@@ -67,32 +69,46 @@ refill(struct input *input)
 	input->budgeted = now;
 }
 
+/* Writes what may go of one piece.  False: that was all for now. */
+static bool
+write_piece(struct input *input)
+{
+	size_t len;
+	const uint8_t *bytes = input_queue_next(input->queue, &len);
+	ssize_t n;
+
+	if (len > input->budget)
+		len = input->budget;
+	if (len == 0)
+		return false;
+	input_queue_begin(input->queue, len);
+	n = write(input->fd, bytes, len);
+	input_queue_end(input->queue, n > 0 ? (size_t)n : 0);
+	if (n <= 0) {
+		input->broken = !(n < 0 && errno == EAGAIN);
+		if (!input->broken)
+			event_add(input->writable, NULL);
+		return false;
+	}
+	input->pending -= (size_t)n;
+	input->budget -= (size_t)n;
+	return true;
+}
+
 static void
 pump(struct input *input)
 {
 	const struct timeval tick = {.tv_usec = TICK_MS * 1000};
 
 	refill(input);
-	while (input_pending(input) > 0 && input->budget > 0) {
-		int n = evbuffer_write_atmost(
-		    input->queue, input->fd, (ev_ssize_t)input->budget);
-
-		if (n <= 0 && errno == EAGAIN) {
-			event_add(input->writable, NULL);
-			return;
-		}
-		if (n <= 0) {
-			input->broken = true;
-			return;
-		}
-		input->budget -= (size_t)n;
-	}
-	if (input_pending(input) > 0)
+	while (write_piece(input))
+		;
+	if (input->pending > 0 && input->budget == 0 && !input->broken)
 		event_add(input->tick, &tick);
 }
 
 struct input *
-input_create(struct event_base *base)
+input_create(struct event_base *base, struct input_queue *queue)
 {
 	struct input *input = calloc(1, sizeof *input);
 
@@ -101,12 +117,12 @@ input_create(struct event_base *base)
 	input->fd = -1;
 	input->base = base;
 	input->budget = BURST;
-	input->queue = evbuffer_new();
 	input->tick = evtimer_new(base, on_tick, input);
-	if (!input->queue || !input->tick) {
+	if (!input->tick) {
 		input_destroy(input);
 		return NULL;
 	}
+	input_set_queue(input, queue);
 	return input;
 }
 
@@ -119,9 +135,14 @@ input_destroy(struct input *input)
 		event_free(input->writable);
 	if (input->tick)
 		event_free(input->tick);
-	if (input->queue)
-		evbuffer_free(input->queue);
 	free(input);
+}
+
+void
+input_set_queue(struct input *input, struct input_queue *queue)
+{
+	input->queue = queue;
+	input->pending = input_queue_pending(queue);
 }
 
 void
@@ -131,7 +152,6 @@ input_set_fd(struct input *input, int fd)
 		event_free(input->writable);
 	input->writable = NULL;
 	event_del(input->tick);
-	evbuffer_drain(input->queue, evbuffer_get_length(input->queue));
 	input->fd = fd;
 	input->broken = false;
 	if (fd >= 0)
@@ -139,26 +159,56 @@ input_set_fd(struct input *input, int fd)
 		    event_new(input->base, fd, EV_WRITE, on_writable, input);
 	if (!input->writable)
 		input->fd = -1;
+	else if (input->pending > 0)
+		pump(input);
+}
+
+/* Nothing of the last request was written, and nothing will be: it was not
+ * taken. */
+static bool
+take_back(struct input *input, size_t len, const struct input_by *by)
+{
+	if (!input->broken || !input_queue_undo(input->queue, len))
+		return false;
+	input->pending -= len;
+	if (by)
+		atomic_store_explicit(
+		    by->last, by->seq - 1, memory_order_release);
+	return true;
 }
 
 int
-input_add(struct input *input, const void *bytes, size_t len)
+input_add(struct input *input, const void *bytes, size_t len,
+    const struct input_by *by)
 {
 	if (input->fd < 0 || input->broken)
 		return -ENOTCONN;
-	if (evbuffer_get_length(input->queue) + len > LIMIT_INPUT_QUEUE)
+	if (input->pending + len > LIMIT_INPUT_QUEUE)
 		return -ENOBUFS;
-	if (evbuffer_add(input->queue, bytes, len) < 0)
-		return -ENOMEM;
+	if (len == 0)
+		return 0;
+	if (!input_queue_add(input->queue, bytes, len, by))
+		return -ENOBUFS;
+	/* Before the first byte of it can have gone: a worker that finds it in
+	 * the queue knows its number too. */
+	if (by)
+		atomic_store_explicit(by->last, by->seq, memory_order_release);
+	input->pending += len;
 	pump(input);
-	/* Nothing of it was written, and nothing will be. */
-	if (input->broken && input_pending(input) >= len)
-		return -ENOTCONN;
-	return 0;
+	return take_back(input, len, by) ? -ENOTCONN : 0;
+}
+
+size_t
+input_cancel(struct input *input, const unsigned char *session)
+{
+	size_t n = input_queue_cancel(input->queue, session);
+
+	input->pending -= n;
+	return n;
 }
 
 size_t
 input_pending(const struct input *input)
 {
-	return evbuffer_get_length(input->queue);
+	return input->pending;
 }

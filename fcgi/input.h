@@ -13,19 +13,28 @@
 
 struct event_base;
 struct input;
+struct input_by;
+struct input_queue;
 
-/* NULL when out of memory. */
-struct input *input_create(struct event_base *base);
-/* What is queued is forgotten.  NULL is fine. */
+/* queue is borrowed and has been checked.  NULL when out of memory. */
+struct input *input_create(struct event_base *base, struct input_queue *queue);
+/* The queue stays as it is.  NULL is fine. */
 void input_destroy(struct input *input);
 
-/* The pty to write to, borrowed; -1: there is none, and what was queued for
- * the last one is forgotten. */
+/* The same requests lie elsewhere now. */
+void input_set_queue(struct input *input, struct input_queue *queue);
+
+/* The pty to write to, borrowed: what is queued goes on there.  -1: there is
+ * none, it waits. */
 void input_set_fd(struct input *input, int fd);
 
 /* Queues all of bytes, or nothing: -ENOBUFS when the guest does not drain,
- * -ENOMEM, -ENOTCONN without a pty. */
-int input_add(struct input *input, const void *bytes, size_t len);
+ * -ENOTCONN without a pty.  by NULL: no session's. */
+int input_add(struct input *input, const void *bytes, size_t len,
+    const struct input_by *by);
+
+/* Forgets what one session (NULL: anybody) has queued; how many bytes. */
+size_t input_cancel(struct input *input, const unsigned char *session);
 
 /* Bytes not yet written. */
 size_t input_pending(const struct input *input);

@@ -128,6 +128,36 @@ json_raw_notice(void)
 }
 
 struct json_object *
+json_lost_notice(const struct console *c)
+{
+	static const struct {
+		const char *why, *detail;
+	} texts[] = {
+	    [LOSS_GUEST_ENDED] = {"guest-ended",
+		"The guest ended before it took all that was typed; the rest "
+		"was not typed."},
+	    [LOSS_RELEASED] = {"released",
+		"The console was handed to another program before the guest "
+		"took all that was typed; the rest was not typed."},
+	    [LOSS_UNCERTAIN] = {"uncertain",
+		"The worker ended while it typed: the guest may have only the "
+		"first part of these bytes."},
+	};
+	struct json_object *event = json_object_new_object();
+	enum input_loss why;
+	uint64_t bytes = console_lost(c, &why);
+
+	if (why >= sizeof texts / sizeof texts[0])
+		why = LOSS_UNCERTAIN;
+	put(event, "type", "notice");
+	put(event, "code", "input-lost");
+	put_number(event, "bytes", bytes);
+	put(event, "why", texts[why].why);
+	put(event, "detail", texts[why].detail);
+	return event;
+}
+
+struct json_object *
 json_size(const struct console *c)
 {
 	struct json_object *size = json_object_new_object();

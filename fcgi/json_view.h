@@ -17,6 +17,8 @@ struct json_object *json_size_event(const struct console *c);
 struct json_object *json_mode_event(const struct console *c);
 /* The viewer gets raw output instead of a screen. */
 struct json_object *json_raw_notice(void);
+/* Some of what was typed will not reach the guest. */
+struct json_object *json_lost_notice(const struct console *c);
 
 struct json_object *json_console(const struct console *c, uint32_t rights);
 struct json_object *json_session(const struct session *s);

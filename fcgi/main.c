@@ -128,12 +128,18 @@ on_typed(void *ctx, struct console *c, const void *bytes, size_t len)
 }
 
 static void
+on_had_typed(void *ctx, const struct input_by *by)
+{
+	sessions_had_typed(((struct worker *)ctx)->sessions, by);
+}
+
+static void
 on_removed(void *ctx, struct console *c)
 {
 	feed_removed(((struct worker *)ctx)->feed, c);
 }
 
-/* Those who wait are told to come again; their sessions end with us. */
+/* Those who wait are told to come again. */
 static void
 shut_down(struct worker *w, struct admin *admin, struct spawner *spawner)
 {
@@ -164,6 +170,7 @@ run(struct config *config, const struct sockets *sockets,
 	    .spawner = spawner,
 	    .news = on_news,
 	    .typed = on_typed,
+	    .had_typed = on_had_typed,
 	    .removed = on_removed};
 	struct admin *admin;
 	int error;

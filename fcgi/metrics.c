@@ -22,6 +22,9 @@ static const struct {
 	"Bytes read from guests' consoles."},
     [COUNT_INPUT_BYTES] = {"xenterm_console_input_bytes_total",
 	"Bytes taken to be typed into guests' consoles."},
+    [COUNT_INPUT_LOST] = {"xenterm_console_input_lost_bytes_total",
+	"Bytes taken to be typed that were not: the guest ended, the console "
+	"was released, or the worker was killed while it wrote them."},
     [COUNT_REQUESTS] = {"xenterm_requests_total",
 	"Requests, of nginx and on the admin socket."},
     [COUNT_PROBLEMS] = {"xenterm_problems_total",

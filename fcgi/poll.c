@@ -133,6 +133,8 @@ poll_answer(struct waiter *w, enum wake why)
 	if (why == WAKE_CLOSED)
 		refuse(p, w->conn, p->token_status, "unknown-token",
 		    "This session has ended.");
+	else if (why == WAKE_RESTART)
+		refuse(p, w->conn, 503, "overload", REPLY_RESTART);
 	else
 		answer(p, w->conn, why);
 	poll_free(p);

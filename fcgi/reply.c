@@ -191,3 +191,10 @@ reply_problem_with(struct conn *conn, int status, const char *code,
 		members = json_object_new_object();
 	problem(conn, status, code, headers, members, detail);
 }
+
+void
+reply_restart(struct conn *conn)
+{
+	reply_problem_with(
+	    conn, 503, "overload", REPLY_RETRY, NULL, "%s", REPLY_RESTART);
+}

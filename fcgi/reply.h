@@ -27,6 +27,11 @@ void reply_problem_with(struct conn *conn, int status, const char *code,
     const char *headers, struct json_object *members, const char *fmt, ...)
     __attribute__((format(printf, 6, 7)));
 
+#define REPLY_RESTART \
+	"The worker is being restarted; the session goes on. Ask again."
+/* 503: the worker ends, and the next one goes on with the session. */
+void reply_restart(struct conn *conn);
+
 /* For replies built by hand: begin, add headers, end of headers, body. */
 struct evbuffer *reply_begin(int status);
 void reply_header(struct evbuffer *reply, const char *name, const char *value);

@@ -45,6 +45,8 @@ static const struct route public_routes[] = {
 	handle_logs},
     {"POST", "/api/v1/input", NEEDS_TOKEN, BODY_BYTES,
 	NAMES("seq", "echo", "from"), handle_input},
+    {"DELETE", "/api/v1/input", NEEDS_TOKEN, BODY_NONE, NULL,
+	handle_input_cancel},
     {"POST", "/api/v1/keys", NEEDS_TOKEN | NUMBERED, BODY_JSON,
 	NAMES("key", "arg"), handle_keys},
     {"POST", "/api/v1/size", NEEDS_TOKEN, BODY_JSON,
@@ -167,6 +169,11 @@ check_user(struct request *r, unsigned needs)
 {
 	r->user = conn_param(r->conn, "REMOTE_USER");
 	r->groups = conn_param(r->conn, "XENTERM_GROUPS");
+	if (strlen(r->groups) > LIMIT_GROUPS) {
+		reply_problem(r->conn, 401, "no-identity",
+		    "The user's groups have more than %d bytes.", LIMIT_GROUPS);
+		return false;
+	}
 	if (*r->user && !text_is_clean(r->user, LIMIT_USER)) {
 		reply_problem(r->conn, 401, "no-identity",
 		    "The user name is not valid UTF-8 of at most %d bytes.",
@@ -196,6 +203,10 @@ check_token(struct worker *w, struct request *r)
 		return false;
 	}
 	r->session = session_find(w->sessions, token);
+	if (!r->session && !sessions_are_known(w->sessions)) {
+		reply_restart(r->conn);
+		return false;
+	}
 	if (!r->session && !guess_counted(w, r))
 		return false;
 	if (!r->session) {

@@ -1,6 +1,5 @@
 #include "fcgi/session.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <sodium.h>
@@ -14,12 +13,14 @@
 #include "common/log.h"
 #include "fcgi/audit.h"
 #include "fcgi/console.h"
+#include "fcgi/consoles.h"
 #include "fcgi/counters.h"
+#include "fcgi/session_store.h"
 #include "fcgi/waiters.h"
 
 #define TOKEN_BYTES 32
-#define HASH_BYTES  32
-#define ID_BYTES    8
+#define HASH_BYTES  SESSION_HASH_BYTES
+#define ID_BYTES    SESSION_ID_BYTES
 
 /* How many sessions a user has; goes with the last of them. */
 struct owner {
@@ -33,28 +34,38 @@ struct sessions {
 	const struct config *config;
 	struct session *by_hash;
 	struct owner *owners;
-	uint8_t key[crypto_generichash_KEYBYTES]; /* see hash_viewer() */
+	uint8_t key[SESSION_KEY_BYTES]; /* see hash_viewer() */
+	struct session_store *store;
+	bool are_known;	 /* no worker before this one has others */
+	bool to_restore; /* they are in the store */
 };
+
+_Static_assert(SESSION_KEY_BYTES == crypto_generichash_KEYBYTES &&
+		   SESSION_ID_BYTES == INPUT_SESSION_LEN &&
+		   SESSION_NO_SLOT == INPUT_NO_SLOT,
+    "the same things under other names");
 
 struct session {
 	struct sessions *all;
 	uint8_t hash[HASH_BYTES]; /* of the token */
 	UT_hash_handle hh;
+	uint8_t id_bytes[ID_BYTES];
 	char id[SESSION_ID_TEXT];
+	uint32_t slot; /* in the store */
 	struct owner *owner;
 	struct console *console;
 	struct viewer viewer;
 	struct event *idle, *absent;
-	time_t last_used; /* monotonic seconds */
-	time_t ends;	  /* monotonic seconds */
-	time_t expires;	  /* wall clock */
-	uint64_t seq;
+	time_t last_used;		/* monotonic seconds */
+	time_t ends;			/* monotonic seconds */
+	time_t expires;			/* wall clock */
+	_Atomic uint64_t own_seq, *seq; /* the one in the store, once kept */
 	uint64_t echoed_run, echoed;
 	struct session_shown shown;
 	unsigned parked;
 	char address[INET6_ADDRSTRLEN];
 	struct grant grant;
-	bool was_opened; /* in the audit log */
+	bool was_opened, has_typed; /* in the audit log */
 };
 
 static void
@@ -116,19 +127,12 @@ sessions_create(struct event_base *base, const struct config *config)
 	all->base = base;
 	all->config = config;
 	randombytes_buf(all->key, sizeof all->key);
+	all->store = session_store_create();
+	if (!all->store) {
+		free(all);
+		return NULL;
+	}
 	return all;
-}
-
-void
-sessions_destroy(struct sessions *all)
-{
-	struct session *s, *next;
-
-	if (!all)
-		return;
-	HASH_ITER (hh, all->by_hash, s, next)
-		close_because(s, "worker-ends");
-	free(all);
 }
 
 /* Adds one to the sessions of name.  NULL with errno set. */
@@ -250,6 +254,8 @@ create(struct sessions *all, const char *user)
 	if (!s)
 		return NULL;
 	s->all = all;
+	s->slot = SESSION_NO_SLOT;
+	s->seq = &s->own_seq;
 	s->idle = evtimer_new(all->base, on_idle, s);
 	s->absent = evtimer_new(all->base, on_absent, s);
 	errno = ENOMEM;
@@ -263,13 +269,32 @@ create(struct sessions *all, const char *user)
 	return NULL;
 }
 
+/* Puts a session that has all its values among the others. */
+static void
+enter(struct session *s, struct console *console, bool may_type)
+{
+	struct sessions *all = s->all;
+
+	sodium_bin2hex(s->id, sizeof s->id, s->id_bytes, sizeof s->id_bytes);
+	s->console = console;
+	HASH_ADD(hh, all->by_hash, hash, HASH_BYTES, s);
+	s->viewer.session = s->id;
+	s->viewer.user = s->owner->name;
+	s->viewer.may_type = may_type;
+	used(s);
+	watch_time(s);
+	log_info("session %s: %s may %s %s (%s)", s->id, s->owner->name,
+	    may_type ? "type at" : "watch", console_name(console),
+	    console_id(console));
+	console_join(console, &s->viewer);
+}
+
 /* Makes the session that the table has under hash. */
 static int
 open_as(struct sessions *all, const uint8_t hash[HASH_BYTES],
     struct console *console, const char *user, bool may_type,
     struct session **out)
 {
-	uint8_t id[ID_BYTES];
 	struct session *s;
 
 	if (console_nviewers(console) >= all->config->sessions_per_console)
@@ -279,21 +304,10 @@ open_as(struct sessions *all, const uint8_t hash[HASH_BYTES],
 	if (!s)
 		return -errno;
 	memcpy(s->hash, hash, HASH_BYTES);
-	randombytes_buf(id, sizeof id);
-	sodium_bin2hex(s->id, sizeof s->id, id, sizeof id);
-	s->console = console;
+	randombytes_buf(s->id_bytes, sizeof s->id_bytes);
 	s->ends = monotonic() + (time_t)all->config->session_max;
 	s->expires = time(NULL) + (time_t)all->config->session_max;
-	HASH_ADD(hh, all->by_hash, hash, HASH_BYTES, s);
-	s->viewer.session = s->id;
-	s->viewer.user = s->owner->name;
-	s->viewer.may_type = may_type;
-	used(s);
-	watch_time(s);
-	log_info("session %s: %s may %s %s (%s)", s->id, user,
-	    may_type ? "type at" : "watch", console_name(console),
-	    console_id(console));
-	console_join(console, &s->viewer);
+	enter(s, console, may_type);
 	counters_add(COUNT_SESSIONS, 1);
 	*out = s;
 	return 0;
@@ -326,13 +340,29 @@ session_of_viewer(struct sessions *all, struct console *console,
 	return 0;
 }
 
+/* The store has the mode too. */
+static void
+keep_mode(struct session *s)
+{
+	struct session_record *record =
+	    session_store_at(s->all->store, s->slot);
+
+	if (record)
+		atomic_store(&record->may_type, s->viewer.may_type);
+}
+
 void
 session_take_over(struct session *s)
 {
+	struct session *other;
+
 	log_info("session %s: %s has taken over %s", s->id, s->owner->name,
 	    console_id(s->console));
 	audit_session(s, "took-over", NULL);
 	console_take_over(s->console, &s->viewer);
+	for (other = s->all->by_hash; other; other = other->hh.next)
+		if (other->console == s->console)
+			keep_mode(other);
 }
 
 void
@@ -346,15 +376,23 @@ session_opened_from(struct session *s, const char *address)
 }
 
 static void
+leave(struct session *s, enum wake why)
+{
+	HASH_DEL(s->all->by_hash, s);
+	waiters_close(console_waiters(s->console), s, why);
+	console_leave(s->console, &s->viewer);
+	destroy(s);
+}
+
+static void
 close_because(struct session *s, const char *why)
 {
 	if (s->was_opened)
 		audit_session(s, "closed", why);
-	HASH_DEL(s->all->by_hash, s);
-	waiters_close(console_waiters(s->console), s);
-	console_leave(s->console, &s->viewer);
 	log_info("session %s: closed", s->id);
-	destroy(s);
+	session_store_remove(s->all->store, s->slot);
+	s->seq = &s->own_seq;
+	leave(s, WAKE_CLOSED);
 }
 
 int
@@ -376,6 +414,7 @@ sessions_recheck(struct sessions *all)
 			close_because(s, "right-lost");
 		} else if (s->viewer.may_type && !(rights & RIGHT_TYPE)) {
 			console_narrow(s->console, &s->viewer);
+			keep_mode(s);
 			audit_session(s, "narrowed", "right-lost");
 		}
 	}
@@ -415,6 +454,195 @@ session_find(struct sessions *all, const char *token)
 		used(s);
 	return s;
 }
+
+/* ---- kept for the next worker -------------------------------------------- */
+
+void
+session_keep(struct session *s)
+{
+	struct session_record record = {
+	    .console = *console_key_of(s->console),
+	    .seq = session_seq(s),
+	    .ends = s->ends,
+	    .expires = s->expires,
+	    .grant = s->grant.kind,
+	    .may_type = s->viewer.may_type,
+	};
+	struct session_record *kept;
+
+	if (s->slot != SESSION_NO_SLOT)
+		return;
+	memcpy(record.hash, s->hash, sizeof record.hash);
+	memcpy(record.id, s->id_bytes, sizeof record.id);
+	snprintf(record.user, sizeof record.user, "%s", s->owner->name);
+	snprintf(record.address, sizeof record.address, "%s", s->address);
+	snprintf(record.grant_text, sizeof record.grant_text, "%s",
+	    s->grant.text ? s->grant.text : "");
+	s->slot = session_store_add(s->all->store, &record);
+	kept = session_store_at(s->all->store, s->slot);
+	if (kept)
+		s->seq = &kept->seq;
+}
+
+/* They move into a table that is new. */
+static void
+keep_again(struct sessions *all)
+{
+	struct session *s;
+
+	for (s = all->by_hash; s; s = s->hh.next) {
+		if (s->slot == SESSION_NO_SLOT)
+			continue;
+		s->slot = SESSION_NO_SLOT;
+		s->seq = &s->own_seq;
+		session_keep(s);
+	}
+}
+
+/* The numbers lie in the table that goes away. */
+static void
+detach(struct sessions *all)
+{
+	struct session *s;
+
+	for (s = all->by_hash; s; s = s->hh.next)
+		atomic_store(&s->own_seq, session_seq(s));
+}
+
+int
+sessions_take_store(struct sessions *all, int fd)
+{
+	int found;
+
+	detach(all);
+	found = session_store_take(all->store, fd);
+	if (found < 0 || found == SESSION_STORE_SAME)
+		return found < 0 ? found : 0;
+	if (all->are_known) {
+		session_store_clear(all->store, all->key);
+	} else {
+		all->to_restore = found == SESSION_STORE_KEPT;
+		session_store_key(all->store, all->key);
+	}
+	keep_again(all);
+	return 0;
+}
+
+void
+sessions_had_typed(struct sessions *all, const struct input_by *by)
+{
+	session_store_typed(all->store, by->slot, by->session, by->seq);
+}
+
+/* 0, or why it cannot go on. */
+static const char *
+restore(struct sessions *all, uint32_t slot, struct session_record *r,
+    const struct consoles *consoles)
+{
+	struct console *console = consoles_find(consoles, &r->console);
+	struct session *s;
+
+	r->user[sizeof r->user - 1] = '\0';
+	r->address[sizeof r->address - 1] = '\0';
+	r->grant_text[sizeof r->grant_text - 1] = '\0';
+	if (!console)
+		return "console-gone";
+	if (monotonic() >= r->ends)
+		return "session_max";
+	HASH_FIND(hh, all->by_hash, r->hash, HASH_BYTES, s);
+	if (s)
+		return s->slot == slot ? NULL : "made-anew";
+	s = create(all, r->user);
+	if (!s)
+		return "limit";
+	if (grant_set(&s->grant, r->grant, r->grant_text) < 0) {
+		destroy(s);
+		return "limit";
+	}
+	memcpy(s->hash, r->hash, sizeof s->hash);
+	memcpy(s->id_bytes, r->id, sizeof s->id_bytes);
+	snprintf(s->address, sizeof s->address, "%s", r->address);
+	s->ends = (time_t)r->ends;
+	s->expires = (time_t)r->expires;
+	s->slot = slot;
+	s->seq = &r->seq;
+	s->was_opened = true;
+	s->has_typed = session_seq(s) > 0;
+	enter(s, console, atomic_load(&r->may_type) != 0);
+	return NULL;
+}
+
+static void
+audit_lost(const struct session_record *r, const char *why)
+{
+	char id[SESSION_ID_TEXT];
+
+	sodium_bin2hex(id, sizeof id, r->id, sizeof r->id);
+	audit(&(struct audit){.event = "closed",
+	    .user = r->user,
+	    .address = r->address,
+	    .session = id,
+	    .mode = atomic_load(&r->may_type) ? "type" : "watch",
+	    .why = why});
+}
+
+static void
+restore_all(struct sessions *all, const struct consoles *consoles)
+{
+	unsigned restored = 0, lost = 0;
+
+	for (uint32_t slot = 0; slot < LIMIT_SESSIONS; slot++) {
+		struct session_record *r = session_store_at(all->store, slot);
+		const char *why;
+
+		if (!r)
+			continue;
+		why = restore(all, slot, r, consoles);
+		if (!why) {
+			restored++;
+			continue;
+		}
+		audit_lost(r, why);
+		session_store_remove(all->store, slot);
+		lost++;
+	}
+	log_info("sessions: %u go on, %u have ended", restored, lost);
+}
+
+void
+sessions_restore(struct sessions *all, const struct consoles *consoles)
+{
+	if (all->to_restore) {
+		restore_all(all, consoles);
+		sessions_recheck(all);
+	}
+	all->to_restore = false;
+	all->are_known = true;
+}
+
+bool
+sessions_are_known(const struct sessions *all)
+{
+	return all->are_known;
+}
+
+void
+sessions_destroy(struct sessions *all)
+{
+	struct session *s, *next;
+
+	if (!all)
+		return;
+	HASH_ITER (hh, all->by_hash, s, next) {
+		if (s->slot == SESSION_NO_SLOT && s->was_opened)
+			audit_session(s, "closed", "worker-ends");
+		leave(s, WAKE_RESTART);
+	}
+	session_store_destroy(all->store);
+	free(all);
+}
+
+/* ---- looking at them ----------------------------------------------------- */
 
 size_t
 sessions_count(const struct sessions *all)
@@ -461,15 +689,25 @@ session_expires(const struct session *s)
 uint64_t
 session_seq(const struct session *s)
 {
-	return s->seq;
+	return atomic_load_explicit(s->seq, memory_order_relaxed);
+}
+
+struct input_by
+session_typist(struct session *s, uint64_t seq)
+{
+	struct input_by by = {.slot = s->slot, .seq = seq, .last = s->seq};
+
+	memcpy(by.session, s->id_bytes, sizeof by.session);
+	return by;
 }
 
 void
 session_typed(struct session *s, uint64_t seq)
 {
-	if (s->seq == 0)
+	if (!s->has_typed)
 		audit_session(s, "first-typed", NULL);
-	s->seq = seq;
+	s->has_typed = true;
+	atomic_store_explicit(s->seq, seq, memory_order_release);
 }
 
 uint64_t

@@ -60,9 +60,9 @@ typing_refuse(struct request *r, int error)
 	else
 		reply_problem_with(r->conn, 503, "queue-full", REPLY_RETRY,
 		    NULL,
-		    "The guest does not take its input: %d bytes wait for it. "
-		    "Nothing of this request was typed; send it again later.",
-		    LIMIT_INPUT_QUEUE);
+		    "The guest does not take its input: as much waits for it "
+		    "as can. Nothing of this request was typed; send it again "
+		    "later.");
 }
 
 bool

@@ -32,6 +32,6 @@ void
 visit_end(struct visit *v, enum wake why)
 {
 	session_unpark(v->session);
-	if (why != WAKE_CLOSED)
+	if (why < WAKE_CLOSED)
 		session_close(v->session);
 }

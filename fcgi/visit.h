@@ -23,8 +23,8 @@ struct visit {
 /* False: a problem was answered. */
 bool visit_begin(struct visit *v, struct worker *w, struct request *r);
 
-/* Before v is freed; why: what its waiter was last told (WAKE_CLOSED says
- * that the session ends by itself). */
+/* Before v is freed; why: what its waiter was last told (WAKE_CLOSED and
+ * WAKE_RESTART say that the session ends by itself). */
 void visit_end(struct visit *v, enum wake why);
 
 #endif

@@ -98,7 +98,7 @@ waiters_settle(struct waiters *list)
 }
 
 void
-waiters_close(struct waiters *list, const void *owner)
+waiters_close(struct waiters *list, const void *owner, enum wake why)
 {
 	struct waiter *w, *next;
 
@@ -106,6 +106,6 @@ waiters_close(struct waiters *list, const void *owner)
 		if (owner && w->owner != owner)
 			continue;
 		take_out(w);
-		w->class->answer(w, WAKE_CLOSED);
+		w->class->answer(w, why);
 	}
 }

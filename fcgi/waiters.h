@@ -21,6 +21,7 @@ enum wake {
 	WAKE_READY,   /* what it waited for is there */
 	WAKE_TIMEOUT, /* its time is over */
 	WAKE_CLOSED,  /* its owner has ended */
+	WAKE_RESTART, /* the worker ends; its owner goes on with the next */
 };
 
 struct waiter_class {
@@ -63,7 +64,8 @@ void waiters_remove(struct waiter *w);
 
 /* Answers all that are ready. */
 void waiters_settle(struct waiters *list);
-/* Answers all of one owner; owner NULL: all. */
-void waiters_close(struct waiters *list, const void *owner);
+/* Answers all of one owner; owner NULL: all.  why: WAKE_CLOSED or
+ * WAKE_RESTART. */
+void waiters_close(struct waiters *list, const void *owner, enum wake why);
 
 #endif

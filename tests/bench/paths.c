@@ -32,6 +32,7 @@
 #include "common/config.h"
 #include "common/limits.h"
 #include "common/listener.h"
+#include "common/memfd.h"
 #include "common/proto.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
@@ -91,7 +92,7 @@ static void
 attach(void)
 {
 	const struct msg_tty msg = {.type = MSG_TTY, .serial = 1, .domid = 7};
-	int fds[TTY_FDS] = {ring_make(LIMIT_RING_DEFAULT), -1, -1, -1};
+	int fds[TTY_FDS] = {ring_make(LIMIT_RING_DEFAULT), -1, -1, -1, -1};
 	int pair[2];
 
 	if (fds[TTY_RING] < 0 ||
@@ -99,6 +100,7 @@ attach(void)
 		pair) < 0)
 		err(1, "tty");
 	guest = pair[0];
+	fds[TTY_STORE] = memfd_make("store", LIMIT_CONSOLE_STORE, NULL, 0);
 	fds[TTY_PTY] = pair[1];
 	if (console_attach(console, fds, &msg) != 0)
 		errx(1, "console_attach");
@@ -109,13 +111,14 @@ static void
 start_worker(void)
 {
 	static const struct console_owner owner = {
-	    on_hangup, on_wanted, NULL, NULL};
+	    .hangup = on_hangup, .wanted = on_wanted};
 	const struct listener_access access = {0600, (uid_t)-1, (gid_t)-1};
 	const struct console_key key = {.kind = CONSOLE_PV};
 	struct session *session;
 	int fd;
 
 	config.session_idle = config.session_max = 3600;
+	config.waiting_total = 16;
 	config.sessions_total = config.sessions_per_user =
 	    config.sessions_per_console = 16;
 	if (sodium_init() < 0 || !mkdtemp(dir))

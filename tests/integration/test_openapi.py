@@ -31,6 +31,7 @@ def test_every_call(site, guest):
             {"Content-Type": "application/x-www-form-urlencoded",
              "Sec-Fetch-Site": "same-origin"})
         assert answer.status == 200, answer
+    assert session.request("DELETE", "api/v1/input").status == 200
     # The stream has no end: only its beginning is looked at.
     openapi.DOCUMENT.answered.add(("public", "GET", "/api/v1/stream"))
     # Nor has this site logs, as that of test_logger.py has.

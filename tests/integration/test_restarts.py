@@ -157,11 +157,17 @@ def worker_answers(site):
 
 # --- The worker --------------------------------------------------------------
 
+def kill_and_start(site):
+    site.kill_worker()
+    site.start_worker()
+
+
 def test_the_worker_is_killed(own_site):
-    """Its sessions are gone; what the guest had printed is not."""
+    """Same sessions, same history, and the numbers go on."""
     site = own_site()
     name = site.guest("--echo")
     session = site.session(name)
+    session.resize(rows=40, cols=100)
     session.type(b"printed before;", echo=1000)
     session.read_until(b"before;")
     at, run = session.at, session.run
@@ -169,43 +175,208 @@ def test_the_worker_is_killed(own_site):
     session.typist.request("GET", "api/v1/consoles").problem(502)
     site.start_worker()
     site.wait_connected()
-    session.current().problem(401, "unknown-token")
-    session.type(b"x").problem(401, "unknown-token")
-    assert site.healthz()["sessions"] == 0
-    # The broker has kept lock, tty and history.
+    # The broker has kept lock, tty, history and sessions.
     assert site.consoles()[name]["state"] == "up"
-    again = site.session(name)
-    assert again.made["from"].split(".")[0] == run
-    assert again.screen() == "printed before;"
-    # A viewer who goes on where it was is told no byte twice.
-    again.output.clear()
-    again.begin = int(at.split(".")[1])
-    assert again.poll(at=at, wait=0).output() == b""
-    assert again.type(b"after", echo=1000).output() == b"after"
+    current = session.current().json()
+    assert (current["session"], current["seq"], current["mode"]) == \
+        (session.made["session"], session.seq, "type")
+    assert (current["size"], current["expires"]) == \
+        ({"rows": 40, "cols": 100}, session.made["expires"])
+    assert site.healthz()["sessions"] == 1
+    # No byte is told twice, and nothing is typed twice.
+    assert session.poll(at=at, wait=0).output() == b""
+    assert session.snapshots == 0
+    assert session.type(b"printed before;", seq=session.seq).json() == \
+        {"seq": session.seq, "typed": False}
+    assert session.type(b"after", echo=1000).output() == b"after"
+    session.read_until(b"before;after")
+    assert session.run == run
+    assert session.screen() == "printed before;after"
+    # An end is an end for all workers.
+    session.delete()
+    kill_and_start(site)
+    site.wait_connected()
+    session.current().problem(401, "unknown-token")
 
 
 def test_the_worker_is_killed_in_a_flood(own_site):
     """Five times, and not one line is missing."""
     site = own_site()
-    name = site.guest("--flood")
-    session = site.session(name)
+    session = site.session(site.guest("--flood"))
     grow(session, 30 * KILO)
+    run = session.run
     for _ in range(5):
-        before = session
-        site.kill_worker()
-        before.close()
-        site.start_worker()
+        kill_and_start(site)
         site.wait_connected()
-        session = site.session(name)
-        # It takes over what the one before has seen, and goes on there.
-        session.at, session.begin = before.at, before.begin
-        session.output[:] = before.output
+        session.close()
         grow(session, 60 * KILO)
         assert session.snapshots == 0
     session.type(b"\x03")
     session.read_until(b"^C\r\n$ ")
-    assert session.run == before.run
+    assert session.run == run
     count_on(session.output.split(b"^C")[0])
+
+
+def until_taken(session, data, seq):
+    """Sends a request again until it is known that it was taken, as a browser
+    does; how often that took."""
+    tries = []
+
+    def taken():
+        tries.append(seq)
+        try:
+            answer = session.type(data, seq=seq)
+        except (OSError, http.client.HTTPException):
+            session.close()
+            return False
+        assert answer.status in (200, 502, 503), answer
+        return answer.status == 200
+    wait_for(taken, what=f"request {seq} taken")
+    return len(tries)
+
+
+def test_the_worker_is_killed_under_typing(own_site):
+    """Each request is typed once: in a shell that echoes, the typed lines come
+    back in their order, whatever was being done when the worker ended."""
+    site = own_site()
+    session = site.session(site.guest("--echo"))
+    expected, again = b"", 0
+    for seq in range(1, 201):
+        data = b"%05d " % seq
+        expected += data
+        if seq % 10 == 0:
+            kill_and_start(site)
+        again += until_taken(session, data, seq) - 1
+    assert again > 0, "no request has met a worker that was away"
+    assert session.read_until(b"00200 ") == expected
+    assert session.snapshots == 0 and session.last("notice") == {}
+    assert session.current().json()["seq"] == 200
+
+
+def test_what_waits_to_be_typed_outlives_the_worker(own_site):
+    """A long paste, which goes at the pace that guests can take."""
+    site = own_site()
+    name = site.guest("--echo")
+    session, other = site.session(name), site.session(name)
+    paste = b"".join(b"%06d " % n for n in range(4000))
+    for part in (paste[:14000], paste[14000:]):
+        assert session.type(part).status == 200
+    assert other.type(b"and the other").status == 200
+    kill_and_start(site)
+    site.wait_connected()
+    assert session.current().json()["seq"] == 2 and other.current().json()["seq"] == 1
+    assert session.type(b"!").status == 200
+    assert session.read_until(b"!") == paste + b"and the other!"
+    assert session.last("notice") == {}
+
+
+def fill(session):
+    """Types until the queue takes no more, at a guest that reads nothing."""
+    def full():
+        answer = session.type(b"x" * 16000)
+        return answer.status == 503 and answer.json()["code"] == "queue-full"
+    wait_for(full, what="a full queue")
+
+
+def test_what_waits_is_lost_with_its_guest(own_site):
+    """And whoever typed it is told."""
+    site = own_site()
+    name = site.guest("--deaf")
+    session = site.session(name)
+    session.wait(lambda: session.last("viewers"), "settled")
+    fill(session)
+    kill_and_start(site)
+    site.wait_connected()
+    assert session.current().json()["seq"] == session.seq
+    session.type(b"x" * 16000).problem(503, "queue-full")
+    assert session.last("notice") == {}
+    site.host.reboot(name)
+    session.wait(lambda: session.last("notice"), "a notice")
+    lost = session.last("notice")
+    assert (lost["code"], lost["why"]) == ("input-lost", "guest-ended")
+    assert 48000 < lost["bytes"] <= 64 * KILO
+    session.wait_state("up")
+    assert session.type(b"x").status == 200
+    # Who comes later is not told what befell others.
+    later = site.session(name)
+    later.poll(wait=0)
+    assert later.last("notice") == {}
+
+
+def test_what_waits_is_lost_with_a_release(own_site):
+    site = own_site()
+    name = site.guest("--deaf")
+    session = site.session(name)
+    session.wait(lambda: session.last("viewers"), "settled")
+    fill(session)
+    assert site.admin("POST", f"/release?console={name}").status < 300
+    session.wait(lambda: session.last("notice"), "a notice")
+    assert session.last("notice")["why"] == "released"
+
+
+def test_waiting_input_is_cancelled(own_site):
+    site = own_site()
+    name = site.guest("--deaf")
+    session, other = site.session(name), site.session(name)
+    assert session.request("DELETE", "api/v1/input").json() == \
+        {"cancelled": 0}
+    for _ in range(4):
+        assert other.type(b"x" * 16000).status == 200
+    assert session.type(b"never;").status == 200
+    assert session.request("DELETE", "api/v1/input").json() == \
+        {"cancelled": 6}
+    assert other.request("DELETE", "api/v1/input").json()["cancelled"] > 0
+    # The numbers of what was cancelled stay taken.
+    assert session.current().json()["seq"] == session.seq == 1
+    watcher = site.session(name, "watch")
+    watcher.request("DELETE", "api/v1/input").problem(403, "read-only")
+
+
+RIGHTS = """
+access "ops" {{
+    users = {{"ops"}}
+    consoles = {{"*"}}
+    rights = {{"{}"}}
+}}
+access "chief" {{
+    users = {{"chief"}}
+    consoles = {{"*"}}
+    rights = {{"force"}}
+}}
+"""
+TEAM = (*whole_site.USERS, "ops", "chief")
+
+
+def test_modes_outlive_the_worker(own_site):
+    site = own_site(conf=RIGHTS.format("join"), users=TEAM)
+    name = site.guest("--echo")
+    session = site.session(name, user="ops")
+    session.wait(lambda: session.last("viewers"), "settled")
+    taker = site.request("POST", "api/v1/sessions", {
+        "console": name, "mode": "type", "take": "force"}, user="chief")
+    assert taker.status == 201, taker
+    kill_and_start(site)
+    site.wait_connected()
+    assert session.current().json()["mode"] == "watch"
+    session.type(b"x").problem(403, "read-only")
+    session.wait(lambda: session.last("mode"), "told")
+    assert session.last("mode")["by"] == "chief"
+
+
+def test_rights_that_were_lost_meanwhile(own_site):
+    site = own_site(conf=RIGHTS.format("join"), users=TEAM)
+    name = site.guest("--echo")
+    typist = site.session(name, user="ops")
+    gone = site.session(name, user="chief")
+    site.kill_worker()
+    path = site.dir / "xenterm.conf"
+    path.write_text(path.read_text().replace('"join"}\n}\naccess "chief"',
+                    '"watch"}\n}\naccess "chief"').replace('"force"', '"list"'))
+    site.start_worker()
+    site.wait_connected()
+    assert typist.current().json()["mode"] == "watch"
+    gone.current().problem(401, "unknown-token")
+    assert '"why":"right-lost"' in site.log("worker")
 
 
 def test_viewers_who_wait_when_the_worker_is_killed(own_site):
@@ -226,11 +397,11 @@ def test_viewers_who_wait_when_the_worker_is_killed(own_site):
         assert answer.problem(502)["code"] == "no-worker"
     site.start_worker()
     site.wait_connected()
-    session.current().problem(401, "unknown-token")
+    assert session.current().json()["seq"] == 0
 
 
 def test_the_worker_ends_on_a_signal(own_site):
-    """Those who wait are answered; the next one is there at once."""
+    """Those who wait are told to ask again; the next one is there at once."""
     site = own_site()
     name = site.guest("--echo")
     session = site.session(name)
@@ -239,10 +410,24 @@ def test_the_worker_ends_on_a_signal(own_site):
     session.send_poll(wait=60)
     site.wait_requests(1)
     site.restart_worker()
-    session.poller.receive().problem(401, "unknown-token")
-    again = site.session(name)
-    assert again.screen() == "kept;"
-    assert again.type(b"k", echo=1000).output() == b"k"
+    answer = session.poller.receive()
+    answer.problem(503, "overload")
+    assert answer.headers["Retry-After"] == "1"
+    assert session.type(b"k", echo=1000).output() == b"k"
+    assert session.screen() == "kept;k"
+
+
+def test_tokens_are_not_judged_too_early(own_site):
+    """Before the broker has said all, nobody is sent away."""
+    site = own_site()
+    session = site.session(site.guest("--echo"))
+    site.kill_broker()
+    site.kill_worker()
+    site.start_worker()
+    wait_for(lambda: worker_answers(site), what="the worker")
+    answer = session.current()
+    answer.problem(503, "overload")
+    assert answer.headers["Retry-After"] == "1"
 
 
 def test_ten_restarts_of_everything(own_site):

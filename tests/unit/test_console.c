@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include <cmocka.h>
 
 #include "common/limits.h"
+#include "common/memfd.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
 #include "fcgi/waiters.h"
@@ -25,7 +27,7 @@
 
 static struct event_base *base;
 static struct console *console;
-static int ring_fd;
+static int ring_fd, store_fd;
 
 static int
 setup(void **state)
@@ -38,7 +40,8 @@ setup(void **state)
 	base = event_base_new();
 	console = console_create(base, &key, &stub_owner);
 	ring_fd = ring_make(LIMIT_RING_MIN);
-	return base && console && ring_fd >= 0 ? 0 : -1;
+	store_fd = memfd_make("store", LIMIT_CONSOLE_STORE, NULL, 0);
+	return base && console && ring_fd >= 0 && store_fd >= 0 ? 0 : -1;
 }
 
 static int
@@ -47,6 +50,7 @@ teardown(void **state)
 	(void)state;
 	console_destroy(console);
 	close(ring_fd);
+	close(store_fd);
 	event_base_free(base);
 	return 0;
 }
@@ -57,7 +61,13 @@ take_tty(int ring, int pty, uint32_t serial)
 	const struct msg_tty msg = {
 	    .type = MSG_TTY, .serial = serial, .domid = 10 + serial};
 	/* The screen has no process here, so it needs nothing. */
-	int fds[TTY_FDS] = {ring, -1, -1, pty};
+	int fds[TTY_FDS] = {
+	    [TTY_RING] = ring,
+	    [TTY_RING_READ_ONLY] = -1,
+	    [TTY_CHECKPOINT] = -1,
+	    [TTY_STORE] = dup(store_fd),
+	    [TTY_PTY] = pty,
+	};
 	int error = console_attach(console, fds, &msg);
 
 	assert_int_equal(fds[TTY_PTY], -1);
@@ -149,14 +159,15 @@ test_new(void **state)
 	assert_int_equal(console_state(console), STATE_WAITING);
 	assert_null(console_ring(console));
 	assert_false(console_is_open(console));
-	assert_int_equal(console_type(console, "x", 1), -ENOTCONN);
+	assert_int_equal(console_type(console, "x", 1, NULL), -ENOTCONN);
 	console_size(console, &rows, &cols);
 	assert_int_equal(rows, 24);
 	assert_int_equal(cols, 80);
 	/* Everything is news to who knows nothing. */
 	for (int i = 0; i < NEWS_COUNT; i++)
 		assert_int_equal(console_changed(console, i),
-		    i == NEWS_MODE ? 0 : console_event(console));
+		    i == NEWS_MODE || i == NEWS_INPUT ? 0
+						      : console_event(console));
 	assert_int_not_equal(console_event(console), 0);
 	console_destroy(NULL);
 }
@@ -218,7 +229,7 @@ test_attach(void **state)
 	assert_true(console_event(console) > event);
 	print(guest, "login: ");
 	check_ring("login: ");
-	assert_int_equal(console_type(console, "root\r", 5), 0);
+	assert_int_equal(console_type(console, "root\r", 5, NULL), 0);
 	assert_int_equal(
 	    poll(&(struct pollfd){.fd = guest, .events = POLLIN}, 1, 20000), 1);
 	assert_int_equal(read(guest, got, sizeof got), 5);
@@ -246,7 +257,7 @@ test_hangup(void **state)
 	assert_int_equal(stub_told.serial, 17);
 	assert_int_equal(console_state(console), STATE_WAITING);
 	assert_true(console_event(console) > event);
-	assert_int_equal(console_type(console, "x", 1), -ENOTCONN);
+	assert_int_equal(console_type(console, "x", 1, NULL), -ENOTCONN);
 	check_ring("bye");
 	/* Nothing is left to turn the loop for. */
 	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
@@ -379,7 +390,8 @@ test_others_close_it(void **state)
 		assert_false(console_is_open(console));
 		assert_int_equal(console_state(console), states[i]);
 		assert_int_equal(count_fds(), before - 1);
-		assert_int_equal(console_type(console, "x", 1), -ENOTCONN);
+		assert_int_equal(
+		    console_type(console, "x", 1, NULL), -ENOTCONN);
 		assert_non_null(console_ring(console));
 		close(guest);
 	}
@@ -640,6 +652,218 @@ test_output_wakes(void **state)
 	close(guest);
 }
 
+/* ---- what the next worker finds ------------------------------------------ */
+
+/* The worker ends, the console goes on with the next one. */
+static void
+next_worker(void)
+{
+	const struct console_key key = *console_key_of(console);
+
+	console_destroy(console);
+	console = console_create(base, &key, &stub_owner);
+	assert_non_null(console);
+}
+
+static uint64_t nread, last_byte;
+
+static bool
+has_read_all(void *arg)
+{
+	uint8_t bytes[4096];
+	ssize_t n;
+
+	while ((n = read(*(int *)arg, bytes, sizeof bytes)) > 0)
+		for (ssize_t i = 0; i < n; i++) {
+			assert_int_equal(bytes[i], (uint8_t)(nread % 251));
+			nread++;
+		}
+	return nread >= last_byte;
+}
+
+/* Types more than goes at once; byte i is i % 251. */
+static void
+type_much(void)
+{
+	uint8_t bytes[251];
+
+	for (int i = 0; i < 251; i++)
+		bytes[i] = (uint8_t)i;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(
+		    console_type(console, bytes, sizeof bytes, NULL), 0);
+}
+
+static void
+test_next_worker(void **state)
+{
+	struct viewer a = {.session = "1", .user = "alice", .may_type = true};
+	int guest = attach(1), other;
+	const char *user, *session;
+	unsigned rows, cols;
+	uint64_t event;
+
+	(void)state;
+	print(guest, "printed");
+	console_resize(console, 40, 100);
+	console_join(console, &a);
+	console_take_over(console, &a);
+	console_leave(console, &a);
+	event = console_event(console);
+	next_worker();
+	assert_int_equal(console_changed(console, NEWS_MODE), 0);
+	other = attach(1);
+	console_size(console, &rows, &cols);
+	assert_int_equal(rows, 40);
+	assert_int_equal(cols, 100);
+	assert_int_equal(console_size_from(console), strlen("printed"));
+	assert_true(console_event(console) >= event);
+	assert_true(console_changed(console, NEWS_MODE) > 0);
+	console_taker(console, &user, &session);
+	assert_string_equal(user, "alice");
+	assert_string_equal(session, "1");
+	close(guest);
+	close(other);
+}
+
+/* It goes to the same guest, also by another tty. */
+static void
+test_input_goes_on(void **state)
+{
+	int guest = attach(1), lost;
+	uint64_t all = 20 * 251;
+
+	(void)state;
+	nread = 0;
+	type_much();
+	last_byte = 1;
+	loop_until(base, has_read_all, &guest, 20);
+	next_worker();
+	/* What is on its way in the old tty is the guest's. */
+	last_byte = 0;
+	has_read_all(&guest);
+	lost = attach(1);
+	last_byte = all;
+	loop_until(base, has_read_all, &lost, 20);
+	assert_int_equal(nread, all);
+	assert_int_equal(console_changed(console, NEWS_INPUT), 0);
+	close(guest);
+	close(lost);
+}
+
+/* To another guest than it was typed for, nothing. */
+static void
+test_input_of_a_guest_that_ended(void **state)
+{
+	int guest = attach(1), other;
+	enum input_loss why;
+	uint8_t byte;
+
+	(void)state;
+	type_much();
+	next_worker();
+	other = attach(2);
+	assert_true(console_changed(console, NEWS_INPUT) > 0);
+	assert_true(console_lost(console, &why) > 4000);
+	assert_int_equal(why, LOSS_GUEST_ENDED);
+	for (int i = 0; i < 10; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(read(other, &byte, 1), -1);
+	close(guest);
+	close(other);
+}
+
+/* It is not known whether they were written: they are not written again. */
+static void
+test_input_that_is_uncertain(void **state)
+{
+	struct console_store *store = mmap(NULL, sizeof *store,
+	    PROT_READ | PROT_WRITE, MAP_SHARED, store_fd, 0);
+	int guest = attach(1), other;
+	enum input_loss why;
+
+	(void)state;
+	assert_ptr_not_equal(store, MAP_FAILED);
+	type_much();
+	input_queue_begin(&store->queue, 5);
+	next_worker();
+	other = attach(1);
+	assert_int_equal(console_lost(console, &why), 5);
+	assert_int_equal(why, LOSS_UNCERTAIN);
+	munmap(store, sizeof *store);
+	close(guest);
+	close(other);
+}
+
+/* What another version has left is not read as if it were ours. */
+static void
+test_store_of_another_layout(void **state)
+{
+	const uint32_t layout = 2;
+	int guest = attach(1), other;
+	unsigned rows, cols;
+
+	(void)state;
+	console_resize(console, 40, 100);
+	type_much();
+	assert_int_equal(pwrite(store_fd, &layout, 4, 4), 4);
+	next_worker();
+	other = attach(1);
+	console_size(console, &rows, &cols);
+	assert_int_equal(rows, 24);
+	assert_int_equal(cols, 80);
+	assert_int_equal(console_changed(console, NEWS_INPUT), 0);
+	close(guest);
+	close(other);
+}
+
+/* Its numbers are out of range: they are put right. */
+static void
+test_store_with_nonsense(void **state)
+{
+	struct console_store *store = mmap(NULL, sizeof *store,
+	    PROT_READ | PROT_WRITE, MAP_SHARED, store_fd, 0);
+	int guest = attach(1), other;
+	const char *user, *session;
+	unsigned rows, cols;
+
+	(void)state;
+	assert_ptr_not_equal(store, MAP_FAILED);
+	store->grid = 0xffffffff;
+	store->lost_why = 77;
+	store->has_taker = 1;
+	memset(store->taker, 'x', sizeof store->taker);
+	store->queue.state = UINT64_MAX;
+	next_worker();
+	other = attach(1);
+	console_size(console, &rows, &cols);
+	assert_int_equal(rows, 24);
+	assert_int_equal(cols, 80);
+	console_taker(console, &user, &session);
+	assert_true(strlen(user) <= LIMIT_USER);
+	assert_int_equal(console_type(console, "x", 1, NULL), 0);
+	munmap(store, sizeof *store);
+	close(guest);
+	close(other);
+}
+
+static void
+test_store_refused(void **state)
+{
+	int before, fds[2];
+
+	(void)state;
+	close(store_fd);
+	store_fd = open("/dev/null", O_RDWR);
+	before = count_fds();
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(take_tty(ring_fd, fds[0], 1), -EPROTO);
+	assert_null(console_ring(console));
+	close(fds[1]);
+	assert_int_equal(count_fds(), before);
+}
+
 int
 main(void)
 {
@@ -666,6 +890,13 @@ main(void)
 	    WITH_CONSOLE(test_take_over),
 	    WITH_CONSOLE(test_away),
 	    WITH_CONSOLE(test_output_wakes),
+	    WITH_CONSOLE(test_next_worker),
+	    WITH_CONSOLE(test_input_goes_on),
+	    WITH_CONSOLE(test_input_of_a_guest_that_ended),
+	    WITH_CONSOLE(test_input_that_is_uncertain),
+	    WITH_CONSOLE(test_store_of_another_layout),
+	    WITH_CONSOLE(test_store_with_nonsense),
+	    WITH_CONSOLE(test_store_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,9 +44,11 @@ config_ctrl_o_is_sysrq(const struct config *config, const char *name)
 }
 
 int
-console_type(struct console *c, const void *bytes, size_t len)
+console_type(
+    struct console *c, const void *bytes, size_t len, const struct input_by *by)
 {
 	(void)c;
+	assert_null(by);
 	assert_true(len <= sizeof typed);
 	memcpy(typed, bytes, len);
 	ntyped = len;
@@ -68,7 +70,7 @@ static void
 type(const char *bytes, size_t len)
 {
 	assert_int_equal(
-	    ctrl_o_type(NULL, NULL, (const uint8_t *)bytes, len), answer);
+	    ctrl_o_type(NULL, NULL, (const uint8_t *)bytes, len, NULL), answer);
 }
 
 static void
@@ -119,7 +121,7 @@ test_largest(void **state)
 
 	(void)state;
 	memset(bytes, CTRL_O, sizeof bytes);
-	assert_int_equal(ctrl_o_type(NULL, NULL, bytes, sizeof bytes), 0);
+	assert_int_equal(ctrl_o_type(NULL, NULL, bytes, sizeof bytes, NULL), 0);
 	assert_int_equal(ntyped, 2 * sizeof bytes);
 	for (size_t i = 0; i < ntyped; i++)
 		assert_int_equal(typed[i], CTRL_O);

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "common/limits.h"
+#include "common/memfd.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
 #include "fcgi/frames.h"
@@ -61,11 +62,12 @@ static void
 attach(void)
 {
 	const struct msg_tty msg = {.type = MSG_TTY, .serial = 1};
-	int fds[2], tty[TTY_FDS] = {ring_fd, -1, -1, -1};
+	int fds[2], tty[TTY_FDS] = {ring_fd, -1, -1, -1, -1};
 
 	assert_int_equal(pipe(fds), 0);
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
 	/* The screen has no process here, so it needs nothing. */
+	tty[TTY_STORE] = memfd_make("store", LIMIT_CONSOLE_STORE, NULL, 0);
 	tty[TTY_PTY] = fds[0];
 	assert_int_equal(console_attach(console, tty, &msg), 0);
 	guest = fds[1];

@@ -19,6 +19,7 @@
 
 #include "common/limits.h"
 #include "fcgi/input.h"
+#include "fcgi/input_queue.h"
 #include "tests/unit/stubs.h"
 
 #define BURST	     256
@@ -26,6 +27,7 @@
 
 static struct event_base *base;
 static struct input *input;
+static struct input_queue queue;
 static int guest, tty; /* what the guest reads, where the worker writes */
 
 static uint8_t got[16 * LIMIT_INPUT_QUEUE];
@@ -46,8 +48,9 @@ static int
 setup(void **state)
 {
 	(void)state;
+	memset(&queue, 0, sizeof queue);
 	base = event_base_new();
-	input = input_create(base);
+	input = input_create(base, &queue);
 	if (!base || !input)
 		return -1;
 	open_pair(&guest, &tty);
@@ -82,7 +85,7 @@ add(size_t first, size_t len)
 	assert_non_null(bytes);
 	for (size_t i = 0; i < len; i++)
 		bytes[i] = nth(first + i);
-	status = input_add(input, bytes, len);
+	status = input_add(input, bytes, len, NULL);
 	free(bytes);
 	return status;
 }
@@ -265,8 +268,9 @@ test_all_or_nothing(void **state)
 	check_got(stuffed, 0);
 }
 
+/* Without a tty it waits, and goes on with the next one where it was. */
 static void
-test_forgets(void **state)
+test_waits(void **state)
 {
 	int other_guest, other_tty;
 	size_t stuffed;
@@ -277,54 +281,66 @@ test_forgets(void **state)
 	stuffed = stop_up();
 	assert_int_equal(add(0, 5000), 0);
 	input_set_fd(input, -1);
-	assert_int_equal(input_pending(input), 0);
-	/* Nothing of it reaches the old guest, nor the new one. */
-	open_pair(&other_guest, &other_tty);
-	input_set_fd(input, other_tty);
+	assert_int_equal(input_pending(input), 5000);
+	assert_int_equal(add(0, 1), -ENOTCONN);
 	run_until_got(stuffed);
 	assert_int_equal(ngot, stuffed);
+	open_pair(&other_guest, &other_tty);
 	close(guest);
 	guest = other_guest;
 	ngot = 0;
-	assert_int_equal(add(0, 10), 0);
-	run_until_got(10);
+	input_set_fd(input, other_tty);
+	assert_int_equal(add(5000, 10), 0);
+	run_until_got(5010);
 	check_got(0, 0);
-	assert_int_equal(ngot, 10);
+	assert_int_equal(ngot, 5010);
 	input_set_fd(input, -1);
 	close(other_tty);
 }
 
-/* A change of tty without a pause: the queue is the old one's. */
+/* Of one session, or of all; the numbers of what was taken stay taken. */
 static void
-test_replaced(void **state)
+test_cancel(void **state)
 {
-	int other_guest, other_tty;
+	_Atomic uint64_t last = 0;
+	struct input_by alice = {
+	    .session = "alice", .slot = 3, .seq = 1, .last = &last};
+	const struct input_by bob = {
+	    .session = "bob", .slot = 4, .seq = 1, .last = &last};
+	size_t stuffed;
 
 	(void)state;
 	use_socket();
 	input_set_fd(input, tty);
-	stop_up();
-	assert_int_equal(add(0, 5000), 0);
-	open_pair(&other_guest, &other_tty);
-	input_set_fd(input, other_tty);
+	stuffed = stop_up();
+	assert_int_equal(input_add(input, "one", 3, &alice), 0);
+	assert_int_equal(input_add(input, "TWO", 3, &bob), 0);
+	alice.seq = 2;
+	assert_int_equal(input_add(input, "three", 5, &alice), 0);
+	assert_int_equal(last, 2);
+	assert_int_equal(input_cancel(input, alice.session), 8);
+	assert_int_equal(input_cancel(input, alice.session), 0);
+	assert_int_equal(input_pending(input), 3);
+	run_until_got(stuffed + 3);
+	assert_memory_equal(got + stuffed, "TWO", 3);
+	stuffed = stop_up();
+	assert_int_equal(input_add(input, "four", 4, NULL), 0);
+	assert_int_equal(input_cancel(input, NULL), 4);
 	assert_int_equal(input_pending(input), 0);
-	assert_int_equal(add(0, 3), 0);
-	close(guest);
-	guest = other_guest;
-	run_until_got(3);
-	check_got(0, 0);
-	assert_int_equal(ngot, 3);
-	input_set_fd(input, -1);
-	close(other_tty);
 }
 
 /* The guest has gone: whoever types is told, and there is no endless try. */
 static void
 test_hangup(void **state)
 {
+	_Atomic uint64_t last = 6;
+	const struct input_by by = {.seq = 7, .last = &last};
+
 	(void)state;
 	input_set_fd(input, tty);
 	close(guest);
+	assert_int_equal(input_add(input, "abc", 3, &by), -ENOTCONN);
+	assert_int_equal(last, 6);
 	assert_int_equal(add(0, 1000), -ENOTCONN);
 	assert_int_equal(add(0, 1), -ENOTCONN);
 	for (int i = 0; i < 100; i++)
@@ -345,8 +361,8 @@ main(void)
 	    WITH_PTY(test_full_tty),
 	    WITH_PTY(test_full_socket),
 	    WITH_PTY(test_all_or_nothing),
-	    WITH_PTY(test_forgets),
-	    WITH_PTY(test_replaced),
+	    WITH_PTY(test_waits),
+	    WITH_PTY(test_cancel),
 	    WITH_PTY(test_hangup),
 	};
 

@@ -12,13 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/config.h"
 #include "common/limits.h"
+#include "common/memfd.h"
 #include "fcgi/console.h"
+#include "fcgi/consoles.h"
 #include "fcgi/session.h"
+#include "fcgi/session_store.h"
 #include "fcgi/waiters.h"
 #include "tests/unit/stubs.h"
 
@@ -528,7 +532,8 @@ test_close_answers(void **state)
 	all = NULL;
 	assert_int_equal(a.answers, 1);
 	assert_int_equal(b.answers, 1);
-	assert_int_equal(b.why, WAKE_CLOSED);
+	/* It goes on with the next worker. */
+	assert_int_equal(b.why, WAKE_RESTART);
 }
 
 static void
@@ -556,10 +561,264 @@ test_close_console(void **state)
 	sessions_destroy(NULL);
 }
 
+/* ---- kept for the next worker -------------------------------------------- */
+
+static int table; /* the memfd */
+static struct consoles *consoles;
+static char kept_token[SESSION_TOKEN_TEXT];
+
+static int
+setup_kept(void **state)
+{
+	table = memfd_make("sessions", LIMIT_SESSION_STORE, NULL, 0);
+	return table >= 0 && setup(state) == 0 &&
+		       sessions_take_store(all, table) == 0
+		   ? 0
+		   : -1;
+}
+
+static int
+teardown_kept(void **state)
+{
+	close(table);
+	return teardown(state);
+}
+
+/* The worker ends, and the next one has been told of this console. */
+static void
+next_worker(void)
+{
+	const struct console_key key = *console_key_of(console);
+
+	sessions_destroy(all);
+	console_destroy(console);
+	all = sessions_create(base, &config);
+	consoles = consoles_create(base, &stub_owner);
+	console = consoles_add(consoles, &key);
+	assert_non_null(console);
+	assert_false(sessions_are_known(all));
+	assert_int_equal(sessions_take_store(all, table), 0);
+	sessions_restore(all, consoles);
+	assert_true(sessions_are_known(all));
+}
+
+/* The console is the list's: teardown() has one of its own to destroy. */
+static void
+end_consoles(void)
+{
+	const struct console_key key = {.kind = CONSOLE_PV};
+
+	sessions_destroy(all);
+	consoles_destroy(consoles);
+	all = sessions_create(base, &config);
+	console = console_create(base, &key, &stub_owner);
+}
+
+static struct session *
+keep(const char *user)
+{
+	struct session *s = make(user, kept_token);
+
+	assert_int_equal(session_set_grant(s, GRANT_TICKET, "some text"), 0);
+	session_opened_from(s, "192.0.2.7");
+	session_keep(s);
+	return s;
+}
+
+static void
+test_goes_on(void **state)
+{
+	struct session *s = keep("alice");
+	char id[SESSION_ID_TEXT];
+	time_t expires = session_expires(s);
+
+	(void)state;
+	strcpy(id, session_id(s));
+	session_typed(s, 1);
+	session_typed(s, 2);
+	next_worker();
+	assert_int_equal(sessions_count(all), 1);
+	s = session_find(all, kept_token);
+	assert_non_null(s);
+	assert_string_equal(session_id(s), id);
+	assert_string_equal(session_user(s), "alice");
+	assert_ptr_equal(session_console(s), console);
+	assert_true(session_may_type(s));
+	assert_int_equal(session_seq(s), 2);
+	assert_int_equal(session_expires(s), expires);
+	/* And it goes on to be kept. */
+	session_typed(s, 3);
+	end_consoles();
+	assert_int_equal(sessions_take_store(all, table), 0);
+	consoles = consoles_create(base, &stub_owner);
+	assert_non_null(consoles_add(consoles, console_key_of(console)));
+	sessions_restore(all, consoles);
+	assert_int_equal(session_seq(session_find(all, kept_token)), 3);
+	end_consoles();
+}
+
+/* What was not told to anybody, or has ended, is not gone on with. */
+static void
+test_does_not_go_on(void **state)
+{
+	char closed[SESSION_TOKEN_TEXT], unknown[SESSION_TOKEN_TEXT];
+
+	(void)state;
+	make("bob", unknown);
+	session_close(keep("carol"));
+	strcpy(closed, kept_token);
+	keep("alice");
+	next_worker();
+	assert_null(session_find(all, unknown));
+	assert_null(session_find(all, closed));
+	assert_non_null(session_find(all, kept_token));
+	assert_int_equal(sessions_count(all), 1);
+	end_consoles();
+}
+
+static void
+test_console_has_gone(void **state)
+{
+	(void)state;
+	keep("alice");
+	sessions_destroy(all);
+	all = sessions_create(base, &config);
+	consoles = consoles_create(base, &stub_owner);
+	assert_int_equal(sessions_take_store(all, table), 0);
+	sessions_restore(all, consoles);
+	assert_int_equal(sessions_count(all), 0);
+	consoles_destroy(consoles);
+	/* Nor does it come back with its console. */
+	next_worker();
+	assert_int_equal(sessions_count(all), 0);
+	end_consoles();
+}
+
+static void
+test_mode_is_kept(void **state)
+{
+	struct session *taker, *s = keep("alice");
+	char token[SESSION_TOKEN_TEXT];
+
+	(void)state;
+	strcpy(token, kept_token);
+	taker = keep("bob");
+	session_take_over(taker);
+	assert_false(session_may_type(s));
+	next_worker();
+	assert_false(session_may_type(session_find(all, token)));
+	assert_true(session_may_type(session_find(all, kept_token)));
+	end_consoles();
+}
+
+/* A viewer without a token is found under the same secret. */
+static void
+test_viewer_is_kept(void **state)
+{
+	struct session *s = viewer("alice", true, "1");
+
+	(void)state;
+	session_opened_from(s, "192.0.2.7");
+	session_keep(s);
+	session_typed(s, 7);
+	next_worker();
+	assert_int_equal(session_seq(viewer("alice", true, "1")), 7);
+	assert_int_equal(sessions_count(all), 1);
+	end_consoles();
+}
+
+/* A number that only the queue of input has: the worker was killed between the
+ * two. */
+static void
+test_number_of_the_queue(void **state)
+{
+	struct session *s = keep("alice");
+	struct input_by by = session_typist(s, 5);
+
+	(void)state;
+	session_typed(s, 4);
+	sessions_destroy(all);
+	all = sessions_create(base, &config);
+	assert_int_equal(sessions_take_store(all, table), 0);
+	sessions_had_typed(all, &by);
+	by.seq = 3;
+	sessions_had_typed(all, &by);
+	by.seq = 9;
+	by.session[0] ^= 1;
+	sessions_had_typed(all, &by);
+	by.slot = 77;
+	sessions_had_typed(all, &by);
+	by.slot = SESSION_NO_SLOT;
+	sessions_had_typed(all, &by);
+	next_worker();
+	assert_int_equal(session_seq(session_find(all, kept_token)), 5);
+	end_consoles();
+}
+
+/* The broker comes back: with the same table, and with a new one. */
+static void
+test_another_table(void **state)
+{
+	struct session *s = keep("alice");
+	int other = memfd_make("other", LIMIT_SESSION_STORE, NULL, 0);
+
+	(void)state;
+	session_typed(s, 4);
+	sessions_restore(all, NULL);
+	assert_int_equal(sessions_take_store(all, table), 0);
+	assert_int_equal(session_seq(s), 4);
+	assert_int_equal(sessions_take_store(all, other), 0);
+	assert_int_equal(session_seq(s), 4);
+	session_typed(s, 5);
+	close(table);
+	table = other;
+	next_worker();
+	assert_int_equal(session_seq(session_find(all, kept_token)), 5);
+	end_consoles();
+}
+
+/* Neither a table of the wrong kind, nor one of another version, is read. */
+static void
+test_foreign_table(void **state)
+{
+	const uint32_t layout = 99;
+	int small = memfd_make("small", 4096, NULL, 0);
+
+	(void)state;
+	keep("alice");
+	assert_int_equal(sessions_take_store(all, small), -EPROTO);
+	assert_int_equal(sessions_take_store(all, -1), -EPROTO);
+	close(small);
+	assert_int_equal(pwrite(table, &layout, 4, 4), 4);
+	next_worker();
+	assert_int_equal(sessions_count(all), 0);
+	keep("bob");
+	end_consoles();
+	assert_int_equal(sessions_take_store(all, table), 0);
+	consoles = consoles_create(base, &stub_owner);
+	consoles_add(consoles, console_key_of(console));
+	sessions_restore(all, consoles);
+	assert_int_equal(sessions_count(all), 1);
+	end_consoles();
+}
+
+static void
+test_expired_meanwhile(void **state)
+{
+	(void)state;
+	config.session_max = 0;
+	keep("alice");
+	next_worker();
+	assert_int_equal(sessions_count(all), 0);
+	end_consoles();
+}
+
 int
 main(void)
 {
 #define WITH_ALL(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define WITH_TABLE(test) \
+	cmocka_unit_test_setup_teardown(test, setup_kept, teardown_kept)
 	const struct CMUnitTest tests[] = {
 	    WITH_ALL(test_open),
 	    WITH_ALL(test_joins),
@@ -581,6 +840,15 @@ main(void)
 	    WITH_ALL(test_echoed),
 	    WITH_ALL(test_close_answers),
 	    WITH_ALL(test_close_console),
+	    WITH_TABLE(test_goes_on),
+	    WITH_TABLE(test_does_not_go_on),
+	    WITH_TABLE(test_console_has_gone),
+	    WITH_TABLE(test_mode_is_kept),
+	    WITH_TABLE(test_viewer_is_kept),
+	    WITH_TABLE(test_number_of_the_queue),
+	    WITH_TABLE(test_another_table),
+	    WITH_TABLE(test_foreign_table),
+	    WITH_TABLE(test_expired_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

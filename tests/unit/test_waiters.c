@@ -154,7 +154,7 @@ test_ready(void **state)
 	a.ready = true;
 	waiters_settle(list);
 	assert_string_equal(story, "br ar ");
-	waiters_close(list, NULL);
+	waiters_close(list, NULL, WAKE_CLOSED);
 	assert_string_equal(story, "br ar ");
 }
 
@@ -201,7 +201,7 @@ test_first_decides(void **state)
 	silenced = &poll;
 	waiters_settle(list);
 	assert_string_equal(story, "er ");
-	waiters_close(list, NULL);
+	waiters_close(list, NULL, WAKE_CLOSED);
 	assert_string_equal(story, "er pc ");
 }
 
@@ -221,7 +221,7 @@ test_timeout(void **state)
 	/* Those are out: neither ready nor closed any more. */
 	a.ready = b.ready = true;
 	waiters_settle(list);
-	waiters_close(list, NULL);
+	waiters_close(list, NULL, WAKE_CLOSED);
 	assert_string_equal(story, "bt at cc ");
 	/* And no timer is left behind. */
 	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 1);
@@ -264,13 +264,13 @@ test_close_owner(void **state)
 		add(&w[i], (char)('a' + i), &common, HOUR);
 		w[i].waiter.owner = i % 2 ? (void *)&bob : (void *)&alice;
 	}
-	waiters_close(list, &bob);
+	waiters_close(list, &bob, WAKE_CLOSED);
 	assert_string_equal(story, "bc dc ");
-	waiters_close(list, &bob);
+	waiters_close(list, &bob, WAKE_CLOSED);
 	assert_string_equal(story, "bc dc ");
 	w[0].ready = true;
 	waiters_settle(list);
-	waiters_close(list, NULL);
+	waiters_close(list, NULL, WAKE_CLOSED);
 	assert_string_equal(story, "bc dc ar cc ");
 }
 
@@ -290,7 +290,7 @@ test_gone(void **state)
 	a.gone(a.gone_ctx);
 	c.gone(c.gone_ctx);
 	waiters_settle(list);
-	waiters_close(list, NULL);
+	waiters_close(list, NULL, WAKE_CLOSED);
 	assert_string_equal(story, "bg ag cg ");
 	assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 1);
 }
@@ -325,7 +325,7 @@ test_add_in_answer(void **state)
 	b.ready = true;
 	waiters_settle(list);
 	assert_string_equal(story, "ar br br ");
-	waiters_close(list, NULL);
+	waiters_close(list, NULL, WAKE_CLOSED);
 	assert_string_equal(story, "ar br br ac bc ");
 }
 
@@ -334,8 +334,8 @@ test_empty(void **state)
 {
 	(void)state;
 	waiters_settle(list);
-	waiters_close(list, NULL);
-	waiters_close(list, &base);
+	waiters_close(list, NULL, WAKE_CLOSED);
+	waiters_close(list, &base, WAKE_CLOSED);
 	waiters_destroy(NULL);
 	assert_string_equal(story, "");
 }
@@ -360,17 +360,17 @@ test_stays(void **state)
 	assert_string_equal(story, "ar br ar ");
 	a.ready = false;
 	waiters_settle(list);
-	waiters_close(list, &a);
+	waiters_close(list, &a, WAKE_CLOSED);
 	assert_string_equal(story, "ar br ar ac ");
 	waiters_settle(list);
-	waiters_close(list, NULL);
+	waiters_close(list, NULL, WAKE_CLOSED);
 	assert_string_equal(story, "ar br ar ac ");
 
 	story[0] = '\0';
 	add(&a, 'a', &staying, 1);
 	loop_until(base, has_waited, (char[]){"at at "}, 30);
 	a.gone(a.gone_ctx);
-	waiters_close(list, NULL);
+	waiters_close(list, NULL, WAKE_CLOSED);
 	assert_string_equal(story, "at at ag ");
 }
 

@@ -79,7 +79,8 @@ def test_sockets_are_for_whom_they_should_be(dom0):
     seen = dom0.run("stat -c '%n %U:%G %a' /run/xenterm/*").stdout.splitlines()
     assert seen == ['/run/xenterm/admin.sock root:root 600',
                     '/run/xenterm/broker.sock root:xenterm 660',
-                    '/run/xenterm/fcgi.sock xenterm:www-data 660']
+                    '/run/xenterm/fcgi.sock xenterm:www-data 660',
+                    '/run/xenterm/feed.sock xenterm:xenterm 600']
 
 
 def test_libraries_are_all_there(dom0):
