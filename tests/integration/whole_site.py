@@ -597,9 +597,11 @@ class Site:
             except AssertionError as error:
                 found.append(str(error))
         for name in ("worker", "broker"):
-            report = REPORTS.search(self.log(name))
+            log = self.log(name)
+            report = REPORTS.search(log)
             if report:
-                found.append(self.log(name)[report.start():][:4000])
+                start = log.rfind("\n", 0, report.start()) + 1
+                found.append(log[start:][:4000])
         return found
 
     def stop(self, strict=True):
