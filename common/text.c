@@ -68,7 +68,8 @@ text_repair(const uint8_t *bytes, size_t len, size_t *n)
 		free(out);
 		return NULL;
 	}
-	memcpy(in, bytes, len);
+	if (len > 0) /* else bytes may be NULL */
+		memcpy(in, bytes, len);
 	in[len] = '\0';
 	for (size_t at = 0; at < len;) {
 		size_t size = take_char(in + at, &c);
@@ -129,10 +130,10 @@ text_escape_json(const uint8_t *json, size_t len, size_t *n)
 	bool backslash = false, ok = in && out;
 	uint32_t c = 0;
 
-	if (ok) {
+	if (ok && len > 0) /* else json may be NULL */
 		memcpy(in, json, len);
+	if (ok)
 		in[len] = '\0';
-	}
 	for (size_t at = 0; ok && at < len;) {
 		size_t size = take_char(in + at, &c);
 

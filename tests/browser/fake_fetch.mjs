@@ -1,12 +1,6 @@
 /* A scripted server for client.js: no network, and time that moves only when a test says so. */
 
-/* Browsers have had it for long; Debian 12's node does not yet. */
-globalThis.CustomEvent ??= class CustomEvent extends Event {
-	constructor(type, options) {
-		super(type, options);
-		this.detail = options?.detail ?? null;
-	}
-};
+import './custom_event.mjs';
 
 export const FRAMES = 'application/vnd.xenterm.frames';
 const encoder = new TextEncoder();

@@ -5,6 +5,7 @@
  *	node gateway_viewer.mjs BASE CONSOLE COOKIE
  */
 import { createInterface } from 'node:readline';
+import '../browser/custom_event.mjs';
 import { ConsoleClient } from '../../static/client.js';
 
 const [base, console_, cookie] = process.argv.slice(2);

@@ -17,24 +17,26 @@ END = "<!-- end -->\n"
 # --- Identity x right --------------------------------------------------------
 
 CALLS = ("list", "open watch", "open type", "type beside another user",
-         "`take: force`", "ajaxterm: look", "ajaxterm: keys")
+         "`take: force`", "ajaxterm: look", "ajaxterm: keys", "preview",
+         "logs")
 
 # The rights of each user of the test are in test_matrix.py.
 WHO = (
-    ("nobody logged in", (401,) * 7),
-    ("wrong password", (401,) * 7),
-    ("nobody logged in, forged headers", (401,) * 7),
-    ("no right", ("200, not shown", 404, 404, 404, 404, 404, 404)),
-    ("no right, forged headers",
-     ("200, not shown", 404, 404, 404, 404, 404, 404)),
-    ("all rights, at another console",
-     ("200, not shown", 404, 404, 404, 404, 404, 404)),
-    ("`list`", ("200: list", 403, 403, 403, 403, 403, 403)),
-    ("`watch`", ("200: watch", 201, 403, 403, 403, 200, 403)),
-    ("`type`", ("200: type", 201, 201, 409, 403, 200, 200)),
-    ("`type`, by a group", ("200: type", 201, 201, 409, 403, 200, 200)),
-    ("`join`", ("200: join", 201, 201, 201, 403, 200, 200)),
-    ("`force`", ("200: force", 201, 201, 201, 201, 200, 200)),
+    ("nobody logged in", (401,) * 9),
+    ("wrong password", (401,) * 9),
+    ("nobody logged in, forged headers", (401,) * 9),
+    ("no right", ("200, not shown", *(404,) * 8)),
+    ("no right, forged headers", ("200, not shown", *(404,) * 8)),
+    ("all rights, at another console", ("200, not shown", *(404,) * 8)),
+    ("`list`", ("200: list", *(403,) * 8)),
+    ("`watch`",
+     ("200: watch", 201, 403, 403, 403, 200, 403, 200, 403)),
+    ("`type`", ("200: type", 201, 201, 409, 403, 200, 200, 200, 403)),
+    ("`type`, by a group",
+     ("200: type", 201, 201, 409, 403, 200, 200, 200, 403)),
+    ("`join`", ("200: join", 201, 201, 201, 403, 200, 200, 200, 403)),
+    ("`force`", ("200: force", 201, 201, 201, 201, 200, 200, 200, 403)),
+    ("`log`", ("200: log", *(403,) * 7, 200)),
 )
 
 # --- Token x identity --------------------------------------------------------

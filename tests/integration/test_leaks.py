@@ -78,8 +78,9 @@ def test_what_is_looked_for_is_found():
 
 
 def plain_build():
-    """A sanitizer keeps what is freed: where the tests run with one, the
-    worker is that of the build around it (./check makes both)."""
+    """A sanitizer keeps what is freed, and maps terabytes: where the tests run
+    with one, the programs are those of the build around it (./check makes
+    both)."""
     for folder in (whole_site.BUILD, whole_site.BUILD.parent):
         worker = folder / "xenterm-fcgi"
         if worker.exists() and b"__asan_init" not in worker.read_bytes():
@@ -91,8 +92,10 @@ def plain_build():
 def site(tmp_path, monkeypatch):
     conftest.need_site()
     folder = plain_build()
-    monkeypatch.setattr(whole_site, "WORKER", folder / "xenterm-fcgi")
-    monkeypatch.setattr(whole_site, "SCREEN", folder / "xenterm-screen")
+    for program, name in (("BROKER", "xenterm-broker"),
+                          ("WORKER", "xenterm-fcgi"),
+                          ("SCREEN", "xenterm-screen")):
+        monkeypatch.setattr(whole_site, program, folder / name)
     keys = tmp_path / "keys"
     test_tickets.make_keys(keys)
     conf = CONF.format(dir=keys)

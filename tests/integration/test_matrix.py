@@ -24,9 +24,11 @@ access "grouped" { users = {"@ops"} consoles = {"web1"} rights = {"type"} }
 access "elsewhere" { users = {"elsewhere"} consoles = {"web2"}
                      rights = {"force"} }
 access "other" { users = {"other"} consoles = {"web*"} rights = {"force"} }
+access "logger" { users = {"logger"} consoles = {"web1"} rights = {"log"} }
+log_group = "www-data"
 """
 USERS = (*whole_site.USERS, "joiner", "forcer", "grouped", "elsewhere",
-         "other")
+         "other", "logger")
 TICKET_KEYS = test_tickets.CONF + """
 ticket_key "elsewhere" {{
     algorithm = HS256
@@ -60,6 +62,8 @@ class Desk:
         for name in ("web1", "web2"):
             site.host.create(name, "--echo")
         self.wait_guests()
+        folder = site.host.uuid("web1") + ".pv0"
+        (site.dir / "run/consoles" / folder).mkdir(parents=True)
         expired = self.open("type")["token"]
         wait_for(lambda: self.current(expired).status == 401, 30,
                  "the end of a session")
@@ -155,6 +159,7 @@ def test_every_route_is_in_a_table():
     tried = {(method, "/api/v1/" + path.split("?")[0])
              for routes in matrix.ROUTES.values() for method, path in routes}
     tried |= {("GET", "/api/v1/consoles"), ("POST", "/api/v1/sessions"),
+              ("GET", "/api/v1/preview"), ("GET", "/api/v1/logs/*"),
               ("GET", "/ajaxterm/*/u"), ("POST", "/ajaxterm/*/u")}
     assert rows == tried
 
@@ -172,6 +177,7 @@ PEOPLE = {
     "`list`": ("lister", ()), "`watch`": ("viewer", ()),
     "`type`": ("admin", ()), "`type`, by a group": ("grouped", ()),
     "`join`": ("joiner", ()), "`force`": ("forcer", ()),
+    "`log`": ("logger", ()),
 }
 
 
@@ -224,6 +230,11 @@ def test_who(login, who, cells):
                                user)
             check(answer, both(wanted[f"ajaxterm: {what}"])[1], what)
     close_all(login)
+    for what, path in (("preview", "api/v1/preview?console=web1"),
+                       ("logs", "api/v1/logs/web1")):
+        for extra in ((), (BROWSER,)):
+            check(login.ask("GET", path, b"", [*headers, *extra], user),
+                  wanted[what], what)
 
 
 def close_all(desk):

@@ -18,6 +18,7 @@ def test_every_call(site, guest):
     session.press(key="ctrl-o")
     session.resize(rows=24, cols=80)
     session.current()
+    assert site.request("GET", f"api/v1/preview?console={name}").status == 200
     for query in ("screen?format=text", "screen?format=html", "screen?format=ansi",
                   "screen?format=json", "history?format=text",
                   "history?format=raw", "history?format=cast"):

@@ -376,8 +376,7 @@ class Session:
         """Where a snapshot was told, what led to it counts as well; what
         comes after it has to come by itself."""
         self.wait(lambda: wanted in self.output or
-                  self.snapshots > 0 and
-                  wanted in self.history()[:self.end],
+                  self.snapshots > 0 and wanted in self.past(),
                   f"{wanted!r} on the console", json, timeout)
         return bytes(self.output)
 
@@ -434,6 +433,13 @@ class Session:
         answer = self.request("GET", "api/v1/history?format=raw")
         assert answer.status == 200, answer
         return answer.body
+
+    def past(self):
+        """What it holds of that which was printed before this viewer's place."""
+        answer = self.request("GET", "api/v1/history?format=raw")
+        assert answer.status == 200, answer
+        ahead = int(answer.next.split(".")[1]) - self.end
+        return answer.body[:max(len(answer.body) - ahead, 0)]
 
     def delete(self):
         return self.request("DELETE", "api/v1/sessions/current")
@@ -597,9 +603,11 @@ class Site:
             except AssertionError as error:
                 found.append(str(error))
         for name in ("worker", "broker"):
-            report = REPORTS.search(self.log(name))
+            log = self.log(name)
+            report = REPORTS.search(log)
             if report:
-                found.append(self.log(name)[report.start():][:4000])
+                start = log.rfind("\n", 0, report.start()) + 1
+                found.append(log[start:][:4000])
         return found
 
     def stop(self, strict=True):

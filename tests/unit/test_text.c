@@ -123,6 +123,7 @@ test_repair(void **state)
 		size_t len, n;
 	} cases[] = {
 	    {"", "", 0, 0},
+	    {NULL, "", 0, 0},
 	    {"a\xc3\xa9", "a\xc3\xa9", 3, 3},
 	    {"a\0b", "a\0b", 3, 3},
 	    {"\xc3", "\xef\xbf\xbd", 1, 3},
@@ -201,6 +202,19 @@ test_escape_json(void **state)
 	}
 }
 
+/* The body of a request that has none. */
+static void
+test_escape_nothing(void **state)
+{
+	size_t n = 1;
+	char *out = text_escape_json(NULL, 0, &n);
+
+	(void)state;
+	assert_string_equal(out, "");
+	assert_int_equal(n, 0);
+	free(out);
+}
+
 int
 main(void)
 {
@@ -211,6 +225,7 @@ main(void)
 	    cmocka_unit_test(test_bound),
 	    cmocka_unit_test(test_file_name),
 	    cmocka_unit_test(test_escape_json),
+	    cmocka_unit_test(test_escape_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
