@@ -2,6 +2,7 @@
 #include "broker/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
@@ -35,6 +36,14 @@ broker_drop(void)
 #define ALLOW(name)                    \
 	{                              \
 		.call = SCMP_SYS(name) \
+	}
+
+/* Not F_SETOWN and F_SETSIG, by which a descriptor sends signals. */
+#define FCNTL(command)                                  \
+	{                                               \
+		.call = SCMP_SYS(fcntl), .arguments = { \
+			{1, UINT32_MAX, command}        \
+		}                                       \
 	}
 
 /* A thread of this process, with nothing of its own. */
@@ -80,7 +89,14 @@ static const struct sandbox_rule rules[] = {
     ALLOW(unlink),
     ALLOW(unlinkat),
     ALLOW(flock),
-    ALLOW(fcntl),
+    FCNTL(F_GETFD),
+    FCNTL(F_SETFD),
+    FCNTL(F_GETFL),
+    FCNTL(F_SETFL),
+    FCNTL(F_DUPFD),
+    FCNTL(F_DUPFD_CLOEXEC),
+    FCNTL(F_GET_SEALS),
+    FCNTL(F_ADD_SEALS),
     ALLOW(dup),
     ALLOW(dup2),
     ALLOW(dup3),

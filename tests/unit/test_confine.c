@@ -251,6 +251,31 @@ try_type_into_tty(void)
 	return AS_DONE(ioctl(other_ring, TIOCSTI, "x") == 0);
 }
 
+/* What comes at this socket is a signal for another process. */
+static enum outcome
+try_signal_by_descriptor(void)
+{
+	return AS_DONE(fcntl(unix_socket[0], F_SETOWN, parent) == 0);
+}
+
+static enum outcome
+try_move_in_file(void)
+{
+	return AS_DONE(lseek(other_ring, 0, SEEK_SET) == 0);
+}
+
+static enum outcome
+try_write_in_file(void)
+{
+	return AS_DONE(pwrite(other_ring, "x", 1, 0) == 1);
+}
+
+static enum outcome
+try_cut_file(void)
+{
+	return AS_DONE(ftruncate(other_ring, 0) == 0);
+}
+
 static enum outcome
 try_change_owner(void)
 {
@@ -307,7 +332,13 @@ static const struct attempt attempts[] = {
     {"signal a thread of another", try_signal_thread, KILLED, KILLED, KILLED,
 	false},
     {"ask for a tty's mode", try_mode_of_tty, KILLED, DONE, DONE, false},
-    {"type into a tty", try_type_into_tty, KILLED, REFUSED, KILLED, false},
+    {"type into a tty", try_type_into_tty, KILLED, KILLED, KILLED, false},
+    {"signal by a descriptor", try_signal_by_descriptor, KILLED, KILLED, KILLED,
+	false},
+    /* the worker has the audit log to append to */
+    {"move in a file", try_move_in_file, KILLED, KILLED, DONE, false},
+    {"write within a file", try_write_in_file, KILLED, KILLED, DONE, false},
+    {"cut a file off", try_cut_file, KILLED, KILLED, REFUSED, false},
     {"change an owner", try_change_owner, KILLED, KILLED, KILLED, false},
     {"change a mode", try_change_mode, KILLED, KILLED, KILLED, false},
     {"mount", try_mount, KILLED, KILLED, KILLED, false},
