@@ -1,7 +1,8 @@
 /*
  * xenterm-broker: follows xenstore, finds, verifies, locks and opens guests'
  * console ttys, and keeps them and their history while the worker changes.
- * Runs as root; never looks at what a guest prints.
+ * Runs as root, with two capabilities and a list of system calls; never looks
+ * at what a guest prints.
  */
 #include <event2/event.h>
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "broker/confine.h"
 #include "broker/console.h"
 #include "broker/domains.h"
 #include "broker/lock.h"
@@ -95,14 +97,18 @@ main(int argc, char **argv)
 	struct broker broker;
 	char path[SOCKET_PATH];
 	uid_t uid;
-	int listener;
+	int listener, error;
 
 	program_raise_files(DESCRIPTORS);
 	listener = listen_for_worker(config, path, &uid);
 	program_close_rest();
+	broker_drop();
 	program_background();
 	assemble(&broker, config, listener, uid);
 	domains_start(broker.domains);
+	error = broker_confine();
+	if (error)
+		log_fatal("seccomp: %s", strerror(-error));
 	program_run(
 	    broker.base, &(struct program_reload){reload_ask, broker.reload});
 	take_apart(&broker);

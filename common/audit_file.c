@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 int
 audit_file_open(const char *path)
@@ -10,5 +11,10 @@ audit_file_open(const char *path)
 			  O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
 	int fd = open(path, flags, 0640);
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	/* The worker, to whom this goes, can do without O_APPEND but cannot
+	 * move in a file: so what is written already stays. */
+	lseek(fd, 0, SEEK_END);
+	return fd;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "common/config_files.h"
@@ -186,6 +187,35 @@ check_events(cfg_t *cfg, cfg_opt_t *opt)
 			    name);
 			return -1;
 		}
+	}
+	return 0;
+}
+
+/* As they stand in an address, between "https://" and the port. */
+static int
+check_host_names(cfg_t *cfg, cfg_opt_t *opt)
+{
+	for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
+		const char *name = cfg_opt_getnstr(opt, i);
+		const char *end = name;
+
+		if (*name == '[')
+			end += 1 + strspn(name + 1, "0123456789ABCDEFabcdef:.");
+		if (*name == '[' && end > name + 1 && *end == ']')
+			end++;
+		else
+			end = name + strcspn(name, ":/@?#[] \t\r\n");
+		if (end == name || *end) {
+			cfg_error(cfg,
+			    "host_names: \"%s\" must be a name or an address, "
+			    "without https:// and without a port",
+			    name);
+			return -1;
+		}
+	}
+	if (cfg_opt_size(opt) > LIMIT_RULES) {
+		cfg_error(cfg, "host_names: more than %d names", LIMIT_RULES);
+		return -1;
 	}
 	return 0;
 }
@@ -500,6 +530,7 @@ take(cfg_t *cfg)
 	config->log_group = copy(cfg_getstr(cfg, "log_group"));
 	config->log_user = copy(cfg_getstr(
 	    cfg, *cfg_getstr(cfg, "log_user") ? "log_user" : "user"));
+	config->host_names = copy_list(cfg, "host_names");
 	config->verify_owner = cfg_getbool(cfg, "verify_owner");
 	config->ring_size = (size_t)cfg_getint(cfg, "ring_size");
 	for (size_t i = 0; i < COUNT(number_options); i++) {
@@ -696,6 +727,7 @@ config_parse(const struct config_files *files)
 	    CFG_STR("log_group", "", CFGF_NONE),
 	    CFG_STR("log_user", "", CFGF_NONE),
 	    CFG_STR("log_dir", "/var/log/xenterm/consoles", CFGF_NONE),
+	    CFG_STR_LIST("host_names", "{}", CFGF_NONE),
 	    CFG_BOOL("verify_owner", cfg_true, CFGF_NONE),
 	    CFG_INT("ring_size", LIMIT_RING_DEFAULT, CFGF_NONE),
 	    CFG_INT("rescan", number_options[0].fallback, CFGF_NONE),
@@ -730,6 +762,7 @@ config_parse(const struct config_files *files)
 	cfg_set_validate_func(cfg, "audit_file", check_path);
 	cfg_set_validate_func(cfg, "screen_program", check_path);
 	cfg_set_validate_func(cfg, "log_dir", check_path);
+	cfg_set_validate_func(cfg, "host_names", check_host_names);
 	cfg_set_validate_func(cfg, "log|record", check_record);
 	for (size_t i = 0; i < COUNT(log_options); i++) {
 		char option[32];
@@ -809,6 +842,7 @@ config_free(struct config *config)
 		free(config->hooks[i].url);
 		free_list(config->hooks[i].command);
 	}
+	free_list(config->host_names);
 	free(config->logs);
 	free(config->hooks);
 	free(config->log_dir);
@@ -861,6 +895,22 @@ config_keep_fixed(struct config *now, struct config *next)
 	if (now->rescan != next->rescan)
 		log_warn(
 		    "rescan = %u: not before the next start", next->rescan);
+}
+
+bool
+config_is_host(const struct config *config, const char *host)
+{
+	size_t len = strcspn(host, *host == '[' ? "]" : ":");
+
+	len += host[len] == ']';
+	if (!*config->host_names)
+		return true;
+	if (host[len] != '\0' && host[len] != ':')
+		return false;
+	for (char **name = config->host_names; *name; name++)
+		if (strlen(*name) == len && strncasecmp(*name, host, len) == 0)
+			return true;
+	return false;
 }
 
 bool

@@ -100,6 +100,7 @@ struct config {
 	char *log_dir;	       /* xenterm-logger's files */
 	char *log_user;	       /* the logger's; never "" */
 	char *log_group;       /* may read them; "": the worker's alone */
+	char **host_names;     /* that requests may be for; {}: any */
 	bool verify_owner;     /* ask who holds the other end */
 	size_t ring_size;      /* bytes a console */
 	unsigned rescan;       /* seconds between two looks at all domains */
@@ -140,6 +141,9 @@ void config_exchange(struct config *now, struct config *next);
 /* Gives `next` those options of `now` that only a start can change, and says
  * so in the log where they differ. */
 void config_keep_fixed(struct config *now, struct config *next);
+
+/* A request for this host (its header Host, perhaps with a port) is for us. */
+bool config_is_host(const struct config *config, const char *host);
 
 /* hold = always for a guest of this name; the last fitting section wins. */
 bool config_hold_always(const struct config *config, const char *name);

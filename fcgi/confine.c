@@ -2,7 +2,9 @@
 #include "fcgi/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -19,12 +21,28 @@
 	}
 
 #ifndef WITH_ASAN
+/* Not F_SETOWN and F_SETSIG, by which a descriptor sends signals. */
+#define FCNTL(command)                                  \
+	{                                               \
+		.call = SCMP_SYS(fcntl), .arguments = { \
+			{1, UINT32_MAX, command}        \
+		}                                       \
+	}
+/* Nothing that types or changes how a tty works. */
+#define IOCTL(request)                                  \
+	{                                               \
+		.call = SCMP_SYS(ioctl), .arguments = { \
+			{1, UINT32_MAX, request}        \
+		}                                       \
+	}
+
 static const struct sandbox_rule rules[] = {
     /* the loop, and waiting */
     ALLOW(epoll_ctl),
     ALLOW(epoll_wait),
     ALLOW(epoll_pwait),
     ALLOW(poll),
+    ALLOW(ppoll),
     ALLOW(futex),
     ALLOW(clock_gettime),
     ALLOW(gettimeofday),
@@ -48,12 +66,23 @@ static const struct sandbox_rule rules[] = {
     ALLOW(getsockname),
     ALLOW(getsockopt),
     ALLOW(setsockopt),
-    ALLOW(ioctl),
-    ALLOW(fcntl),
+    IOCTL(FIONREAD),
+    IOCTL(FIONBIO),
+    IOCTL(TIOCOUTQ),
+    IOCTL(TCGETS),
+    FCNTL(F_GETFD),
+    FCNTL(F_SETFD),
+    FCNTL(F_GETFL),
+    FCNTL(F_SETFL),
+    FCNTL(F_DUPFD),
+    FCNTL(F_DUPFD_CLOEXEC),
+    FCNTL(F_GET_SEALS),
+    FCNTL(F_ADD_SEALS),
     ALLOW(fstat),
     ALLOW(newfstatat),
     ALLOW(dup),
     ALLOW(dup2),
+    ALLOW(dup3),
     {.call = SCMP_SYS(socket), .arguments = {{0, ~0ull, AF_UNIX}}},
     {.call = SCMP_SYS(socketpair), .arguments = {{0, ~0ull, AF_UNIX}}},
     /* memory */

@@ -230,10 +230,11 @@ main(int argc, char **argv)
 		    "audit_file %s: %s", config->audit_file, strerror(-error));
 	open_sockets(config, &id, &sockets);
 	program_close_rest();
-	program_background();
 	if (geteuid() == 0)
 		privdrop_to(id.uid, id.gid);
+	privdrop_keep(NULL, 0);
 	privdrop_harden();
+	program_background();
 	spawner = spawner_start(screen);
 	if (!spawner)
 		log_fatal("cannot start %s", config->screen_program);

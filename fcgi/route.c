@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/config.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/number.h"
@@ -339,8 +340,23 @@ route_dispatch(
 	request_finish(&r);
 }
 
+/* A page of another site has the browser's trust for its own name, and may
+ * have had that name lead to us since (DNS rebinding): it then says its name
+ * all the same. */
+static bool
+check_host(const struct worker *w, struct conn *conn)
+{
+	if (config_is_host(w->config, conn_param(conn, "HTTP_HOST")))
+		return true;
+	reply_problem(conn, 421, "wrong-host",
+	    "This site has another name; host_names of xenterm.conf has those "
+	    "it goes by.");
+	return false;
+}
+
 void
 route_request(void *ctx, struct conn *conn)
 {
-	route_dispatch(&public_table, ctx, conn);
+	if (check_host(ctx, conn))
+		route_dispatch(&public_table, ctx, conn);
 }

@@ -289,10 +289,11 @@ main(int argc, char **argv)
 	make_folder(config->log_dir, uid, group);
 	make_folder(by_name, uid, group);
 	curl_global_init(CURL_GLOBAL_ALL);
-	program_background();
 	if (geteuid() == 0)
 		privdrop_to(uid, gid);
+	privdrop_keep(NULL, 0);
 	privdrop_harden();
+	program_background();
 	run(config);
 	curl_global_cleanup();
 	config_free(config);

@@ -4,7 +4,7 @@
  * and processor time.
  *
  * Every other system call ends the process.  It runs without capabilities and
- * cannot gain any (privdrop_harden()).
+ * cannot gain any (privdrop_keep(), privdrop_harden()).
  */
 #ifndef XENTERM_SCREEN_CONFINE_H
 #define XENTERM_SCREEN_CONFINE_H

@@ -198,6 +198,7 @@ main(int argc, char **argv)
 		    "xenterm-fcgi starts it; see xenterm-screen(8).\n");
 		return 2;
 	}
+	privdrop_keep(NULL, 0);
 	privdrop_harden();
 	/* The terminal's signals are the worker's, which then closes us. */
 	signal(SIGINT, SIG_IGN);

@@ -2,12 +2,15 @@
 without secrets."""
 
 import os
+import re
+import signal
 import socket
 import ssl
 
 import fastcgi
 import pytest
 import whole_site
+from standin import wait_for
 
 STATIC = whole_site.TOP / "static"
 PAGES = ("", "index.html", "console.html", "ajaxterm.html")
@@ -83,7 +86,19 @@ def headers_once(answer, wanted):
 API_HEADERS = {"Cache-Control": "no-store",
                "X-Content-Type-Options": "nosniff",
                "Referrer-Policy": "no-referrer",
+               "Content-Security-Policy":
+                   "default-src 'none'; frame-ancestors 'none'",
                "Cross-Origin-Resource-Policy": "same-origin"}
+PAGE_HEADERS = {"X-Content-Type-Options": "nosniff",
+                "Referrer-Policy": "same-origin",
+                "X-Frame-Options": "DENY",
+                "Cross-Origin-Opener-Policy": "same-origin",
+                "Cross-Origin-Resource-Policy": "same-origin",
+                "Cache-Control": "no-cache"}
+FRAME_HEADERS = {"X-Content-Type-Options": "nosniff",
+                 "Referrer-Policy": "same-origin",
+                 "Cross-Origin-Resource-Policy": "cross-origin",
+                 "Cache-Control": "no-cache"}
 
 
 def test_the_headers_of_the_interface(site):
@@ -94,7 +109,13 @@ def test_the_headers_of_the_interface(site):
             ("GET", "api/v1/sessions/current", 200),
             ("GET", "api/v1/output?wait=0", 200),
             ("GET", f"api/v1/output?wait=0&from={session.at}", None),
+            ("GET", "api/v1/screen", 200),
+            ("GET", "api/v1/screen?format=html", 200),
+            ("GET", "api/v1/history?format=raw", 200),
+            ("GET", "api/v1/preview?console=web1", 200),
+            ("GET", "api/v1/preview?console=none", 404),
             ("GET", "api/v1/nothing", 404), ("PUT", "api/v1/size", 405),
+            ("GET", "ajaxterm/web1/u", 400),
             ("GET", "api/v1/output?x=1", 400)):
         answer = site.request(method, path, headers=token)
         assert status in (None, answer.status)
@@ -112,6 +133,20 @@ def test_what_nginx_says_itself_reads_the_same(site):
         assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
 
 
+def test_all_that_nginx_can_say_itself():
+    """None is kept by anybody, or taken for what it is not."""
+    text = (whole_site.TOP / "conf/nginx/xenterm.conf").read_text()
+    answers = re.findall(r"(?ms)^location (@xenterm_\d+) {(.*?)^}", text)
+    assert len(answers) == len(re.findall(r"error_page \d+ @", text)) == 8
+    for name, answer in answers:
+        for line in ("default_type application/problem+json;",
+                     "add_header Cache-Control no-store always;",
+                     "add_header X-Content-Type-Options nosniff always;"):
+            assert answer.count(line) == 1, (name, line)
+        assert name[9:] not in ("429", "502", "503", "504") or \
+            re.search(r"add_header Retry-After \d always;", answer), name
+
+
 def test_the_pages(site):
     for page in PAGES:
         answer = site.request("GET", page)
@@ -123,9 +158,84 @@ def test_the_pages(site):
         assert rules["default-src"] == "'none'"
         assert rules["script-src"] == rules["connect-src"] == "'self'"
         assert rules["frame-ancestors"] == rules["base-uri"] == "'none'"
-        headers_once(answer, {"X-Content-Type-Options": "nosniff",
-                              "Referrer-Policy": "same-origin",
-                              "Cache-Control": "no-cache"})
+        headers_once(answer, PAGE_HEADERS)
+
+
+def test_the_headers_of_what_pages_load(site):
+    """Also where there is nothing, and for who is not let in."""
+    for path, user, status in (("console.js", "admin", 200),
+                               ("style.css", "admin", 200),
+                               ("vendor/xterm.mjs", "admin", 200),
+                               ("ajaxterm/web1/", "admin", 200),
+                               ("ajaxterm/web1/ajaxterm.js", "admin", 200),
+                               ("nothing.js", "admin", 404),
+                               ("vendor/", "admin", 403),
+                               ("console.html", None, 401)):
+        answer = site.request("GET", path, user=user)
+        assert answer.status == status, path
+        headers_once(answer, PAGE_HEADERS)
+
+
+def rebound(site, path, host, method="GET", body=b"", headers=()):
+    """What a page of another site asks whose name leads here now: for its
+    browser it is the same origin."""
+    client = site.client()
+    client.method, client.path = method, path
+    head = client.head(method, f"/xenterm/{path}", body, [
+        ("Sec-Fetch-Site", "same-origin"), ("Origin", f"https://{host}"),
+        *headers])
+    good = f"Host: 127.0.0.1:{site.port}".encode()
+    assert good in head
+    client.open().sendall(
+        head.replace(good, f"Host: {host}".encode() if host else b"X: y")
+        + body)
+    try:
+        return client.receive()
+    finally:
+        client.close()
+
+
+def test_another_sites_name_leads_here(own_site):
+    site = own_site(conf='host_names = {"Dom0.example", "127.0.0.1"}')
+    site.guest("--echo", name="web1")
+    session = site.session("web1")
+    new = b'{"console":"web1","mode":"type"}'
+    json_type = [("Content-Type", "application/json")]
+    calls = [("GET", "api/v1/consoles", b"", []),
+             ("POST", "api/v1/sessions", new, json_type),
+             ("GET", "ajaxterm/web1/u", b"", []),
+             ("POST", "api/v1/input?seq=1", b"x", [
+                 ("Xenterm-Token", session.token),
+                 ("Content-Type", "application/octet-stream")]),
+             ("GET", "api/v1/nothing", b"", [])]
+    for method, path, body, headers in calls:
+        for host in ("evil.example", f"evil.example:{site.port}",
+                     "dom0.example.evil.example", "127.0.0.2",
+                     "dom0.example.", "xdom0.example"):
+            answer = rebound(site, path, host, method, body, headers)
+            answer.problem(421, "wrong-host")
+            headers_once(answer, API_HEADERS)
+    # What is wrong in itself nginx refuses.
+    assert rebound(site, "api/v1/consoles", None).status == 400
+    for host in ("dom0.example", "DOM0.EXAMPLE:8443", "127.0.0.1"):
+        assert rebound(site, "api/v1/consoles", host).status == 200
+        assert rebound(site, "api/v1/sessions", host, "POST", new,
+                       json_type).status == 201
+    # Taken out, and a reload later the name is nobody's.
+    path = site.dir / "xenterm.conf"
+    path.write_text(path.read_text().replace('"Dom0.example", ', ""))
+    os.kill(site.pid("worker"), signal.SIGHUP)
+    wait_for(lambda: rebound(site, "api/v1/consoles", "dom0.example").status
+             == 421)
+    assert site.request("GET", "api/v1/consoles").status == 200
+    # Nobody typed.
+    assert session.current().json()["seq"] == 0
+
+
+def test_the_frame_does_not_say_that_it_is_none(site):
+    answer = site.request("GET", "frame.html")
+    headers_once(answer, FRAME_HEADERS)
+    assert "X-Frame-Options" not in answer.headers
 
 
 def test_the_frame_is_for_those_whom_the_map_names(site):

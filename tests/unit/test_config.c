@@ -147,6 +147,47 @@ test_all_options(void **state)
 }
 
 static void
+test_host_names(void **state)
+{
+	static const char *const right[] = {"dom0.example", "DOM0.Example",
+	    "dom0.example:8443", "[fe80::1]", "[FE80::1]:443", "192.0.2.1",
+	    "192.0.2.1:443"};
+	static const char *const wrong[] = {"", ":", ":443", "evil.example",
+	    "dom0.example.evil", "dom0.example.", "dom0.exampl",
+	    "xdom0.example", "dom0.example]", "[dom0.example]", "[fe80::1",
+	    "[fe80::1]x", "fe80::1", "[", "]", "[]", "192.0.2.10",
+	    "dom0.example@evil"};
+	static const char *const mistakes[] = {"", "https://dom0.example",
+	    "dom0.example:443", "dom0.example/", "a b", "[fe80::1", "[]",
+	    "[fe80::1]:443", "[dom0]", "fe80::1", "a@b"};
+	struct config *config = load("host_names = {\"dom0.example\", "
+				     "\"[fe80::1]\", \"192.0.2.1\"}\n");
+
+	(void)state;
+	assert_non_null(config);
+	for (size_t i = 0; i < COUNT(right); i++)
+		if (!config_is_host(config, right[i]))
+			fail_msg("not taken: %s", right[i]);
+	for (size_t i = 0; i < COUNT(wrong); i++)
+		if (config_is_host(config, wrong[i]))
+			fail_msg("taken: %s", wrong[i]);
+	config_free(config);
+	config = load("");
+	assert_true(config_is_host(config, "any.example"));
+	assert_true(config_is_host(config, ""));
+	config_free(config);
+	for (size_t i = 0; i < COUNT(mistakes); i++) {
+		char text[80];
+
+		snprintf(text, sizeof text, "\nhost_names = {\"%s\"}\n",
+		    mistakes[i]);
+		if (load(text))
+			fail_msg("no mistake: %s", mistakes[i]);
+		assert_non_null(strstr(said, "conf:2: host_names"));
+	}
+}
+
+static void
 test_access(void **state)
 {
 	struct config *config = load(
@@ -542,6 +583,7 @@ main(void)
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_empty_file),
 	    cmocka_unit_test(test_all_options),
+	    cmocka_unit_test(test_host_names),
 	    cmocka_unit_test(test_access),
 	    cmocka_unit_test(test_ticket_key),
 	    cmocka_unit_test(test_hold),

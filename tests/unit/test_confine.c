@@ -1,29 +1,38 @@
 /*
  * Confinement, by trying: each attempt runs in a process of its own, confined
- * as a screen process or as the worker is, and must not come to its end.
+ * as a screen process, the worker or the broker is, and must not come to its
+ * end.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "broker/confine.h"
 #include "common/limits.h"
 #include "common/ring.h"
 #include "fcgi/confine.h"
@@ -105,7 +114,7 @@ try_code(void)
 static enum outcome
 try_kill(void)
 {
-	return AS_DONE(kill(parent, 0) == 0);
+	return AS_DONE(kill(parent, SIGCONT) == 0);
 }
 
 static enum outcome
@@ -171,31 +180,169 @@ try_file_write(void)
 	return AS_DONE(write(other_ring, "x", 1) == 1);
 }
 
+static void *
+run_thread(void *arg)
+{
+	return arg;
+}
+
+static enum outcome
+try_thread(void)
+{
+	pthread_t thread;
+
+	return AS_DONE(pthread_create(&thread, NULL, run_thread, NULL) == 0 &&
+		       pthread_join(thread, NULL) == 0);
+}
+
+static void *
+run_for_ever(void *arg)
+{
+	char byte;
+
+	while (read(unix_socket[1], &byte, 1) > 0)
+		;
+	return arg;
+}
+
+/* As libxenstore does when a connection is closed. */
+static enum outcome
+try_cancel(void)
+{
+	pthread_t thread;
+
+	return AS_DONE(pthread_create(&thread, NULL, run_for_ever, NULL) == 0 &&
+		       pthread_cancel(thread) == 0 &&
+		       pthread_join(thread, NULL) == 0);
+}
+
+static enum outcome
+try_namespace(void)
+{
+	return AS_DONE(unshare(CLONE_NEWUSER) == 0);
+}
+
+/* Whether a process is there. */
+static enum outcome
+try_ask_for(void)
+{
+	return AS_DONE(kill(parent, 0) == 0);
+}
+
+static enum outcome
+try_signal_thread(void)
+{
+	return AS_DONE(syscall(SYS_tgkill, parent, parent, SIGCONT) == 0);
+}
+
+static enum outcome
+try_mode_of_tty(void)
+{
+	struct termios termios;
+
+	tcgetattr(other_ring, &termios);
+	return DONE;
+}
+
+/* Into the input of whoever reads it. */
+static enum outcome
+try_type_into_tty(void)
+{
+	return AS_DONE(ioctl(other_ring, TIOCSTI, "x") == 0);
+}
+
+/* What comes at this socket is a signal for another process. */
+static enum outcome
+try_signal_by_descriptor(void)
+{
+	return AS_DONE(fcntl(unix_socket[0], F_SETOWN, parent) == 0);
+}
+
+static enum outcome
+try_move_in_file(void)
+{
+	return AS_DONE(lseek(other_ring, 0, SEEK_SET) == 0);
+}
+
+static enum outcome
+try_write_in_file(void)
+{
+	return AS_DONE(pwrite(other_ring, "x", 1, 0) == 1);
+}
+
+static enum outcome
+try_cut_file(void)
+{
+	return AS_DONE(ftruncate(other_ring, 0) == 0);
+}
+
+static enum outcome
+try_change_owner(void)
+{
+	return AS_DONE(fchown(other_ring, 0, 0) == 0);
+}
+
+static enum outcome
+try_change_mode(void)
+{
+	return AS_DONE(fchmod(other_ring, 04755) == 0);
+}
+
+static enum outcome
+try_mount(void)
+{
+	return AS_DONE(mount("none", "/nowhere", "tmpfs", 0, NULL) == 0);
+}
+
+static enum outcome
+try_rename(void)
+{
+	return AS_DONE(rename("/nowhere/a", "/nowhere/b") == 0);
+}
+
 struct attempt {
 	const char *name;
 	enum outcome (*attempt)(void);
-	enum outcome screen, worker;
+	enum outcome screen, worker, broker;
 	bool open_to_sanitizers; /* they need what lets a screen do this */
 };
 
 static const struct attempt attempts[] = {
-    {"use its socket", try_socket, DONE, DONE, false},
-    {"take some memory", try_memory, DONE, DONE, false},
-    {"take much memory", try_much_memory, REFUSED, DONE, true},
-    {"open a file", try_open, KILLED, REFUSED, false},
-    {"connect over TCP", try_connect_tcp, KILLED, KILLED, false},
-    {"call a local socket", try_connect_unix, KILLED, DONE, false},
-    {"run a program", try_exec, KILLED, KILLED, false},
-    {"fork", try_fork, KILLED, KILLED, false},
-    {"map another ring", try_other_ring, KILLED, DONE, true},
-    {"map any file", try_memory_of_file, KILLED, DONE, true},
-    {"have memory run as code", try_code, KILLED, KILLED, true},
-    {"kill another process", try_kill, KILLED, KILLED, false},
-    {"trace another process", try_ptrace, KILLED, KILLED, false},
-    {"read another's memory", try_read_memory, KILLED, KILLED, false},
-    {"become root", try_more_privileges, KILLED, KILLED, false},
-    {"write to what is no socket", try_file_write, KILLED, DONE, true},
-    {"have more descriptors", try_dup, KILLED, DONE, false},
+    {"use its socket", try_socket, DONE, DONE, DONE, false},
+    {"take some memory", try_memory, DONE, DONE, DONE, false},
+    {"take much memory", try_much_memory, REFUSED, DONE, DONE, true},
+    {"open a file", try_open, KILLED, REFUSED, DONE, false},
+    {"connect over TCP", try_connect_tcp, KILLED, KILLED, KILLED, false},
+    {"call a local socket", try_connect_unix, KILLED, DONE, DONE, false},
+    {"run a program", try_exec, KILLED, KILLED, KILLED, false},
+    {"fork", try_fork, KILLED, KILLED, KILLED, false},
+    {"map another ring", try_other_ring, KILLED, DONE, DONE, true},
+    {"map any file", try_memory_of_file, KILLED, DONE, DONE, true},
+    {"have memory run as code", try_code, KILLED, KILLED, KILLED, true},
+    {"kill another process", try_kill, KILLED, KILLED, KILLED, false},
+    {"trace another process", try_ptrace, KILLED, KILLED, KILLED, false},
+    {"read another's memory", try_read_memory, KILLED, KILLED, KILLED, false},
+    {"become root", try_more_privileges, KILLED, KILLED, KILLED, false},
+    {"write to what is no socket", try_file_write, KILLED, DONE, DONE, true},
+    {"have more descriptors", try_dup, KILLED, DONE, DONE, false},
+    {"start a thread", try_thread, KILLED, KILLED, DONE, false},
+    {"cancel a thread", try_cancel, KILLED, KILLED, DONE, false},
+    {"have a namespace", try_namespace, KILLED, KILLED, KILLED, false},
+    {"ask for a process", try_ask_for, KILLED, KILLED, DONE, false},
+    {"signal a thread of another", try_signal_thread, KILLED, KILLED, KILLED,
+	false},
+    {"ask for a tty's mode", try_mode_of_tty, KILLED, DONE, DONE, false},
+    {"type into a tty", try_type_into_tty, KILLED, KILLED, KILLED, false},
+    {"signal by a descriptor", try_signal_by_descriptor, KILLED, KILLED, KILLED,
+	false},
+    /* the worker has the audit log to append to */
+    {"move in a file", try_move_in_file, KILLED, KILLED, DONE, false},
+    {"write within a file", try_write_in_file, KILLED, KILLED, DONE, false},
+    {"cut a file off", try_cut_file, KILLED, KILLED, REFUSED, false},
+    {"change an owner", try_change_owner, KILLED, KILLED, KILLED, false},
+    {"change a mode", try_change_mode, KILLED, KILLED, KILLED, false},
+    {"mount", try_mount, KILLED, KILLED, KILLED, false},
+    {"rename a file", try_rename, KILLED, KILLED, KILLED, false},
 };
 
 static int
@@ -244,6 +391,10 @@ test_attempts(void **state)
 		if (was != a->worker)
 			fail_msg(
 			    "worker: %s: %d, not %d", a->name, was, a->worker);
+		was = outcome_of(broker_confine, a->attempt);
+		if (was != a->broker)
+			fail_msg(
+			    "broker: %s: %d, not %d", a->name, was, a->broker);
 #endif
 		was = outcome_of(confine_screen, a->attempt);
 		if (was != a->screen)
