@@ -24,9 +24,12 @@ access "grouped" { users = {"@ops"} consoles = {"web1"} rights = {"type"} }
 access "elsewhere" { users = {"elsewhere"} consoles = {"web2"}
                      rights = {"force"} }
 access "other" { users = {"other"} consoles = {"web*"} rights = {"force"} }
+access "logger" { users = {"logger"} consoles = {"web1"} rights = {"log"} }
+access "power" { users = {"power"} consoles = {"web1"} rights = {"power"} }
+log_group = "www-data"
 """
 USERS = (*whole_site.USERS, "joiner", "forcer", "grouped", "elsewhere",
-         "other")
+         "other", "logger", "power")
 TICKET_KEYS = test_tickets.CONF + """
 ticket_key "elsewhere" {{
     algorithm = HS256
@@ -60,6 +63,8 @@ class Desk:
         for name in ("web1", "web2"):
             site.host.create(name, "--echo")
         self.wait_guests()
+        folder = site.host.uuid("web1") + ".pv0"
+        (site.dir / "run/consoles" / folder).mkdir(parents=True)
         expired = self.open("type")["token"]
         wait_for(lambda: self.current(expired).status == 401, 30,
                  "the end of a session")
@@ -155,6 +160,8 @@ def test_every_route_is_in_a_table():
     tried = {(method, "/api/v1/" + path.split("?")[0])
              for routes in matrix.ROUTES.values() for method, path in routes}
     tried |= {("GET", "/api/v1/consoles"), ("POST", "/api/v1/sessions"),
+              ("GET", "/api/v1/preview"), ("GET", "/api/v1/logs/*"),
+              ("POST", "/api/v1/power"),
               ("GET", "/ajaxterm/*/u"), ("POST", "/ajaxterm/*/u")}
     assert rows == tried
 
@@ -172,7 +179,10 @@ PEOPLE = {
     "`list`": ("lister", ()), "`watch`": ("viewer", ()),
     "`type`": ("admin", ()), "`type`, by a group": ("grouped", ()),
     "`join`": ("joiner", ()), "`force`": ("forcer", ()),
+    "`log`": ("logger", ()), "`power`": ("power", ()),
 }
+# No guest has this domid, so nothing is done to any.
+POWER = {"console": "web1", "action": "reboot", "domid": 4000000000}
 
 
 def open_as(desk, who, wanted, what, **body):
@@ -224,6 +234,14 @@ def test_who(login, who, cells):
                                user)
             check(answer, both(wanted[f"ajaxterm: {what}"])[1], what)
     close_all(login)
+    for what, method, path, body in (
+            ("preview", "GET", "api/v1/preview?console=web1", b""),
+            ("logs", "GET", "api/v1/logs/web1", b""),
+            ("power, at a domid that has gone", "POST", "api/v1/power",
+             POWER)):
+        for extra in ((), (BROWSER,)):
+            check(login.ask(method, path, body, [*headers, *extra], user),
+                  wanted[what], what)
 
 
 def close_all(desk):
@@ -508,6 +526,7 @@ def test_whence(login, whence, cells):
     token = (TOKEN, login.open("type")["token"])
     asked = {
         "list": ("GET", "api/v1/consoles", b"", ()),
+        "power": ("POST", "api/v1/power", POWER, ()),
         "open": ("POST", "api/v1/sessions",
                  {"console": "web1", "mode": "type"}, ()),
         "ajaxterm: keys, POST": (
@@ -521,6 +540,7 @@ def test_whence(login, whence, cells):
     }
     for name, cell in zip(matrix.FROM_CALLS, cells, strict=True):
         method, path, body, extra = asked[name]
-        check(login.ask(method, path, body, [*headers, *extra], "admin"),
+        check(login.ask(method, path, body, [*headers, *extra],
+                        "power" if name == "power" else "admin"),
               cell, name)
     close_all(login)

@@ -18,6 +18,7 @@ def test_every_call(site, guest):
     session.press(key="ctrl-o")
     session.resize(rows=24, cols=80)
     session.current()
+    assert site.request("GET", f"api/v1/preview?console={name}").status == 200
     for query in ("screen?format=text", "screen?format=html", "screen?format=ansi",
                   "screen?format=json", "history?format=text",
                   "history?format=raw", "history?format=cast"):
@@ -36,6 +37,8 @@ def test_every_call(site, guest):
     openapi.DOCUMENT.answered.add(("public", "GET", "/api/v1/stream"))
     # Nor has this site logs, as that of test_logger.py has.
     openapi.DOCUMENT.answered.add(("public", "GET", "/api/v1/logs/{console}"))
+    # Nor anybody who may shut down a guest, as that of test_power.py.
+    openapi.DOCUMENT.answered.add(("public", "POST", "/api/v1/power"))
     assert session.delete().status == 204
 
     for path in ("consoles", "sessions", "healthz", "livez", "metrics"):
