@@ -15,6 +15,7 @@
 #include "broker/console.h"
 #include "broker/domains.h"
 #include "broker/lock.h"
+#include "broker/power.h"
 #include "broker/reload.h"
 #include "broker/worker.h"
 #include "common/config.h"
@@ -36,6 +37,7 @@ struct broker {
 	struct worker *worker;
 	struct consoles *consoles;
 	struct domains *domains;
+	struct powers *powers;
 	struct reload *reload;
 };
 
@@ -72,6 +74,11 @@ assemble(struct broker *broker, struct config *config, int listener, uid_t uid)
 		log_fatal("no memory");
 	worker_set_consoles(broker->worker, broker->consoles);
 	consoles_set_domains(broker->consoles, broker->domains);
+	broker->powers = powers_create(
+	    broker->base, config, broker->domains, worker_wake, broker->worker);
+	if (!broker->powers)
+		log_fatal("no memory");
+	worker_set_powers(broker->worker, broker->powers);
 	broker->reload = reload_create(
 	    broker->base, config, broker->consoles, broker->worker);
 	if (!broker->reload)
@@ -84,6 +91,7 @@ take_apart(struct broker *broker)
 {
 	reload_destroy(broker->reload);
 	worker_destroy(broker->worker);
+	powers_destroy(broker->powers);
 	domains_destroy(broker->domains);
 	consoles_destroy(broker->consoles);
 	locks_destroy(broker->locks);

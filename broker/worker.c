@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "broker/console.h"
+#include "broker/power.h"
 #include "common/log.h"
 #include "common/memfd.h"
 #include "common/msg.h"
@@ -21,6 +22,7 @@
 struct worker {
 	struct event_base *base;
 	struct consoles *consoles;
+	struct powers *powers;
 	uid_t uid;
 	struct event *acceptable;
 	int fd; /* -1: nobody is there */
@@ -59,8 +61,10 @@ drop(struct worker *worker, const char *why)
 	event_free(worker->writable);
 	close(worker->fd);
 	worker->fd = -1;
-	if (worker->greeted)
+	if (worker->greeted) {
 		consoles_worker_left(worker->consoles);
+		powers_worker_left(worker->powers);
+	}
 }
 
 /* ---- what the worker says ----------------------------------------------- */
@@ -130,6 +134,15 @@ on_reload(void *ctx, struct packet *packet)
 	worker->reload(worker->reload_ctx);
 }
 
+static void
+on_power(void *ctx, struct packet *packet)
+{
+	struct worker *worker = ctx;
+
+	if (!powers_ask(worker->powers, &packet->msg.power))
+		worker->broken = "asks for what no guest can be asked";
+}
+
 /* All that a worker can do: at first the one, then the others. */
 static const struct msg_rule greeting[] = {
     {MSG_HELLO, sizeof(struct msg_hello), 0, on_hello},
@@ -141,6 +154,7 @@ static const struct msg_rule rules[] = {
     {MSG_RELEASE, sizeof(struct msg_key), 0, on_release},
     {MSG_HANGUP, sizeof(struct msg_hangup), 0, on_hangup},
     {MSG_RELOAD, sizeof(struct msg_hello), 0, on_reload},
+    {MSG_POWER, sizeof(struct msg_power), 0, on_power},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -227,6 +241,8 @@ tell(struct worker *worker)
 		status = send_to(worker, &synced, sizeof synced, NULL, 0);
 		worker->synced = status == 0;
 	}
+	if (status == 0)
+		status = powers_tell(worker->powers, send_to, worker);
 	if (status == 0 && worker->config.type != 0)
 		status = tell_config(worker);
 	while (status == 0 && worker->nunknown > 0) {
@@ -397,6 +413,12 @@ worker_destroy(struct worker *worker)
 	if (worker->sessions >= 0)
 		close(worker->sessions);
 	free(worker);
+}
+
+void
+worker_set_powers(struct worker *worker, struct powers *powers)
+{
+	worker->powers = powers;
 }
 
 void

@@ -12,6 +12,7 @@
 
 struct consoles;
 struct event_base;
+struct powers;
 struct worker;
 
 /* Takes connections from processes of uid, and of root, on `listener`, which
@@ -22,6 +23,9 @@ void worker_destroy(struct worker *worker);
 
 /* Whose messages these are; borrowed. */
 void worker_set_consoles(struct worker *worker, struct consoles *consoles);
+
+/* Whom its MSG_POWER goes to; borrowed. */
+void worker_set_powers(struct worker *worker, struct powers *powers);
 
 /* What its MSG_RELOAD calls. */
 void worker_set_reload(

@@ -10,6 +10,7 @@
 
 struct xs_conn {
 	struct xs_handle *handle;
+	xs_transaction_t transaction; /* XBT_NULL: none */
 };
 
 struct xs_conn *
@@ -30,6 +31,7 @@ xs_conn_open(const char *socket)
 	/* Not XS_UNWATCH_FILTER: it leaks the body of each event that it
 	 * filters out (xs_unwatch).  A late event is taken for none. */
 	conn->handle = xs_open(0);
+	conn->transaction = XBT_NULL;
 	if (!conn->handle) {
 		free(conn);
 		return NULL;
@@ -87,7 +89,7 @@ int
 xs_conn_read(struct xs_conn *conn, const char *path, char *out, size_t size)
 {
 	unsigned len;
-	char *value = xs_read(conn->handle, XBT_NULL, path, &len);
+	char *value = xs_read(conn->handle, conn->transaction, path, &len);
 
 	if (!value)
 		return failure();
@@ -99,6 +101,33 @@ xs_conn_read(struct xs_conn *conn, const char *path, char *out, size_t size)
 	out[len] = '\0';
 	free(value);
 	return 0;
+}
+
+int
+xs_conn_begin(struct xs_conn *conn)
+{
+	conn->transaction = xs_transaction_start(conn->handle);
+	return conn->transaction == XBT_NULL ? failure() : 0;
+}
+
+int
+xs_conn_end(struct xs_conn *conn, bool keep)
+{
+	bool ended = xs_transaction_end(conn->handle, conn->transaction, !keep);
+
+	conn->transaction = XBT_NULL;
+	if (ended)
+		return 0;
+	return errno == EAGAIN ? -EAGAIN : failure();
+}
+
+int
+xs_conn_write(struct xs_conn *conn, const char *path, const char *value)
+{
+	if (xs_write(conn->handle, conn->transaction, path, value,
+		(unsigned)strlen(value)))
+		return 0;
+	return failure();
 }
 
 static int

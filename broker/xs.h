@@ -34,6 +34,20 @@ int xs_conn_fd(const struct xs_conn *conn);
 int xs_conn_read(
     struct xs_conn *conn, const char *path, char *out, size_t size);
 
+/*
+ * A transaction: between these two the connection's reads and writes see the
+ * store as it was at the beginning, and nobody else sees what is written.
+ * It is ended at once: xenstored waits for its end before it can be upgraded.
+ * xs_conn_end() says -EAGAIN, with nothing written, when what was read or
+ * written has been changed by somebody else; keep false: nothing is written
+ * in any case.
+ */
+int xs_conn_begin(struct xs_conn *conn);
+int xs_conn_end(struct xs_conn *conn, bool keep);
+
+/* Sets the value of one node. */
+int xs_conn_write(struct xs_conn *conn, const char *path, const char *value);
+
 /* Those children of path that are decimal numbers, in rising order.  The
  * caller frees *out. */
 int xs_conn_numbers(

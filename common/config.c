@@ -29,6 +29,7 @@ static const struct right_name right_names[] = {
     {"join", RIGHT_JOIN},
     {"force", RIGHT_FORCE},
     {"log", RIGHT_LOG},
+    {"power", RIGHT_POWER},
 };
 
 /* What kernels that give up print first. */
@@ -352,12 +353,24 @@ check_rights(cfg_t *cfg, cfg_opt_t *opt)
 			cfg_error(cfg,
 			    "rights: \"%s\" is none of list, watch, type, "
 			    "join, "
-			    "force, log",
+			    "force, log, power",
 			    name);
 			return -1;
 		}
 	}
 	return 0;
+}
+
+/* A ticket opens a console; a panel has buttons of its own for the rest. */
+static int
+check_key_rights(cfg_t *cfg, cfg_opt_t *opt)
+{
+	for (unsigned i = 0; i < cfg_opt_size(opt); i++)
+		if (right_of(cfg_opt_getnstr(opt, i)) == RIGHT_POWER) {
+			cfg_error(cfg, "rights: a ticket cannot give power");
+			return -1;
+		}
+	return check_rights(cfg, opt);
 }
 
 static char *
@@ -780,7 +793,7 @@ config_parse(const struct config_files *files)
 	cfg_set_validate_func(cfg, "ticket_key", check_ticket_key);
 	cfg_set_validate_func(cfg, "ticket_key|algorithm", check_algorithm);
 	cfg_set_validate_func(cfg, "ticket_key|file", check_path);
-	cfg_set_validate_func(cfg, "ticket_key|rights", check_rights);
+	cfg_set_validate_func(cfg, "ticket_key|rights", check_key_rights);
 	for (size_t i = 0; i < COUNT(number_options); i++)
 		cfg_set_validate_func(
 		    cfg, number_options[i].name, check_number);
@@ -922,6 +935,21 @@ config_hold_always(const struct config *config, const char *name)
 		if (fnmatch(config->holds[i].pattern, name, 0) == 0)
 			always = config->holds[i].always;
 	return always;
+}
+
+bool
+config_gives_power(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->naccess; i++) {
+		const struct config_access *rule = &config->access[i];
+
+		if (!(rule->rights & RIGHT_POWER))
+			continue;
+		for (char *const *pattern = rule->consoles; *pattern; pattern++)
+			if (fnmatch(*pattern, name, 0) == 0)
+				return true;
+	}
+	return false;
 }
 
 bool

@@ -20,6 +20,7 @@ enum {
 	RIGHT_JOIN = 8,	  /* also while other users do */
 	RIGHT_FORCE = 16, /* make them watchers */
 	RIGHT_LOG = 32,	  /* read what xenterm-logger has kept of it */
+	RIGHT_POWER = 64, /* ask its guest to shut down or to reboot */
 };
 
 /*
@@ -147,6 +148,9 @@ bool config_is_host(const struct config *config, const char *host);
 
 /* hold = always for a guest of this name; the last fitting section wins. */
 bool config_hold_always(const struct config *config, const char *name);
+
+/* Somebody may ask a guest of this name to shut down. */
+bool config_gives_power(const struct config *config, const char *name);
 
 /* Ctrl-O begins a SysRq on the PV console of a guest of this name, unless the
  * last fitting section says otherwise. */

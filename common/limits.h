@@ -197,6 +197,11 @@
 /* Seconds a message to the service manager may wait for it. */
 #define LIMIT_SERVICE_SECONDS 1
 
+/* Guests that may be asked to shut down at a time, and the seconds that one has
+ * to say that it will: its kernel's answer, not the shutdown itself. */
+#define LIMIT_POWER	    64
+#define LIMIT_POWER_SECONDS 10
+
 /* Rules of one kind in the configuration. */
 #define LIMIT_RULES 1024
 

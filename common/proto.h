@@ -36,6 +36,7 @@ enum msg_type {
 	MSG_RELEASE,   /* struct msg_key: let go now, until MSG_WANT */
 	MSG_HANGUP, /* struct msg_hangup: this tty has been read to its end */
 	MSG_RELOAD, /* struct msg_hello: read the configuration again */
+	MSG_POWER,  /* struct msg_power: ask a guest; answered by MSG_POWERED */
 
 	/* broker to worker */
 	MSG_CONSOLE = 64, /* struct msg_console: new, or changed */
@@ -45,6 +46,7 @@ enum msg_type {
 	MSG_CONFIG,	 /* struct msg_config + descriptors of enum config_fd */
 	MSG_CONFIG_KEPT, /* struct msg_hello: it is wrong; the old one stays */
 	MSG_SESSIONS, /* struct msg_hello + the memfd of the sessions, first */
+	MSG_POWERED,	 /* struct msg_powered: what became of it */
 };
 
 enum proto_state {
@@ -65,6 +67,25 @@ enum config_fd {
 	CONFIG_FD_FILES, /* memfd: struct config_files' data */
 	CONFIG_FD_AUDIT, /* to append to; else the same memfd again */
 	CONFIG_FDS,
+};
+
+enum power_action {
+	POWER_SHUTDOWN,
+	POWER_REBOOT,
+	POWER_ACTIONS,
+};
+
+/* What becomes of a MSG_POWER. */
+enum power_outcome {
+	POWER_TAKEN,	   /* the guest has taken it, or has ended */
+	POWER_NO_ANSWER,   /* it has not; it is not asked any more */
+	POWER_REFUSED,	   /* it says that it does not do so */
+	POWER_PENDING,	   /* it is asked for something already */
+	POWER_OTHER,	   /* the console has another domain, or none */
+	POWER_NOT_OFFERED, /* its domain has no place for it */
+	POWER_FORBIDDEN,   /* the configuration gives nobody the right */
+	POWER_NO_STORE,	   /* xenstored is away: nobody knows */
+	POWER_OUTCOMES,
 };
 
 struct msg_config {
@@ -108,6 +129,21 @@ struct msg_tty {
 	struct console_key key;
 };
 
+/* number is the worker's, for the answer.  domid: which domain is meant. */
+struct msg_power {
+	uint32_t type;
+	uint32_t number;
+	uint32_t action;
+	uint32_t domid;
+	struct console_key key;
+};
+
+struct msg_powered {
+	uint32_t type;
+	uint32_t number;
+	uint32_t outcome;
+};
+
 /* With those of common/screen_proto.h that bring descriptors or go the same
  * way. */
 union msg {
@@ -118,6 +154,8 @@ union msg {
 	struct msg_console console;
 	struct msg_tty tty;
 	struct msg_config config;
+	struct msg_power power;
+	struct msg_powered powered;
 	struct spawn_msg spawn;
 	struct spawn_ended spawn_ended;
 };
@@ -128,6 +166,8 @@ _Static_assert(sizeof(struct msg_key) == 28, "no padding");
 _Static_assert(sizeof(struct msg_hangup) == 32, "no padding");
 _Static_assert(sizeof(struct msg_console) == 232, "no padding");
 _Static_assert(sizeof(struct msg_tty) == 36, "no padding");
+_Static_assert(sizeof(struct msg_power) == 40, "no padding");
+_Static_assert(sizeof(struct msg_powered) == 12, "no padding");
 
 /* "up", "waiting", … as the HTTP interface spells them. */
 const char *proto_state_name(uint32_t state);

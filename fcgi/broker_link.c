@@ -16,6 +16,7 @@
 #include "common/msg.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
+#include "fcgi/power.h"
 #include "fcgi/reload.h"
 #include "fcgi/session.h"
 
@@ -30,6 +31,7 @@ struct broker_link {
 	struct consoles *consoles;
 	struct sessions *sessions;
 	struct reload *reload;
+	struct powers *powers;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int fd;
 	struct event *readable, *writable, *retry;
@@ -84,6 +86,8 @@ lost(struct broker_link *link, const char *why)
 		    "broker: %s: %s; open consoles go on", link->path, why);
 	link->complained = true;
 	link_close(link);
+	if (link->powers)
+		powers_lost(link->powers);
 	call_again(link);
 }
 
@@ -245,6 +249,15 @@ on_config_kept(void *ctx, struct packet *packet)
 	log_error("configuration: not taken; xenterm-broker's log says why");
 }
 
+static void
+on_powered(void *ctx, struct packet *packet)
+{
+	const struct broker_link *link = ctx;
+
+	powers_answer(link->powers, packet->msg.powered.number,
+	    packet->msg.powered.outcome);
+}
+
 static const struct msg_rule rules[] = {
     {MSG_CONSOLE, sizeof(struct msg_console), 0, on_console},
     {MSG_TTY, sizeof(struct msg_tty), TTY_FDS, on_tty},
@@ -253,6 +266,7 @@ static const struct msg_rule rules[] = {
     {MSG_SYNCED, sizeof(struct msg_hello), 0, on_synced},
     {MSG_CONFIG, sizeof(struct msg_config), CONFIG_FDS, on_config},
     {MSG_CONFIG_KEPT, sizeof(struct msg_hello), 0, on_config_kept},
+    {MSG_POWERED, sizeof(struct msg_powered), 0, on_powered},
 };
 
 static void
@@ -401,6 +415,18 @@ bool
 broker_link_hold(struct broker_link *link, struct console *c)
 {
 	return send_key(link, MSG_WANT, c);
+}
+
+void
+broker_link_power(struct broker_link *link, const struct msg_power *msg)
+{
+	send_msg(link, msg, sizeof *msg);
+}
+
+void
+broker_link_set_powers(struct broker_link *link, struct powers *powers)
+{
+	link->powers = powers;
 }
 
 bool

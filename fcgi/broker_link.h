@@ -14,6 +14,8 @@ struct broker_link;
 struct console;
 struct consoles;
 struct event_base;
+struct msg_power;
+struct powers;
 struct reload;
 struct sessions;
 
@@ -35,6 +37,10 @@ void broker_link_hangup(
 /* Hands c to `xl console`, until broker_link_hold().  False: no broker. */
 bool broker_link_release(struct broker_link *link, struct console *c);
 bool broker_link_hold(struct broker_link *link, struct console *c);
+/* Asks a guest for something; what becomes of it goes to the powers of
+ * broker_link_set_powers(), also when the connection is lost: at once. */
+void broker_link_power(struct broker_link *link, const struct msg_power *msg);
+void broker_link_set_powers(struct broker_link *link, struct powers *powers);
 /* Asks for the configuration to be read again; what comes goes to the reload
  * of broker_link_set_reload().  False: no broker. */
 bool broker_link_reload(struct broker_link *link);

@@ -23,6 +23,7 @@ void handle_preview(struct worker *w, struct request *r);
 void handle_history(struct worker *w, struct request *r);
 void handle_logs(struct worker *w, struct request *r);
 void handle_keys(struct worker *w, struct request *r);
+void handle_power(struct worker *w, struct request *r);
 void handle_size(struct worker *w, struct request *r);
 
 /* Makes a session of r->user at c and answers with it, once c is open. */

@@ -179,6 +179,7 @@ rights_list(uint32_t rights)
 	    {RIGHT_JOIN, "join"},
 	    {RIGHT_FORCE, "force"},
 	    {RIGHT_LOG, "log"},
+	    {RIGHT_POWER, "power"},
 	};
 	struct json_object *list = json_object_new_array();
 

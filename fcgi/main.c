@@ -27,6 +27,7 @@
 #include "fcgi/consoles.h"
 #include "fcgi/failures.h"
 #include "fcgi/feed.h"
+#include "fcgi/power.h"
 #include "fcgi/reload.h"
 #include "fcgi/route.h"
 #include "fcgi/server.h"
@@ -182,7 +183,9 @@ run(struct config *config, const struct sockets *sockets,
 	w.sessions = sessions_create(w.base, config);
 	w.tickets = tickets_create(keys);
 	w.failures = failures_create();
-	if (!w.consoles || !w.sessions || !w.tickets || !w.failures)
+	w.powers = powers_create();
+	if (!w.consoles || !w.sessions || !w.tickets || !w.failures ||
+	    !w.powers)
 		log_fatal("out of memory");
 	w.server = server_create(
 	    w.base, sockets->fcgi, POOL_THREADS, route_request, &w);
@@ -194,6 +197,7 @@ run(struct config *config, const struct sockets *sockets,
 	if (!w.server || !admin || !w.feed || !w.broker || !w.reload)
 		log_fatal("cannot start: %s", strerror(errno));
 	broker_link_set_reload(w.broker, w.reload);
+	broker_link_set_powers(w.broker, w.powers);
 	error = worker_confine();
 	if (error)
 		log_fatal("seccomp: %s", strerror(-error));
@@ -202,6 +206,7 @@ run(struct config *config, const struct sockets *sockets,
 	shut_down(&w, admin, spawner);
 	reload_destroy(w.reload);
 	failures_destroy(w.failures);
+	powers_destroy(w.powers);
 }
 
 int

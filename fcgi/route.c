@@ -52,6 +52,8 @@ static const struct route public_routes[] = {
 	NAMES("key", "arg"), handle_keys},
     {"POST", "/api/v1/size", NEEDS_TOKEN, BODY_JSON,
 	NAMES("rows", "cols", "tell_guest"), handle_size},
+    {"POST", "/api/v1/power", NEEDS_USER | SAME_ORIGIN, BODY_JSON,
+	NAMES("console", "action", "domid"), handle_power},
     {"GET", "/ajaxterm/*/u", NEEDS_USER | SAME_ORIGIN | TAKES_FORM, BODY_NONE,
 	NULL, handle_ajaxterm},
     {"POST", "/ajaxterm/*/u", NEEDS_USER | SAME_ORIGIN | TAKES_FORM, BODY_FORM,

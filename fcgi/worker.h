@@ -7,6 +7,7 @@ struct config;
 struct consoles;
 struct event_base;
 struct failures;
+struct powers;
 struct reload;
 struct feed;
 struct server;
@@ -23,6 +24,7 @@ struct worker {
 	struct broker_link *broker;
 	struct reload *reload;
 	struct failures *failures;
+	struct powers *powers;
 	struct feed *feed;
 };
 

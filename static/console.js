@@ -100,6 +100,7 @@ function showSession(session) {
 	for (const part of document.querySelectorAll('.typing'))
 		part.hidden = !types;
 	$('compose').hidden = !types;
+	showGuest(session.rights ?? []);
 	$('sysrqline').hidden = !types || session.sysrq !== true;
 	showKeyBar();
 	showWho();
@@ -449,6 +450,22 @@ $('sysrqsend').addEventListener('click', async () => {
 		showNotice(`SysRq ${words}: sent to the kernel of ${name}. What it says comes on its console.`);
 	view.focus();
 });
+
+/* ---- the guest, and what was logged of it ---- */
+
+function showGuest(rights) {
+	$('power').hidden = !rights.includes('power');
+	$('logs').hidden = !rights.includes('log');
+	for (const part of document.querySelectorAll('.guest'))
+		part.hidden = $('power').hidden && $('logs').hidden;
+}
+
+const guest = () => ({ id: view.session?.console ?? wanted, name, domid: consoleState?.domid });
+const base = new URL('.', location.href);
+
+/* Loaded by whoever wants it: the first screen does not wait for it. */
+$('power').addEventListener('click', async () => (await import('./actions.js')).offerPower({ base, guest: guest(), say: showNotice }));
+$('logs').addEventListener('click', async () => (await import('./actions.js')).showLogs({ base, guest: guest() }));
 
 /* ---- the menu, and what a person has chosen ---- */
 

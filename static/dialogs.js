@@ -8,7 +8,7 @@ const KEPT = 'xenterm-composed';
 let last = Promise.resolve();   /* the former dialog: its `close` comes a while after it has closed */
 
 /* element('p', {id: 'x'}, 'text', element(…)) */
-function element(name, attributes = {}, ...children) {
+export function element(name, attributes = {}, ...children) {
 	const made = document.createElement(name);
 	for (const [key, value] of Object.entries(attributes))
 		made.setAttribute(key, value);
@@ -20,7 +20,8 @@ function select(id, choices) {
 	return element('select', { id }, ...choices.map(([value, text]) => element('option', { value }, text)));
 }
 
-function dialog(id, title, ...children) {
+/* One that is shown by ask(). */
+export function dialog(id, title, ...children) {
 	const made = element('dialog', { id, 'aria-labelledby': `${id}title` }, element('h2', { id: `${id}title` }, title), ...children);
 	/* No form: frames in others' pages may not submit any. */
 	made.addEventListener('click', ({ target }) => {
@@ -37,7 +38,7 @@ function buttons(yes, value) {
 		element('button', { type: 'button', value: 'cancel' }, 'Cancel'));
 }
 
-const once = (make) => {
+export const once = (make) => {
 	let made = null;
 	return () => made ??= make();
 };
@@ -63,7 +64,7 @@ const compose = once(() => {
 const question = once(() => dialog('question', '', element('p', { id: 'questiontext' }), buttons('', 'yes')));
 
 /* Resolves with the button's value; Escape is `cancel`. */
-function ask(which) {
+export function ask(which) {
 	last = last.then(() => show(which));
 	return last;
 }

@@ -11,6 +11,7 @@ const REFRESH = 5000;
 const SLOWEST = 30000;
 const MANY = 8;                 /* consoles: the filter is there from the start */
 const TOGETHER = 16;            /* at most so many are offered for one window */
+const NOTICE_FOR = 8000;
 
 const base = new URL('.', location.href);
 const status = document.querySelector('#status');
@@ -19,12 +20,15 @@ const empty = document.querySelector('#empty');
 const failure = document.querySelector('#error');
 const filter = document.querySelector('#filter');
 const together = document.querySelector('#together');
+const notice = document.querySelector('#notice');
 const rows = new Map();         /* id -> row, kept so that a refresh does not take the focus away */
+const guests = new Map();       /* id -> {id, name, domid}, as the row shows it */
 const outputs = new Map();      /* id -> {end, at}: how much was printed, and when that was seen to change */
 const glance = new Glance({ box: document.querySelector('#glance'), base });
 
 let timer = null;
 let asking = false;
+let noticeTimer = null;
 let failures = 0;
 
 async function refresh() {
@@ -52,6 +56,7 @@ function show(consoles) {
 		if (!ids.has(id)) {
 			row.remove();
 			rows.delete(id);
+			guests.delete(id);
 			outputs.delete(id);
 		}
 	usable.sort((a, b) => nameOf(a).localeCompare(nameOf(b), undefined, { numeric: true })
@@ -76,7 +81,10 @@ function showRow(entry, place) {
 	setAttribute(state, 'title', absence(entry.state, nameOf(entry), entry.holder)?.text ?? '');
 	setText(printed, outputWords(entry));
 	setText(viewers, viewersWords(Number(entry.viewers) || 0));
-	setText(may, rightsWords(rights));
+	setText(may.firstChild, rightsWords(rights));
+	showButton(may, rights.includes('power'), 'offerPower', 'Power', `Shut down or reboot ${nameOf(entry)}`);
+	showButton(may, rights.includes('log'), 'showLogs', 'Logs', `Logs and recordings of ${nameOf(entry)}`);
+	Object.assign(guests.get(entry.id), { name: nameOf(entry), domid: entry.domid });
 	if (body.rows[place] !== row)
 		body.insertBefore(row, body.rows[place] ?? null);
 }
@@ -90,10 +98,46 @@ function newRow(id) {
 	for (let i = 0; i < 5; i++)
 		row.append(document.createElement('td'));
 	row.cells[2].append(document.createElement('span'));
+	row.cells[5].append(document.createElement('span'));
+	guests.set(id, { id });
 	row.dataset.id = id;
 	rows.set(id, row);
 	return row;
 }
+
+function showButton(cell, shown, does, text, label) {
+	let button = cell.querySelector(`[data-does=${does}]`);
+	if (!shown) {
+		button?.remove();
+		return;
+	}
+	if (!button) {
+		button = document.createElement('button');
+		button.type = 'button';
+		button.textContent = text;
+		button.dataset.does = does;
+		cell.append(button);
+	}
+	setAttribute(button, 'aria-label', label);
+}
+
+/* What a row's buttons do is loaded when one is pressed. */
+table.addEventListener('click', async ({ target }) => {
+	const does = target.dataset?.does;
+	if (!does)
+		return;
+	const guest = { ...guests.get(target.closest('tr').dataset.id) };
+	await (await import('./actions.js'))[does]({ base, guest, say: showNotice });
+});
+
+function showNotice(text) {
+	clearTimeout(noticeTimer);
+	setText(notice.firstChild, text);
+	setHidden(notice, false);
+	noticeTimer = setTimeout(() => setHidden(notice, true), NOTICE_FOR);
+}
+
+notice.querySelector('button').addEventListener('click', () => setHidden(notice, true));
 
 /* The server tells how much was printed, not when; that is known from when this page saw it change. */
 function outputWords({ id, end }) {

@@ -110,7 +110,7 @@ async function fetchCast(address) {
 	const response = await fetch(url, { redirect: 'error' }).catch(() => null);
 	if (response?.status !== 200)
 		return fail(response ? `The server answered ${response.status}.` : 'The server cannot be reached.');
-	load(await response.text(), url.pathname.split('/').at(-1));
+	load(await response.text(), url.searchParams.get('file') ?? url.pathname.split('/').at(-1));
 }
 
 $('play').addEventListener('click', () => setPlaying(playing === null));

@@ -85,6 +85,8 @@ export class FakeSite {
 	tickets = [];           /* those that came */
 	calls = [];             /* 'METHOD path' of all calls */
 	previews = {};          /* console id -> text */
+	logs = {};              /* console id -> [{name, type, mtime, size}] */
+	power = null;           /* (what is asked) => answers, or throws [status, code, detail] */
 	held = 0;               /* answers that wait, now and at most */
 	mostHeld = 0;
 	#server; #consoles = new Map(); #sessions = new Map(); #seqs = new Map();
@@ -150,7 +152,7 @@ export class FakeSite {
 		this.#consoles.clear();
 		this.#seqs.clear();
 		Object.assign(this, { mode: 'type', rights: ALL_RIGHTS, presence: false, user: () => 'alice', streams: true,
-			onTyped: () => {}, refuse: () => null, tickets: [], calls: [], previews: {}, mostHeld: 0 });
+			onTyped: () => {}, refuse: () => null, tickets: [], calls: [], previews: {}, logs: {}, power: null, mostHeld: 0 });
 	}
 
 	async #handle(request, response) {
@@ -168,6 +170,10 @@ export class FakeSite {
 			return json(response, 200, { consoles: this.consoles });
 		if (call === 'preview')
 			return this.#preview(url.searchParams.get('console'), response);
+		if (call.startsWith('logs/'))
+			return this.#logs(decodeURIComponent(call.slice('logs/'.length)), url.searchParams.get('file'), response);
+		if (call === 'power')
+			return this.#power(JSON.parse(body), response);
 		if (call === 'sessions')
 			return this.#session(request, response, JSON.parse(body));
 		const session = this.#sessions.get(request.headers['xenterm-token']);
@@ -211,6 +217,24 @@ export class FakeSite {
 		if (!(id in this.previews))
 			return problem(response, 409, 'not-up', 'This console has not been open yet.');
 		response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(this.previews[id]);
+	}
+
+	#logs(id, file, response) {
+		const files = this.logs[id];
+		if (!files)
+			return problem(response, 404, 'no-such-log', 'There is no such log or recording of this console.');
+		if (file === null)
+			return json(response, 200, files);
+		response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(files.find(({ name }) => name === file)?.text);
+	}
+
+	async #power(asked, response) {
+		try {
+			await this.power?.(asked);
+			json(response, 200, { action: asked.action, domid: asked.domid });
+		} catch (refusal) {
+			problem(response, ...refusal);
+		}
 	}
 
 	#session(request, response, { console: name, mode, take, ticket }) {

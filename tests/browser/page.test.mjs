@@ -303,6 +303,132 @@ test('what is no recording, or is elsewhere, is not played; one that was cut is'
 	assert.equal(await page.isHidden('#overlay'), true);
 });
 
+/* ---- shutting down, logs ---- */
+
+const GUESTS = [
+	{ id: 'u1/pv0', name: 'web1', kind: 'pv', domid: 7, state: 'up', viewers: 1, rights: ['list', 'watch', 'type', 'power', 'log'] },
+	{ id: 'u2/pv0', name: 'web2', kind: 'pv', domid: 9, state: 'up', viewers: 0, rights: ['list', 'watch'] },
+];
+const notice = (pattern) => until(async () => !await page.isHidden('#notice') && pattern.test(await page.textContent('#notice span')),
+	`the message ${pattern}`);
+
+test('a guest is shut down or rebooted by who may, after a question, and for the domain that was shown', async () => {
+	const asked = [];
+	site.power = (what) => asked.push(what);
+	await openLive();
+	await menu();
+	assert.equal(await page.isHidden('#power'), true);
+	site.rights = ['list', 'watch', 'type', 'power'];
+	await openLive();
+	await menu();
+	/* By keyboard alone, and with the way back first. */
+	await page.focus('#power');
+	await page.keyboard.press('Enter');
+	await page.waitForSelector('#powerdialog[open]');
+	assert.match(await page.textContent('#powerdialog h2'), /^Shut down or reboot web1\?$/);
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'power');
+	await page.keyboard.press('Escape');
+	await page.waitForSelector('#powerdialog', { state: 'hidden' });
+	await page.focus('#power');
+	await page.keyboard.press('Enter');
+	await page.waitForSelector('#powerdialog[open]');
+	await page.keyboard.press('Enter');
+	await page.waitForSelector('#powerdialog', { state: 'hidden' });
+	assert.deepEqual(asked, []);
+	await page.focus('#power');
+	await page.keyboard.press('Enter');
+	await page.waitForSelector('#powerdialog[open]');
+	await page.focus('#powerdialog button[value=reboot]');
+	await page.keyboard.press('Enter');
+	await notice(/^web1 has taken it, and reboots\.$/);
+	assert.deepEqual(asked, [{ console: 'web1', action: 'reboot', domid: 7 }]);
+	assert.equal(site.typed, '');
+	/* What the guest says, or that it says nothing, in the server's words; asked once. */
+	site.power = (what) => {
+		asked.push(what);
+		throw [409, 'no-answer', 'The guest does not answer; it is not asked any more.'];
+	};
+	await page.click('#power');
+	await page.click('#powerdialog button[value=shutdown]');
+	await notice(/^The guest does not answer/);
+	site.power = () => { throw [503, 'power-unknown', 'Whether the guest was asked is not known.']; };
+	await page.click('#power');
+	await page.click('#powerdialog button[value=shutdown]');
+	await notice(/not known/);
+	assert.equal(asked.length, 2);
+});
+
+test('the same in the list, where each row has what its user may do', async () => {
+	const asked = [];
+	site.consoles = GUESTS;
+	site.power = (what) => asked.push(what);
+	await page.goto(site.url);
+	await page.waitForSelector('tbody tr');
+	assert.deepEqual(await page.$$eval('tbody button:not([hidden])', (all) => all.map((button) => button.getAttribute('aria-label'))),
+		['Shut down or reboot web1', 'Logs and recordings of web1']);
+	await shoot(page, 'list-actions');
+	assert.deepEqual(await barriers(page), []);
+	await page.click('button[aria-label="Shut down or reboot web1"]');
+	await page.waitForSelector('#powerdialog[open]');
+	assert.deepEqual(await barriers(page), []);
+	await page.click('#powerdialog button[value=shutdown]');
+	await notice(/^web1 has taken it, and shuts down\.$/);
+	assert.deepEqual(asked, [{ console: 'u1/pv0', action: 'shutdown', domid: 7 }]);
+	await shoot(page, 'list-notice');
+	assert.deepEqual(await barriers(page), []);
+	/* The guest has rebooted while somebody looked at the question: it is the one of the question that is asked for. */
+	await page.click('button[aria-label="Shut down or reboot web1"]');
+	site.consoles = [{ ...GUESTS[0], domid: 8 }];
+	await until(async () => await page.locator('tbody tr').count() === 1, 'the next list');
+	await page.click('#powerdialog button[value=reboot]');
+	await until(() => asked.length === 2, 'the second');
+	assert.equal(asked[1].domid, 7);
+});
+
+test('logs and recordings: listed, played, saved; none, and not to be had, is said', async () => {
+	site.rights = ['list', 'watch', 'type', 'log'];
+	const mtime = 'Mon, 23 Nov 2026 10:50:35 GMT';
+	site.logs.web1 = [
+		{ name: 'state', type: 'file', mtime, size: 9 },
+		{ name: '2026-11-22T10-50-35.123Z.cast', type: 'file', mtime, size: 2048, text: CAST.join('\n') },
+		{ name: '2026-11-23T10-50-35.123Z.cast', type: 'file', mtime, size: 3 << 20, text: CAST.join('\n') },
+		{ name: 'console.log.1', type: 'file', mtime, size: 700, text: 'older\n' },
+		{ name: 'console.log', type: 'file', mtime, size: 20, text: 'a line\n' },
+		{ name: '<img src=x>.cast', type: 'file', mtime, size: 1 },
+	];
+	await openLive();
+	await menu();
+	assert.equal(await page.isHidden('#power'), true);
+	await page.click('#logs');
+	await page.waitForSelector('#logsdialog tbody tr');
+	assert.deepEqual(await page.$$eval('#logsdialog tbody tr', (rows) => rows.map((row) => row.dataset.file)),
+		['console.log', 'console.log.1', '2026-11-23T10-50-35.123Z.cast', '2026-11-22T10-50-35.123Z.cast']);
+	assert.deepEqual(await page.$$eval('#logsdialog td:nth-child(3)', (cells) => cells.map((cell) => cell.textContent)),
+		['20 bytes', '700 bytes', '3.0 MiB', '2 KiB']);
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'logs');
+	const [saved] = await Promise.all([page.waitForEvent('download'), page.click('[data-file="console.log"] a[download]')]);
+	assert.equal(saved.suggestedFilename(), 'web1-console.log.txt');
+	assert.equal(await readFile(await saved.path(), 'utf8'), 'a line\n');
+	const [player] = await Promise.all([context.waitForEvent('page'), page.click('[data-file^="2026-11-23"] a:text("Play")')]);
+	await waitForText(player, /^one$/m);
+	assert.equal(await player.textContent('#name'), 'web1 boots');
+	await player.close();
+	await page.keyboard.press('Escape');
+	await page.waitForSelector('#logsdialog', { state: 'hidden' });
+	/* Nothing there, or not served. */
+	site.logs = {};
+	await page.click('#logs');
+	await until(async () => /^Nothing has been kept/.test(await page.textContent('#logsdialog [role=status]')), 'no file');
+	assert.equal(await page.isHidden('#logsdialog table'), true);
+	await page.click('#logsdialog button[value=cancel]');
+	site.refuse = (method, path) => path.startsWith('logs') ? [404, 'no-such-path', 'Logs are not served here.'] : null;
+	await page.click('#logs');
+	await until(async () => await page.textContent('#logsdialog [role=status]') === 'Logs are not served here.', 'the reason');
+	assert.deepEqual(await barriers(page), []);
+});
+
 /* ---- what axe-core says ---- */
 
 test('no barrier on the pages, in each of the colours', async () => {

@@ -261,6 +261,57 @@ async function tenConsoles(which, streams) {
 
 const tenIn = (address) => `${address}consoles.html?${demo.guests.split(' ').map((name) => `console=${name}`).join('&')}`;
 
+test('a guest is rebooted from its page, and the page goes on with the next domain', async () => {
+	const which = demo.guests.split(' ')[2];
+	const other = await openPage(await newContext());
+	await visit(other, new URL(`console.html?console=${which}`, demo.url).href);
+	await live(other);
+	await waitForText(other, /login:/);
+	await other.click('#menu');
+	await other.click('#power');
+	await other.click('#powerdialog button[value=reboot]');
+	await other.waitForFunction((name) => document.querySelector('#notice span').textContent === `${name} has taken it, and reboots.`, which);
+	await waitForText(other, /reboot: Restarting system[^]*login:/, 30000);
+	assert.equal(await other.textContent('#state'), 'running');
+	assert.deepEqual(other.faults, []);
+	await other.context().close();
+});
+
+test('logs and recordings: listed in the menu, read, saved and played', async () => {
+	const which = demo.guests.split(' ')[3];
+	const other = await openPage(await newContext());
+	const consolePage = new URL(`console.html?console=${which}`, demo.url).href;
+	await visit(other, consolePage);
+	await live(other);
+	await waitForText(other, /login:/);
+	await typeLine(other, guestUser);
+	await waitForText(other, /[#$] *$/);
+	await calculate(other, 47, 53);
+	await other.click('#menu');
+	const files = () => other.$$eval('#logsdialog tbody tr', (rows) => rows.map((row) => row.dataset.file));
+	/* The logger writes a moment later. */
+	await until(async () => {
+		await other.click('#logs');
+		await other.waitForFunction(() => document.querySelector('#logsdialog [role=status]')?.textContent !== 'Asking the server…');
+		const found = await files();
+		if (found.length === 2)
+			return true;
+		await other.click('#logsdialog button[value=cancel]');
+		return false;
+	}, 'a log and a recording');
+	const [log, recording] = await files();
+	assert.equal(log, 'console.log');
+	assert.match(recording, /\.cast$/);
+	const [saved] = await Promise.all([other.waitForEvent('download'), other.click(`[data-file="${log}"] a[download]`)]);
+	assert.match(await readFile(await saved.path(), 'utf8'), /login:/);
+	const [player] = await Promise.all([other.context().waitForEvent('page'),
+		other.click(`[data-file="${recording}"] a:text("Play")`)]);
+	await waitForText(player, /^<2491>$/m, 30000);
+	await player.close();
+	assert.deepEqual(other.faults, []);
+	await other.context().close();
+});
+
 test('ten consoles in one window over HTTP/2: all live, each with its stream', async () => {
 	const other = await openPage(await newContext());
 	await visit(other, tenIn(demo.url));

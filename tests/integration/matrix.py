@@ -18,25 +18,26 @@ END = "<!-- end -->\n"
 
 CALLS = ("list", "open watch", "open type", "type beside another user",
          "`take: force`", "ajaxterm: look", "ajaxterm: keys", "preview",
-         "logs")
+         "logs", "power, at a domid that has gone")
 
 # The rights of each user of the test are in test_matrix.py.
 WHO = (
-    ("nobody logged in", (401,) * 9),
-    ("wrong password", (401,) * 9),
-    ("nobody logged in, forged headers", (401,) * 9),
-    ("no right", ("200, not shown", *(404,) * 8)),
-    ("no right, forged headers", ("200, not shown", *(404,) * 8)),
-    ("all rights, at another console", ("200, not shown", *(404,) * 8)),
-    ("`list`", ("200: list", *(403,) * 8)),
+    ("nobody logged in", (401,) * 10),
+    ("wrong password", (401,) * 10),
+    ("nobody logged in, forged headers", (401,) * 10),
+    ("no right", ("200, not shown", *(404,) * 9)),
+    ("no right, forged headers", ("200, not shown", *(404,) * 9)),
+    ("all rights, at another console", ("200, not shown", *(404,) * 9)),
+    ("`list`", ("200: list", *(403,) * 9)),
     ("`watch`",
-     ("200: watch", 201, 403, 403, 403, 200, 403, 200, 403)),
-    ("`type`", ("200: type", 201, 201, 409, 403, 200, 200, 200, 403)),
+     ("200: watch", 201, 403, 403, 403, 200, 403, 200, 403, 403)),
+    ("`type`", ("200: type", 201, 201, 409, 403, 200, 200, 200, 403, 403)),
     ("`type`, by a group",
-     ("200: type", 201, 201, 409, 403, 200, 200, 200, 403)),
-    ("`join`", ("200: join", 201, 201, 201, 403, 200, 200, 200, 403)),
-    ("`force`", ("200: force", 201, 201, 201, 201, 200, 200, 200, 403)),
-    ("`log`", ("200: log", *(403,) * 7, 200)),
+     ("200: type", 201, 201, 409, 403, 200, 200, 200, 403, 403)),
+    ("`join`", ("200: join", 201, 201, 201, 403, 200, 200, 200, 403, 403)),
+    ("`force`", ("200: force", 201, 201, 201, 201, 200, 200, 200, 403, 403)),
+    ("`log`", ("200: log", *(403,) * 7, 200, 403)),
+    ("`power`", ("200: power", *(403,) * 8, 409)),
 )
 
 # --- Token x identity --------------------------------------------------------
@@ -44,7 +45,8 @@ WHO = (
 READ = (("GET", "sessions/current"), ("GET", "output?wait=0"),
         ("GET", "screen?format=text"), ("GET", "history?format=raw"),
         ("GET", "stream"))
-TYPE = (("POST", "input"), ("POST", "keys"), ("POST", "size"))
+TYPE = (("POST", "input"), ("DELETE", "input"), ("POST", "keys"),
+        ("POST", "size"))
 CLOSE = (("DELETE", "sessions/current"),)
 ROUTES = {"current, output, screen, history, stream": READ,
           "input, keys, size": TYPE, "close": CLOSE}
@@ -129,20 +131,20 @@ TICKETS = (
 # --- Where a call comes from -------------------------------------------------
 
 FROM_CALLS = ("list", "open", "ajaxterm: keys, POST", "ajaxterm: keys, GET",
-              "session: read", "session: type")
+              "power", "session: read", "session: type")
+HERE, ELSEWHERE = (200, 201, 200, 200, 409, 200, 200), \
+    (200, 403, 403, 403, 403, 200, 200)
 WHENCE = (
-    ("a program (says nothing)", (200, 201, 403, 403, 200, 200)),
-    ("a page of this site", (200, 201, 200, 200, 200, 200)),
-    ("a page of this site, old browser (`Origin`)",
-     (200, 201, 200, 200, 200, 200)),
-    ("a page of this site, older (`Referer`)", (200, 201, 200, 200, 200, 200)),
-    ("typed into the address bar", (200, 201, 403, 403, 200, 200)),
-    ("another site's page", (200, 403, 403, 403, 200, 200)),
-    ("a page of a neighbour (same site)", (200, 403, 403, 403, 200, 200)),
-    ("another site's page, old browser (`Origin`)",
-     (200, 403, 403, 403, 200, 200)),
-    ("a page with `Origin: null`", (200, 403, 403, 403, 200, 200)),
-    ("this host on another port (`Origin`)", (200, 403, 403, 403, 200, 200)),
+    ("a program (says nothing)", (200, 201, 403, 403, 409, 200, 200)),
+    ("a page of this site", HERE),
+    ("a page of this site, old browser (`Origin`)", HERE),
+    ("a page of this site, older (`Referer`)", HERE),
+    ("typed into the address bar", (200, 201, 403, 403, 409, 200, 200)),
+    ("another site's page", ELSEWHERE),
+    ("a page of a neighbour (same site)", ELSEWHERE),
+    ("another site's page, old browser (`Origin`)", ELSEWHERE),
+    ("a page with `Origin: null`", ELSEWHERE),
+    ("this host on another port (`Origin`)", ELSEWHERE),
 )
 
 
@@ -167,7 +169,7 @@ def text():
     lines += ["What a ticket opens (nobody logged in):", ""]
     lines += table(("ticket", "a session to watch", "to type"), TICKETS)
     lines += ["Where a call comes from, by somebody who has the right "
-              "`type`; what a session's calls need is its token, which no "
+              "`type`, and for power that one; what a session's calls need is its token, which no "
               "other site's page has:", ""]
     lines += table(("from", *FROM_CALLS),
                    ((whence, *cells) for whence, cells in WHENCE))

@@ -160,14 +160,18 @@ class Host:
 
     # The toolstack.
 
-    def create(self, name, *guest, uuid=None, hvm_serial=False):
+    def create(self, name, *guest, uuid=None, hvm_serial=False,
+               control=False):
         """Starts a guest; its domid. Further arguments are the guest's:
-        "--echo", "--flood", "--deaf", "--file" F, or a program."""
+        "--echo", "--flood", "--deaf", "--file" F, or a program. With control
+        its kernel acts on control/shutdown."""
         options = []
         if uuid is not None:
             options += ["--uuid", uuid]
         if hvm_serial:
             options.append("--hvm-serial")
+        if control:
+            options.append("--control")
         return int(self._checked("xl", "create", name, *options, "--", *guest))
 
     def destroy(self, name):

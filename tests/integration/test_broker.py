@@ -28,8 +28,8 @@ BROKER = pathlib.Path(os.environ.get("XENTERM_BIN", TOP)) / "xenterm-broker"
 
 # common/proto.h
 VERSION = 2
-HELLO, WANT, UNWANT, RELEASE, HANGUP = 1, 2, 3, 4, 5
-CONSOLE, TTY, REMOVED, SYNCED = 64, 65, 66, 67
+HELLO, WANT, UNWANT, RELEASE, HANGUP, POWER = 1, 2, 3, 4, 5, 7
+CONSOLE, TTY, REMOVED, SYNCED, POWERED = 64, 65, 66, 67, 71
 STATES = ("up", "waiting", "busy", "released", "refused", "gone")
 PV, SERIAL = 0, 1
 MESSAGE_MAX = 256
@@ -92,6 +92,7 @@ class Worker:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.connect(str(path))
         self.consoles = {}
+        self.powered = {}       # by number
         self.synced = False
         if hello:
             self.send(struct.pack("=II", HELLO, VERSION))
@@ -134,6 +135,10 @@ class Worker:
         elif message == REMOVED:
             assert len(data) == 28
             self[data[4:]].removed = True
+        elif message == POWERED:
+            _, number, outcome = struct.unpack("=III", data)
+            assert number not in self.powered, "answered twice"
+            self.powered[number] = outcome
         else:
             raise AssertionError(f"message {message}")
         assert not fds

@@ -25,10 +25,11 @@ access "elsewhere" { users = {"elsewhere"} consoles = {"web2"}
                      rights = {"force"} }
 access "other" { users = {"other"} consoles = {"web*"} rights = {"force"} }
 access "logger" { users = {"logger"} consoles = {"web1"} rights = {"log"} }
+access "power" { users = {"power"} consoles = {"web1"} rights = {"power"} }
 log_group = "www-data"
 """
 USERS = (*whole_site.USERS, "joiner", "forcer", "grouped", "elsewhere",
-         "other", "logger")
+         "other", "logger", "power")
 TICKET_KEYS = test_tickets.CONF + """
 ticket_key "elsewhere" {{
     algorithm = HS256
@@ -160,6 +161,7 @@ def test_every_route_is_in_a_table():
              for routes in matrix.ROUTES.values() for method, path in routes}
     tried |= {("GET", "/api/v1/consoles"), ("POST", "/api/v1/sessions"),
               ("GET", "/api/v1/preview"), ("GET", "/api/v1/logs/*"),
+              ("POST", "/api/v1/power"),
               ("GET", "/ajaxterm/*/u"), ("POST", "/ajaxterm/*/u")}
     assert rows == tried
 
@@ -177,8 +179,10 @@ PEOPLE = {
     "`list`": ("lister", ()), "`watch`": ("viewer", ()),
     "`type`": ("admin", ()), "`type`, by a group": ("grouped", ()),
     "`join`": ("joiner", ()), "`force`": ("forcer", ()),
-    "`log`": ("logger", ()),
+    "`log`": ("logger", ()), "`power`": ("power", ()),
 }
+# No guest has this domid, so nothing is done to any.
+POWER = {"console": "web1", "action": "reboot", "domid": 4000000000}
 
 
 def open_as(desk, who, wanted, what, **body):
@@ -230,10 +234,13 @@ def test_who(login, who, cells):
                                user)
             check(answer, both(wanted[f"ajaxterm: {what}"])[1], what)
     close_all(login)
-    for what, path in (("preview", "api/v1/preview?console=web1"),
-                       ("logs", "api/v1/logs/web1")):
+    for what, method, path, body in (
+            ("preview", "GET", "api/v1/preview?console=web1", b""),
+            ("logs", "GET", "api/v1/logs/web1", b""),
+            ("power, at a domid that has gone", "POST", "api/v1/power",
+             POWER)):
         for extra in ((), (BROWSER,)):
-            check(login.ask("GET", path, b"", [*headers, *extra], user),
+            check(login.ask(method, path, body, [*headers, *extra], user),
                   wanted[what], what)
 
 
@@ -262,7 +269,7 @@ def carried(token, text):
 def call(client, method, path, more, headers):
     """One request with its session's number, if it has one."""
     body = b""
-    if path == "input":
+    if (method, path) == ("POST", "input"):
         path, body = f"input?seq={client.seq}", b"x"
         headers = [*headers, ("Content-Type", "application/octet-stream")]
     elif path == "keys":
@@ -327,7 +334,8 @@ def test_token(request, identity, token, cells):
             if routes is matrix.CLOSE and both(cell)[1] == 204 and not index:
                 continue            # once is enough
             for method, path in routes:
-                if session and path in ("input", "keys"):
+                if session and method == "POST" and \
+                        path in ("input", "keys"):
                     client.seq = index * 2 + (1 if path == "input" else 2)
                 answer = call(client, method, path, more,
                               [*headers, *extra, *kind])
@@ -519,6 +527,7 @@ def test_whence(login, whence, cells):
     token = (TOKEN, login.open("type")["token"])
     asked = {
         "list": ("GET", "api/v1/consoles", b"", ()),
+        "power": ("POST", "api/v1/power", POWER, ()),
         "open": ("POST", "api/v1/sessions",
                  {"console": "web1", "mode": "type"}, ()),
         "ajaxterm: keys, POST": (
@@ -532,6 +541,7 @@ def test_whence(login, whence, cells):
     }
     for name, cell in zip(matrix.FROM_CALLS, cells, strict=True):
         method, path, body, extra = asked[name]
-        check(login.ask(method, path, body, [*headers, *extra], "admin"),
+        check(login.ask(method, path, body, [*headers, *extra],
+                        "power" if name == "power" else "admin"),
               cell, name)
     close_all(login)

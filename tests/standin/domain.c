@@ -402,6 +402,25 @@ domain_read(struct xs_handle *xs, uint32_t domid, const char *leaf)
 	return xs_read(xs, XBT_NULL, path, &size);
 }
 
+bool
+domain_write(
+    struct xs_handle *xs, uint32_t domid, const char *leaf, const char *value)
+{
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof path, "/local/domain/%u/%s", domid, leaf);
+	return xs_write(xs, XBT_NULL, path, value, (unsigned int)strlen(value));
+}
+
+bool
+domain_watch(struct xs_handle *xs, uint32_t domid, const char *leaf)
+{
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof path, "/local/domain/%u/%s", domid, leaf);
+	return xs_watch(xs, path, leaf);
+}
+
 static bool
 has_tty(struct xs_handle *xs, uint32_t domid)
 {

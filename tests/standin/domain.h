@@ -20,6 +20,7 @@ struct domain_config {
 	char name[DOMAIN_NAME_MAX + 1];
 	char uuid[DOMAIN_UUID_LEN + 1];
 	bool hvm_serial; /* hvm, with serial="pty" */
+	bool control;	 /* its kernel acts on control/shutdown */
 };
 
 /* The port of the console's event channel, in every domain. */
@@ -54,6 +55,10 @@ void domain_set_flags(uint32_t domid, unsigned int flags);
 uint32_t domain_find(struct xs_handle *xs, const char *name_or_domid);
 /* Reads D/leaf; NULL when it is not there; the caller frees. No lock. */
 char *domain_read(struct xs_handle *xs, uint32_t domid, const char *leaf);
+/* Writes and watches one, as the guest's kernel does. No lock. */
+bool domain_write(
+    struct xs_handle *xs, uint32_t domid, const char *leaf, const char *value);
+bool domain_watch(struct xs_handle *xs, uint32_t domid, const char *leaf);
 
 /* The guest's process, 0 when it has ended. Valid under the lock only. */
 pid_t domain_pid(uint32_t domid);

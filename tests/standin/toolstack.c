@@ -9,10 +9,12 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -230,6 +232,49 @@ start(const struct domain_config *config, char **extra, uint32_t *domid,
 	return started;
 }
 
+/* linux: drivers/xen/manage.c, shutdown_handler. */
+static void
+act_on_control(struct xs_handle *xs, uint32_t domid, pid_t pid)
+{
+	char *word = domain_read(xs, domid, "control/shutdown");
+	int signal = 0;
+
+	if (word != NULL && strcmp(word, "poweroff") == 0)
+		signal = GUEST_SIGNAL_POWEROFF;
+	if (word != NULL && strcmp(word, "reboot") == 0)
+		signal = GUEST_SIGNAL_REBOOT;
+	free(word);
+	if (signal != 0 && domain_write(xs, domid, "control/shutdown", ""))
+		kill(pid, signal);
+}
+
+/* The guest's kernel at its other work, until the guest's process ends. */
+static void
+serve_control(uint32_t domid, pid_t pid)
+{
+	struct xs_handle *xs = open_store();
+	struct pollfd fds[2] = {
+	    {.fd = pidfd_open(pid, 0), .events = POLLIN},
+	    {.events = POLLIN},
+	};
+
+	if (xs == NULL || fds[0].fd == -1)
+		err(1, "control");
+	domain_write(xs, domid, "control/feature-poweroff", "1");
+	domain_write(xs, domid, "control/feature-reboot", "1");
+	domain_watch(xs, domid, "control/shutdown");
+	fds[1].fd = xs_fileno(xs);
+	while (poll(fds, 2, -1) > 0 && fds[0].revents == 0) {
+		char **event = xs_check_watch(xs);
+
+		if (event != NULL)
+			act_on_control(xs, domid, pid);
+		free(event);
+	}
+	close(fds[0].fd);
+	xs_close(xs);
+}
+
 /* Waits for the end, but leaves the process to be reaped under the lock. */
 static int
 wait_for_end(pid_t pid)
@@ -345,6 +390,8 @@ monitor(struct domain_config *config, char **extra, int report)
 	dprintf(report, "%u\n", domid);
 	close(report);
 	for (;;) {
+		if (config->control)
+			serve_control(domid, guest.pid);
 		status = wait_for_end(guest.pid);
 		if (!handle_end(config, domid, guest.pid, status))
 			exit(0);
@@ -379,7 +426,8 @@ check_name(const char *name)
 		errx(2, "a name has 1 to %d bytes", DOMAIN_NAME_MAX);
 }
 
-/* create NAME [--uuid U] [--hvm-serial] [-- guest args]; argv[0] is NAME. */
+/* create NAME [--uuid U] [--hvm-serial] [--control] [-- guest args]; argv[0] is
+ * NAME. */
 static char **
 parse_create(struct domain_config *config, char **argv)
 {
@@ -390,6 +438,8 @@ parse_create(struct domain_config *config, char **argv)
 			return argv + 1;
 		if (strcmp(*argv, "--hvm-serial") == 0)
 			config->hvm_serial = true;
+		else if (strcmp(*argv, "--control") == 0)
+			config->control = true;
 		else if (strcmp(*argv, "--uuid") == 0 && argv[1] != NULL) {
 			argv++;
 			check_uuid(*argv);
@@ -606,7 +656,8 @@ static const struct command {
 	int at_least;
 	int (*run)(char **argv);
 } commands[] = {
-    {"create", "NAME [--uuid U] [--hvm-serial] [-- guest args]", 1, create},
+    {"create", "NAME [--uuid U] [--hvm-serial] [--control] [-- guest args]", 1,
+	create},
     {"destroy", "NAME|ID", 1, destroy},
     {"reboot", "NAME|ID", 1, reboot_domain},
     {"shutdown", "NAME|ID", 1, shut_down},

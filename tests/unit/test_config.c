@@ -221,6 +221,32 @@ test_access(void **state)
 }
 
 static void
+test_power(void **state)
+{
+	struct config *config =
+	    load("access a { users = {x} consoles = {\"web*\", db1}"
+		 " rights = {power} }\n"
+		 "access b { users = {y} consoles = {\"*\"}"
+		 " rights = {force, log} }\n");
+
+	(void)state;
+	assert_non_null(config);
+	assert_int_equal(config->access[0].rights, RIGHT_POWER);
+	assert_true(config_gives_power(config, "web1"));
+	assert_true(config_gives_power(config, "db1"));
+	assert_false(config_gives_power(config, "db12"));
+	assert_false(config_gives_power(config, "xweb1"));
+	assert_false(config_gives_power(config, ""));
+	config_free(config);
+	config = load("");
+	assert_false(config_gives_power(config, "web1"));
+	config_free(config);
+	/* A ticket opens a console. */
+	assert_null(load("ticket_key k {\n algorithm = HS256\n file = /a\n"
+			 " audience = here\n rights = {type, power}\n}\n"));
+}
+
+static void
 test_ticket_key(void **state)
 {
 	struct config *config =
@@ -585,6 +611,7 @@ main(void)
 	    cmocka_unit_test(test_all_options),
 	    cmocka_unit_test(test_host_names),
 	    cmocka_unit_test(test_access),
+	    cmocka_unit_test(test_power),
 	    cmocka_unit_test(test_ticket_key),
 	    cmocka_unit_test(test_hold),
 	    cmocka_unit_test(test_keys),
