@@ -132,8 +132,8 @@ def members(call, name):
 
 
 def methods(call, name):
-    taken = {"GET", "DELETE"} if call.path == "sessions/current" \
-        else {call.method}
+    taken = {"sessions/current": {"GET", "DELETE"},
+             "input": {"POST", "DELETE"}}.get(call.path, {call.method})
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
                    "PROPFIND", "FOO"):
         if method not in taken:

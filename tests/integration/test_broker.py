@@ -27,9 +27,9 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BROKER = pathlib.Path(os.environ.get("XENTERM_BIN", TOP)) / "xenterm-broker"
 
 # common/proto.h
-VERSION = 2
+VERSION = 3
 HELLO, WANT, UNWANT, RELEASE, HANGUP, POWER = 1, 2, 3, 4, 5, 7
-CONSOLE, TTY, REMOVED, SYNCED, POWERED = 64, 65, 66, 67, 71
+CONSOLE, TTY, REMOVED, SYNCED, SESSIONS, POWERED = 64, 65, 66, 67, 70, 71
 STATES = ("up", "waiting", "busy", "released", "refused", "gone")
 PV, SERIAL = 0, 1
 MESSAGE_MAX = 256
@@ -52,9 +52,22 @@ class Key(bytes):
                                + struct.pack("=II", kind, number))
 
 
-def check_memory(ring, read_only, checkpoint):
+def check_sealed(memory):
+    """Nobody can take anything of it away."""
+    try:
+        os.ftruncate(memory, 0)
+        raise AssertionError("shared memory can be taken away")
+    except PermissionError:
+        pass
+
+
+def identity(memory):
+    return os.fstat(memory).st_ino
+
+
+def check_memory(ring, read_only, checkpoint, store):
     """What a screen process gets: the ring, which it cannot change, and room
-    for its states, of which nobody can take anything away."""
+    for its states; and what the worker gets for itself."""
     assert os.fstat(read_only).st_ino == os.fstat(ring).st_ino
     assert fcntl.fcntl(read_only, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
     try:
@@ -62,19 +75,15 @@ def check_memory(ring, read_only, checkpoint):
         raise AssertionError("the ring can be changed")
     except PermissionError:
         pass
-    for memory in (ring, checkpoint):
-        try:
-            os.ftruncate(memory, 0)
-            raise AssertionError("shared memory can be taken away")
-        except PermissionError:
-            pass
+    for memory in (ring, checkpoint, store):
+        check_sealed(memory)
 
 
 class Seen:
     """One console as the worker knows it."""
 
     state = name = holder = domid = default = None
-    ring = pty = serial = None
+    ring = pty = serial = store = None
     removed = False
     answers = 0     # messages about it
 
@@ -94,6 +103,7 @@ class Worker:
         self.consoles = {}
         self.powered = {}       # by number
         self.synced = False
+        self.sessions = None    # which memory
         if hello:
             self.send(struct.pack("=II", HELLO, VERSION))
             self.wait(lambda: self.synced, "MSG_SYNCED")
@@ -126,7 +136,14 @@ class Worker:
         message = struct.unpack_from("=I", data)[0]
         if message == SYNCED:
             assert struct.unpack("=II", data) == (SYNCED, VERSION)
+            assert self.sessions
             self.synced = True
+        elif message == SESSIONS:
+            assert struct.unpack("=II", data) == (SESSIONS, VERSION)
+            assert not self.consoles and len(fds) == 1
+            self.sessions = identity(fds[0])
+            check_sealed(fds[0])
+            os.close(fds.pop())
         elif message == CONSOLE:
             self.on_console(data)
         elif message == TTY:
@@ -157,14 +174,16 @@ class Worker:
 
     def on_tty(self, data, fds):
         _, serial, domid, key = struct.unpack("=III24s", data)
-        assert len(fds) == 4
+        assert len(fds) == 5
         assert key in self.consoles, "a tty of a console never told of"
         seen = self[key]
         seen.close()
-        seen.ring, read_only, checkpoint, seen.pty = fds
-        check_memory(seen.ring, read_only, checkpoint)
+        seen.ring, read_only, checkpoint, store, seen.pty = fds
+        check_memory(seen.ring, read_only, checkpoint, store)
         os.close(read_only)
         os.close(checkpoint)
+        seen.store = identity(store)
+        os.close(store)
         seen.serial, seen.tty_domid = serial, domid
         seen.answers += 1
 
@@ -1030,13 +1049,14 @@ def test_worker_is_replaced(start):
     domid = host.create("web1", "--echo")
     key = Key(host.uuid("web1"))
     first = worker.open(key)
-    run, serial = run_of(first), first.serial
+    run, serial, store = run_of(first), first.serial, first.store
     broker.leave(worker)
     os.write(host.open_tty("web1"), b"meanwhile\n")
     second = broker.worker()
     seen = second[key]
     assert seen.state == "up" and seen.serial == serial
-    assert run_of(seen) == run
+    assert run_of(seen) == run and seen.store == store
+    assert second.sessions == worker.sessions
     read_until(seen.pty, b"meanwhile")
     assert broker.locks() == [f"xenconsole.{domid}"]
 

@@ -649,10 +649,7 @@ test_goes_on(void **state)
 	/* And it goes on to be kept. */
 	session_typed(s, 3);
 	end_consoles();
-	assert_int_equal(sessions_take_store(all, table), 0);
-	consoles = consoles_create(base, &stub_owner);
-	assert_non_null(consoles_add(consoles, console_key_of(console)));
-	sessions_restore(all, consoles);
+	next_worker();
 	assert_int_equal(session_seq(session_find(all, kept_token)), 3);
 	end_consoles();
 }
@@ -794,10 +791,7 @@ test_foreign_table(void **state)
 	assert_int_equal(sessions_count(all), 0);
 	keep("bob");
 	end_consoles();
-	assert_int_equal(sessions_take_store(all, table), 0);
-	consoles = consoles_create(base, &stub_owner);
-	consoles_add(consoles, console_key_of(console));
-	sessions_restore(all, consoles);
+	next_worker();
 	assert_int_equal(sessions_count(all), 1);
 	end_consoles();
 }
