@@ -26,8 +26,8 @@ struct ring;
  * Returns the memfd, which the caller closes, or a negative errno. */
 int ring_make(size_t size);
 
-/* Maps fd, which stays the caller's.  NULL with errno set: EPROTO when it is
- * not such a ring. */
+/* Maps fd, which stays the caller's, for the one process that writes.  NULL
+ * with errno set: EPROTO when it is not such a ring. */
 struct ring *ring_map(int fd);
 
 /* The same for another process than the one that writes. */
@@ -53,6 +53,13 @@ bool ring_copy(const struct ring *ring, uint64_t offset, void *to, size_t len);
 
 /* Bytes it can hold. */
 size_t ring_size(const struct ring *ring);
+
+/* The next len bytes (LIMIT_READ at most) are there to be read, by one read()
+ * to ring_space() that gets all of them.  A process that is killed behind that
+ * read() and before ring_commit() has taken them from where they were: the next
+ * ring_map() finds them and commits them.  It knows them by the first 64, which
+ * are 0xff before: no text has as many of them. */
+void ring_expect(struct ring *ring, size_t len);
 
 /* Where the next *len bytes go, LIMIT_READ at a time; they count once
  * ring_commit() says so. */
