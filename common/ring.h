@@ -26,8 +26,8 @@ struct ring;
  * Returns the memfd, which the caller closes, or a negative errno. */
 int ring_make(size_t size);
 
-/* Maps fd, which stays the caller's, for the one process that writes.  NULL
- * with errno set: EPROTO when it is not such a ring. */
+/* Maps fd, which stays the caller's.  NULL with errno set: EPROTO when it is
+ * not such a ring. */
 struct ring *ring_map(int fd);
 
 /* The same for another process than the one that writes. */
