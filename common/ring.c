@@ -16,12 +16,17 @@
 #define RING_HEADER  4096
 #define RING_RUN_MAX ((1ull << 48) - 1) /* short enough to read in a log */
 
-/* At the start of the memfd.  Only `end` changes after ring_make(). */
+/* What expected bytes are before they have come, as many as tell it. */
+#define BLANK  0xff
+#define BLANKS 64
+
+/* At the start of the memfd.  Only what is atomic changes after ring_make(). */
 struct ring_header {
 	uint64_t magic;
 	uint64_t size;
 	uint64_t run;
 	_Atomic uint64_t end;
+	_Atomic uint64_t expected_at, expected; /* offset and length */
 };
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
@@ -120,10 +125,33 @@ fail:
 	return NULL;
 }
 
+/* What the writer before us had read, and was killed before it said so. */
+static void
+recover(struct ring *ring)
+{
+	uint64_t len = atomic_load(&ring->header->expected);
+	size_t space;
+	const uint8_t *bytes = ring_space(ring, &space);
+
+	if (atomic_load(&ring->header->expected_at) != ring_end(ring) ||
+	    len > LIMIT_READ)
+		return;
+	for (size_t i = 0; i < len && i < BLANKS; i++) {
+		if (bytes[i] != BLANK) {
+			ring_commit(ring, len);
+			return;
+		}
+	}
+}
+
 struct ring *
 ring_map(int fd)
 {
-	return map(fd, PROT_READ | PROT_WRITE);
+	struct ring *ring = map(fd, PROT_READ | PROT_WRITE);
+
+	if (ring)
+		recover(ring);
+	return ring;
 }
 
 struct ring *
@@ -184,6 +212,17 @@ const uint8_t *
 ring_at(const struct ring *ring, uint64_t offset)
 {
 	return ring->data + (offset & (ring->size - 1));
+}
+
+void
+ring_expect(struct ring *ring, size_t len)
+{
+	size_t space;
+	uint8_t *to = ring_space(ring, &space);
+
+	memset(to, BLANK, len < BLANKS ? len : BLANKS);
+	atomic_store(&ring->header->expected, len);
+	atomic_store(&ring->header->expected_at, ring_end(ring));
 }
 
 uint8_t *

@@ -54,6 +54,13 @@ bool ring_copy(const struct ring *ring, uint64_t offset, void *to, size_t len);
 /* Bytes it can hold. */
 size_t ring_size(const struct ring *ring);
 
+/* The next len bytes (LIMIT_READ at most) are there to be read, by one read()
+ * to ring_space() that gets all of them.  A process that is killed behind that
+ * read() and before ring_commit() has taken them from where they were: the next
+ * ring_map() finds them and commits them.  It knows them by the first 64, which
+ * are 0xff before: no text has as many of them. */
+void ring_expect(struct ring *ring, size_t len);
+
 /* Where the next *len bytes go, LIMIT_READ at a time; they count once
  * ring_commit() says so. */
 uint8_t *ring_space(struct ring *ring, size_t *len);

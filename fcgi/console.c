@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -214,6 +216,40 @@ console_destroy(struct console *c)
 	free(c);
 }
 
+/* Bytes that one read() gets. */
+static size_t
+available(int fd)
+{
+	int n;
+
+	if (ioctl(fd, FIONREAD, &n) < 0 || n < 0)
+		return 0;
+	return n < LIMIT_READ ? (size_t)n : LIMIT_READ;
+}
+
+/*
+ * As read(), which tells how a tty ends, but so that what is read is not lost
+ * when this process is killed just then.
+ */
+static ssize_t
+read_to_ring(struct console *c)
+{
+	struct pollfd tty = {.fd = c->fd, .events = POLLIN};
+	size_t space, n = available(c->fd);
+	uint8_t *to = ring_space(c->ring, &space);
+
+	if (n == 0 && poll(&tty, 1, 0) == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (n == 0)
+		n = available(c->fd);
+	if (n == 0)
+		return read(c->fd, to, LIMIT_READ);
+	ring_expect(c->ring, n);
+	return read(c->fd, to, n);
+}
+
 /*
  * Reads what is there into the ring, in turns, so that a flooding guest
  * leaves time for the others; whole: until nothing is left.  False: the tty has
@@ -223,11 +259,8 @@ static bool
 drain(struct console *c, bool whole)
 {
 	for (int turn = 0; turn < LIMIT_READS_PER_TURN; turn++) {
-		size_t space;
-		uint8_t *to = ring_space(c->ring, &space);
-		ssize_t n;
+		ssize_t n = read_to_ring(c);
 
-		n = read(c->fd, to, space < LIMIT_READ ? space : LIMIT_READ);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return true;
 		if (n <= 0)

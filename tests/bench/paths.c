@@ -64,7 +64,8 @@ struct client {
 };
 
 static struct worker w;
-static struct config config;
+static char *any_host[] = {NULL};
+static struct config config = {.host_names = any_host};
 static struct console *console;
 static char token[SESSION_TOKEN_TEXT];
 static int guest = -1; /* the tty's other end */

@@ -19,11 +19,12 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* As ring.h draws it: a page of header, in it these words. */
-#define PAGE	  4096
-#define AT_MAGIC  0
-#define AT_SIZE	  8
-#define AT_RUN	  16
-#define ALL_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+#define PAGE	    4096
+#define AT_MAGIC    0
+#define AT_SIZE	    8
+#define AT_RUN	    16
+#define AT_EXPECTED 40
+#define ALL_SEALS   (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 
 static size_t
 size_of(struct ring *ring)
@@ -204,6 +205,83 @@ test_map_again(void **state)
 	close(fd);
 }
 
+/* A writer that was killed around its read(): what it had read counts, once;
+ * what it had not read does not, and neither does what is in the old bytes. */
+static void
+test_killed(void **state)
+{
+	int fd = ring_make(LIMIT_RING_MIN);
+	struct ring *ring = ring_map(fd);
+	const size_t len = 100, fills[] = {0, LIMIT_RING_MIN - 250, 7};
+	size_t space;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(fills); i++) {
+		uint64_t end;
+
+		fill(ring, fills[i]);
+		end = ring_end(ring);
+		/* Before it. */
+		ring_expect(ring, len);
+		ring_unmap(ring);
+		ring = ring_map(fd);
+		assert_int_equal(ring_end(ring), end);
+		/* Behind it; one byte tells. */
+		for (size_t n = 1; n <= 64; n++) {
+			end = ring_end(ring);
+			ring_expect(ring, n);
+			ring_space(ring, &space)[n - 1] = '\0';
+			ring_unmap(ring);
+			ring = ring_map(fd);
+			assert_int_equal(ring_end(ring), end + n);
+			assert_int_equal(*ring_at(ring, end + n - 1), '\0');
+		}
+		/* All that a read gets. */
+		end = ring_end(ring);
+		ring_expect(ring, LIMIT_READ);
+		memset(ring_space(ring, &space), 'x', LIMIT_READ);
+		ring_unmap(ring);
+		ring = ring_map(fd);
+		assert_int_equal(ring_end(ring), end + LIMIT_READ);
+		/* Behind ring_commit(). */
+		end = ring_end(ring);
+		ring_expect(ring, len);
+		fill(ring, len);
+		ring_unmap(ring);
+		ring = ring_map(fd);
+		assert_int_equal(ring_end(ring), end + len);
+		ring_unmap(ring);
+		ring = ring_map(fd);
+		assert_int_equal(ring_end(ring), end + len);
+	}
+	ring_unmap(ring);
+	close(fd);
+}
+
+/* What a writer that was taken over may have left there. */
+static void
+test_wrong_expectation(void **state)
+{
+	static const uint64_t lens[] = {
+	    0, LIMIT_READ + 1, LIMIT_RING_MIN, UINT64_MAX};
+	int fd = ring_make(LIMIT_RING_MIN);
+	struct ring *ring = ring_map(fd);
+
+	(void)state;
+	fill(ring, LIMIT_RING_MIN);
+	ring_expect(ring, 1);
+	ring_unmap(ring);
+	for (size_t i = 0; i < COUNT(lens); i++) {
+		assert_int_equal(
+		    pwrite(fd, &lens[i], sizeof lens[i], AT_EXPECTED),
+		    sizeof lens[i]);
+		ring = ring_map(fd);
+		assert_int_equal(ring_end(ring), LIMIT_RING_MIN);
+		ring_unmap(ring);
+	}
+	close(fd);
+}
+
 static void
 assert_refused(int fd, const char *what)
 {
@@ -337,6 +415,8 @@ main(void)
 	    cmocka_unit_test(test_arithmetic),
 	    cmocka_unit_test(test_wrap),
 	    cmocka_unit_test(test_map_again),
+	    cmocka_unit_test(test_killed),
+	    cmocka_unit_test(test_wrong_expectation),
 	    cmocka_unit_test(test_not_a_memfd),
 	    cmocka_unit_test(test_wrong_header),
 	    cmocka_unit_test(test_unsealed),
