@@ -27,9 +27,9 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BROKER = pathlib.Path(os.environ.get("XENTERM_BIN", TOP)) / "xenterm-broker"
 
 # common/proto.h
-VERSION = 2
+VERSION = 3
 HELLO, WANT, UNWANT, RELEASE, HANGUP, POWER = 1, 2, 3, 4, 5, 7
-CONSOLE, TTY, REMOVED, SYNCED, POWERED = 64, 65, 66, 67, 71
+CONSOLE, TTY, REMOVED, SYNCED, SESSIONS, POWERED = 64, 65, 66, 67, 70, 71
 STATES = ("up", "waiting", "busy", "released", "refused", "gone")
 PV, SERIAL = 0, 1
 MESSAGE_MAX = 256
@@ -52,7 +52,7 @@ class Key(bytes):
                                + struct.pack("=II", kind, number))
 
 
-def check_memory(ring, read_only, checkpoint):
+def check_memory(ring, read_only, *more):
     """What a screen process gets: the ring, which it cannot change, and room
     for its states, of which nobody can take anything away."""
     assert os.fstat(read_only).st_ino == os.fstat(ring).st_ino
@@ -62,7 +62,7 @@ def check_memory(ring, read_only, checkpoint):
         raise AssertionError("the ring can be changed")
     except PermissionError:
         pass
-    for memory in (ring, checkpoint):
+    for memory in (ring, *more):
         try:
             os.ftruncate(memory, 0)
             raise AssertionError("shared memory can be taken away")
@@ -135,6 +135,9 @@ class Worker:
         elif message == REMOVED:
             assert len(data) == 28
             self[data[4:]].removed = True
+        elif message == SESSIONS:
+            assert not self.consoles and not self.synced, "it comes first"
+            os.close(fds.pop())
         elif message == POWERED:
             _, number, outcome = struct.unpack("=III", data)
             assert number not in self.powered, "answered twice"
@@ -157,14 +160,14 @@ class Worker:
 
     def on_tty(self, data, fds):
         _, serial, domid, key = struct.unpack("=III24s", data)
-        assert len(fds) == 4
+        assert len(fds) == 5
         assert key in self.consoles, "a tty of a console never told of"
         seen = self[key]
         seen.close()
-        seen.ring, read_only, checkpoint, seen.pty = fds
-        check_memory(seen.ring, read_only, checkpoint)
-        os.close(read_only)
-        os.close(checkpoint)
+        seen.ring, read_only, checkpoint, store, seen.pty = fds
+        check_memory(seen.ring, read_only, checkpoint, store)
+        for fd in (read_only, checkpoint, store):
+            os.close(fd)
         seen.serial, seen.tty_domid = serial, domid
         seen.answers += 1
 
