@@ -186,6 +186,25 @@ def screen_lines(screens):
                               ("held-full", "2,000 lines above the screen"))))
 
 
+def first_screen_lines(found):
+    if "missing" in found:
+        yield f"The first screen in a browser: not measured, {found['missing']}."
+        yield ""
+        return
+
+    def row(cache):
+        times = found[cache]
+        kib = statistics.median(t["bytes"] for t in times) / 1024
+        return (shown(over(times, lambda t: t["ms"]), 0), f"{kib:.0f}",
+                times[0]["requests"], times[0]["calls"])
+    yield from table(
+        ("the first screen in Chromium, from the click; "
+         f"{len(found['empty'])} times", "ms", "KiB that came", "requests",
+         "of them xenterm's"),
+        ("two requests to floor B", f"{found['floor_ms']:.2f}", "", 2, ""),
+        ("empty cache", *row("empty")), ("filled cache", *row("filled")))
+
+
 def crowd_lines(crowd):
     def ratio(size, row, a):
         return shown(over(size["rounds"], to_floors(row, a)), 2)
@@ -360,5 +379,6 @@ def tables(result):
         *idle_lines(result["idle"]),
         *flood_lines(result["floods"], result["keys"]["rounds"]),
         *kill_lines(result["kills"]), *rate_lines(result["rates"]),
-        *memory_lines(result["memory"]), *screen_lines(result["screens"])]
+        *memory_lines(result["memory"]), *screen_lines(result["screens"]),
+        *first_screen_lines(result["first_screen"])]
     return "\n".join(lines)

@@ -578,6 +578,41 @@ test('a lost answer: the same number and the same bytes go again, so the guest g
 	client.close();
 });
 
+test('a worker that is killed and started anew: the session goes on, at its numbers, when the server says that it may', async () => {
+	const { server, timers, client, seen } = await live();
+	client.send('ls\r');
+	/* It was typed, and then the worker died. */
+	(await server.next(INPUT)).answer(problem(502, ''));
+	await settle();
+	const parked = await server.next(POLL);
+	parked.answer(problem(502, 'no-worker', {}, { 'Retry-After': '1' }));
+	client.send('x');
+	await timers.advance(2000);
+	/* The next one does not know the sessions yet. */
+	for (const which of [POLL, INPUT])
+		(await server.next(which)).answer(problem(503, 'overload', {}, { 'Retry-After': '3' }));
+	await settle();
+	await timers.advance(2900);
+	client.wake();
+	await settle();
+	assert.equal(server.has(INPUT) || server.has(POLL), false);
+	await timers.advance(2000);
+	const again = await server.next(INPUT);
+	assert.deepEqual([again.query.get('seq'), text(again.body)], ['1', 'ls\r']);
+	again.answer(json(200, { seq: 1, typed: false }));
+	await settle();
+	const next = await server.next(INPUT);
+	assert.deepEqual([next.query.get('seq'), text(next.body)], ['2', 'x']);
+	next.answer(typed(2));
+	await settle();
+	const poll = await server.next(POLL);
+	assert.equal(poll.headers['Xenterm-Token'], 'a'.repeat(64));
+	assert.equal(poll.query.get('from'), '1.100.1');
+	assert.deepEqual(seen.notices, []);
+	assert.equal(seen.sessions.length, 1);
+	client.close();
+});
+
 test('the parked poll is asked again when an answer was lost, since it may hold back what that told', async () => {
 	const { server, client } = await live();
 	const parked = await server.next(POLL);

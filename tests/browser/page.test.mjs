@@ -671,6 +671,8 @@ test('the worker restarts: 502, then 503, and what was typed meanwhile arrives o
 	await typedIs('while away');
 	await page.waitForFunction(() => window.xenterm.connection === 'live');
 	assert.equal(await page.isHidden('#overlay'), true);
+	assert.equal(await page.isHidden('#notice'), true);
+	assert.equal(site.sessions, 1);
 });
 
 test('a frame that names another parent says and does nothing', async () => {
