@@ -118,15 +118,14 @@ procfs_has_master(pid_t pid, unsigned pts)
 	if (!dir)
 		return false;
 	while (!found && (entry = readdir(dir))) {
-		int fd =
-		    openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
 		ssize_t n;
+		int fd;
 
-		if (fd < 0 || entry->d_name[0] == '.') {
-			if (fd >= 0)
-				close(fd);
+		if (entry->d_name[0] == '.')
 			continue;
-		}
+		fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
 		n = read(fd, text, sizeof text - 1);
 		close(fd);
 		if (n <= 0)

@@ -86,6 +86,10 @@ def dom0(machines, request):
     except Unavailable as e:
         unavailable(str(e))
     yield machine
+    # dom0 has our AppArmor profiles in force.
+    denied = [line for line in machine.run('dmesg').stdout.splitlines()
+              if 'apparmor="DENIED"' in line and 'xenterm' in line]
+    assert not denied, '\n'.join(denied)
     if request.session.testsfailed > failed_before:
         print(f'\ndom0: the console is in {machine.console}, the logs are in {machine.collect()}')
 

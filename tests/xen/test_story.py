@@ -75,6 +75,18 @@ def test_worker_has_no_privileges(dom0):
     assert status['NoNewPrivs'] == '1'
 
 
+def test_all_are_confined(dom0):
+    """AppArmor: the screen process has its profile on top of the worker's."""
+    for pid, profile in ((dom0.run('pgrep -x xenterm-broker').stdout.strip(), 'xenterm-broker'),
+                         (worker_pid(dom0), 'xenterm-fcgi')):
+        assert dom0.run(f'cat /proc/{pid}/attr/current').stdout.strip('\0\n') == f'{profile} (enforce)'
+    screens = dom0.run('pgrep -x xenterm-screen').stdout.split()
+    assert screens
+    for pid in screens:
+        label = dom0.run(f'cat /proc/{pid}/attr/current').stdout.strip('\0\n')
+        assert label == 'xenterm-fcgi//&xenterm-screen (enforce)'
+
+
 def test_sockets_are_for_whom_they_should_be(dom0):
     seen = dom0.run("stat -c '%n %U:%G %a' /run/xenterm/*").stdout.splitlines()
     assert seen == ['/run/xenterm/admin.sock root:root 600',
@@ -93,6 +105,7 @@ def test_boot_is_kept_though_nobody_looked(dom0, web, log_begin, story):
     dom0.wait_for('the login prompt', f"tail -c +{log_begin + 1} {LOG} | grep -q 'web1 login: '")
     domid = domid_of_web1(dom0)
     console = web.console(domid)
+    assert console.pop('end') > 0
     assert console == {
         'id': f'{uuid_of_web1(dom0)}/pv0', 'name': 'web1', 'domid': domid, 'kind': 'pv', 'state': 'up', 'viewers': 0,
         'rights': ['list', 'watch', 'type']}
