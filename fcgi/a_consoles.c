@@ -6,6 +6,7 @@
 #include "fcgi/broker_link.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
+#include "fcgi/json_build.h"
 #include "fcgi/json_view.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
@@ -19,8 +20,8 @@ admin_consoles(struct worker *w, struct request *r)
 	struct console *c = NULL;
 
 	while ((c = consoles_next(w->consoles, c)) != NULL)
-		json_object_array_add(list, json_admin_console(c));
-	json_object_object_add(body, "consoles", list);
+		json_append(&list, json_admin_console(c));
+	json_put(&body, "consoles", list);
 	reply_json(r->conn, 200, body);
 }
 
@@ -29,7 +30,7 @@ tell_broker(struct worker *w, struct request *r,
     bool (*verb)(struct broker_link *, struct console *))
 {
 	if (verb(w->broker, r->console))
-		reply_empty(r->conn, 204);
+		reply_done(r->conn);
 	else
 		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
 		    "The worker has no connection to xenterm-broker.");

@@ -21,6 +21,7 @@
 #include "fcgi/ctrl_o.h"
 #include "fcgi/expect_program.h"
 #include "fcgi/handlers.h"
+#include "fcgi/json_build.h"
 #include "fcgi/position.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
@@ -84,7 +85,7 @@ bytes_json(const uint8_t *bytes, size_t len)
 
 /* What came and was not matched. */
 static void
-put_rest(struct expect *e, struct json_object *body)
+put_rest(struct expect *e, struct json_object **body)
 {
 	const struct ring *ring = console_ring(e->console);
 	char next[POSITION_TEXT];
@@ -97,16 +98,15 @@ put_rest(struct expect *e, struct json_object *body)
 
 		if (end - from > LIMIT_EXPECT_WINDOW)
 			from = end - LIMIT_EXPECT_WINDOW;
-		json_object_object_add(
+		json_put(
 		    body, "after", bytes_json(ring_at(ring, from), end - from));
 		at.run = e->run;
 		at.offset = e->from;
 	} else {
-		json_object_object_add(
-		    body, "after", json_object_new_string(""));
+		json_put_text(body, "after", "");
 	}
 	position_format(&at, next);
-	json_object_object_add(body, "next", json_object_new_string(next));
+	json_put_text(body, "next", next);
 }
 
 /* Answers, and frees e. */
@@ -116,11 +116,11 @@ finish(struct expect *e, enum wake why, const char *result, const char *detail)
 	struct json_object *body = json_object_new_object();
 	struct conn *conn = e->visit.waiter.conn;
 
-	json_object_object_add(body, "result", json_object_new_string(result));
-	json_object_object_add(body, "detail", json_object_new_string(detail));
-	json_object_object_add(body, "step", json_object_new_int(e->step));
-	json_object_object_add(body, "steps", json_object_get(e->steps));
-	put_rest(e, body);
+	json_put_text(&body, "result", result);
+	json_put_text(&body, "detail", detail);
+	json_put_number(&body, "step", (uint64_t)e->step);
+	json_put(&body, "steps", json_object_get(e->steps));
+	put_rest(e, &body);
 	expect_free(e, why);
 	reply_json(conn, 200, body);
 }
@@ -168,11 +168,12 @@ groups_json(const uint8_t *bytes, const struct pattern_match *match)
 	struct json_object *list = json_object_new_array();
 
 	for (unsigned i = 0; i < match->ngroups; i++)
-		json_object_array_add(list,
-		    match->groups[i].set
-			? bytes_json(bytes + match->groups[i].begin,
-			      match->groups[i].end - match->groups[i].begin)
-			: NULL);
+		if (match->groups[i].set)
+			json_append(&list,
+			    bytes_json(bytes + match->groups[i].begin,
+				match->groups[i].end - match->groups[i].begin));
+		else
+			json_append_null(&list);
 	return list;
 }
 
@@ -185,19 +186,16 @@ tell_match(struct expect *e, int which, const uint8_t *bytes,
 	size_t before = match->begin, room = LIMIT_EXPECT_ANSWER - e->told;
 	size_t cut = before > room ? before - room : 0;
 
-	json_object_object_add(step, "step", json_object_new_int(e->step));
+	json_put_number(&step, "step", (uint64_t)e->step);
 	if (*current(e)->name)
-		json_object_object_add(
-		    step, "name", json_object_new_string(current(e)->name));
-	json_object_object_add(step, "pattern", json_object_new_int(which));
-	json_object_object_add(
-	    step, "skipped", json_object_new_uint64(e->skipped + cut));
-	json_object_object_add(
-	    step, "before", bytes_json(bytes + cut, before - cut));
-	json_object_object_add(step, "match",
+		json_put_text(&step, "name", current(e)->name);
+	json_put_number(&step, "pattern", (uint64_t)which);
+	json_put_number(&step, "skipped", e->skipped + cut);
+	json_put(&step, "before", bytes_json(bytes + cut, before - cut));
+	json_put(&step, "match",
 	    bytes_json(bytes + match->begin, match->end - match->begin));
-	json_object_object_add(step, "groups", groups_json(bytes, match));
-	json_object_array_add(e->steps, step);
+	json_put(&step, "groups", groups_json(bytes, match));
+	json_append(&e->steps, step); /* or what is answered is no-memory */
 	e->told += before - cut;
 	e->skipped = 0;
 }
@@ -349,18 +347,19 @@ on_screen(struct screen_job *job, int error, const struct screen_image *image,
 	struct expect *e =
 	    (struct expect *)((char *)job - offsetof(struct expect, job));
 	size_t len = error ? 0 : evbuffer_get_length(bytes);
+	const uint8_t *text = (const uint8_t *)"";
 
 	e->asked = false;
 	waiters_remove(&e->visit.waiter);
-	if (error) {
+	if (len > 0)
+		text = evbuffer_pullup(bytes, -1);
+	if (error || !text) {
 		finish(e, WAKE_READY, "limit",
 		    "The screen of this console cannot be made at present.");
 		return;
 	}
 	e->seen = image->offset;
-	go_on(e,
-	    look_at_screen(e, len ? evbuffer_pullup(bytes, -1) : (uint8_t *)"",
-		len, image->offset));
+	go_on(e, look_at_screen(e, text, len, image->offset));
 }
 
 static bool

@@ -5,18 +5,13 @@
 #include "fcgi/admin_handlers.h"
 #include "fcgi/broker_link.h"
 #include "fcgi/consoles.h"
+#include "fcgi/json_build.h"
 #include "fcgi/metrics.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
 #include "fcgi/worker.h"
-
-static void
-put_number(struct json_object *obj, const char *name, size_t value)
-{
-	json_object_object_add(obj, name, json_object_new_uint64(value));
-}
 
 /* Ready: it knows the guests, and can open their consoles. */
 void
@@ -25,13 +20,12 @@ admin_healthz(struct worker *w, struct request *r)
 	struct json_object *body = json_object_new_object();
 	bool synced = broker_link_synced(w->broker);
 
-	json_object_object_add(body, "ready", json_object_new_boolean(synced));
-	json_object_object_add(body, "broker",
-	    json_object_new_string(synced ? "connected" : "away"));
-	put_number(body, "consoles", consoles_count(w->consoles));
-	put_number(body, "sessions", sessions_count(w->sessions));
-	put_number(body, "requests", server_requests(w->server));
-	put_number(body, "connections", server_connections(w->server));
+	json_put_bool(&body, "ready", synced);
+	json_put_text(&body, "broker", synced ? "connected" : "away");
+	json_put_number(&body, "consoles", consoles_count(w->consoles));
+	json_put_number(&body, "sessions", sessions_count(w->sessions));
+	json_put_number(&body, "requests", server_requests(w->server));
+	json_put_number(&body, "connections", server_connections(w->server));
 	reply_json(r->conn, synced ? 200 : 503, body);
 }
 
@@ -42,7 +36,7 @@ admin_livez(struct worker *w, struct request *r)
 	struct json_object *body = json_object_new_object();
 
 	(void)w;
-	json_object_object_add(body, "live", json_object_new_boolean(true));
+	json_put_bool(&body, "live", true);
 	reply_json(r->conn, 200, body);
 }
 

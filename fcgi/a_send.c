@@ -32,7 +32,7 @@ finish(struct send *s, enum wake why)
 	if (error)
 		typing_refuse(&r, error);
 	else
-		reply_empty(r.conn, 204);
+		reply_done(r.conn);
 	visit_end(&s->visit, why);
 	free(s);
 }
@@ -88,7 +88,7 @@ admin_send(struct worker *w, struct request *r)
 	}
 	s = calloc(1, sizeof *s + r->body_len);
 	if (!s) {
-		session_refuse(r, -1);
+		reply_no_memory(r->conn);
 		return;
 	}
 	if (!visit_begin(&s->visit, w, r)) {

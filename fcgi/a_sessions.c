@@ -4,6 +4,7 @@
 
 #include "fcgi/admin_handlers.h"
 #include "fcgi/handlers.h"
+#include "fcgi/json_build.h"
 #include "fcgi/json_view.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
@@ -18,8 +19,8 @@ admin_sessions(struct worker *w, struct request *r)
 	struct session *s = NULL;
 
 	while ((s = sessions_next(w->sessions, s)) != NULL)
-		json_object_array_add(list, json_admin_session(s));
-	json_object_object_add(body, "sessions", list);
+		json_append(&list, json_admin_session(s));
+	json_put(&body, "sessions", list);
 	reply_json(r->conn, 200, body);
 }
 
@@ -60,5 +61,5 @@ admin_session_delete(struct worker *w, struct request *r)
 		return;
 	}
 	session_close(s);
-	reply_empty(r->conn, 204);
+	reply_done(r->conn);
 }

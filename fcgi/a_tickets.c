@@ -9,6 +9,7 @@
 #include "fcgi/audit.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
+#include "fcgi/json_build.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/tickets.h"
@@ -53,12 +54,6 @@ parse(struct worker *w, struct request *r, struct ticket *ticket,
 	return true;
 }
 
-static void
-put(struct json_object *obj, const char *name, const char *value)
-{
-	json_object_object_add(obj, name, json_object_new_string(value));
-}
-
 void
 admin_ticket_new(struct worker *w, struct request *r)
 {
@@ -82,13 +77,15 @@ admin_ticket_new(struct worker *w, struct request *r)
 	    .mode = ticket.may_type ? "type" : "watch",
 	    .ticket = ticket.id});
 	body = json_object_new_object();
-	put(body, "ticket", text);
-	put(body, "id", ticket.id);
-	put(body, "console", ticket.console);
-	put(body, "user", ticket.user);
-	put(body, "mode", ticket.may_type ? "type" : "watch");
-	json_object_object_add(body, "expires", json_object_new_int64(expires));
-	reply_json(r->conn, 201, body);
+	json_put_text(&body, "ticket", text);
+	json_put_text(&body, "id", ticket.id);
+	json_put_text(&body, "console", ticket.console);
+	json_put_text(&body, "user", ticket.user);
+	json_put_text(&body, "mode", ticket.may_type ? "type" : "watch");
+	json_put_number(&body, "expires", (uint64_t)expires);
+	/* Nobody has learnt it. */
+	if (!reply_json(r->conn, 201, body))
+		tickets_revoke(w->tickets, ticket.id);
 	sodium_memzero(text, sizeof text);
 }
 
@@ -102,5 +99,5 @@ admin_ticket_revoke(struct worker *w, struct request *r)
 		return;
 	}
 	audit(&(struct audit){.event = "ticket-revoked", .ticket = r->name});
-	reply_empty(r->conn, 204);
+	reply_done(r->conn);
 }

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "common/limits.h"
 #include "fcgi/admin_routes.h"
+#include "fcgi/memory.h"
 #include "fcgi/route.h"
 #include "fcgi/server.h"
 #include "fcgi/worker.h"
@@ -32,6 +34,10 @@ struct admin {
 	struct worker *worker;
 	struct evhttp *http;
 	struct admin_conn *parked;
+	/* A connection that is being made: */
+	struct bufferevent *newcomer;
+	struct event *made;
+	uint64_t refusals;
 };
 
 /* A request, until it is answered. */
@@ -106,9 +112,12 @@ admin_body(const struct conn *conn, size_t *len, bool *too_large)
 	const struct admin_conn *c = (const struct admin_conn *)conn;
 	struct evbuffer *in = evhttp_request_get_input_buffer(c->req);
 
-	*len = evbuffer_get_length(in);
+	const uint8_t *body = evbuffer_pullup(in, -1);
+
+	/* Without memory for it, conn_was_refused() tells. */
+	*len = body ? evbuffer_get_length(in) : 0;
 	*too_large = *len > LIMIT_BODY;
-	return evbuffer_pullup(in, -1);
+	return body;
 }
 
 static void
@@ -181,11 +190,15 @@ take_header(struct evhttp_request *req, char *line, int *status)
 		    evhttp_request_get_output_headers(req), line, value);
 }
 
-static void
+/* What is missing of an answer for which libevent had no memory is not to be
+ * seen: such a one is not sent, and the connection is closed. */
+static bool
 admin_finish(struct conn *conn, struct evbuffer *reply)
 {
 	struct admin_conn *c = (struct admin_conn *)conn;
 	struct evhttp_request *req = c->req;
+	struct evhttp_connection *peer = evhttp_request_get_connection(req);
+	uint64_t refusals = memory_refusals();
 	int status = HTTP_INTERNAL;
 	char *line;
 	size_t len;
@@ -199,6 +212,25 @@ admin_finish(struct conn *conn, struct evbuffer *reply)
 			break;
 	}
 	evhttp_send_reply(req, status, NULL, reply);
+	if (memory_refusals() != refusals)
+		evhttp_connection_free(peer);
+	return true;
+}
+
+static void
+admin_finish_text(struct conn *conn, const char *text)
+{
+	struct admin_conn *c = (struct admin_conn *)conn;
+	struct evbuffer *reply = evbuffer_new();
+
+	if (reply && evbuffer_add(reply, text, strlen(text)) == 0) {
+		admin_finish(conn, reply);
+	} else {
+		evhttp_connection_free(evhttp_request_get_connection(c->req));
+		conn_free(c);
+	}
+	if (reply)
+		evbuffer_free(reply);
 }
 
 static const struct conn_class admin_class = {
@@ -206,6 +238,7 @@ static const struct conn_class admin_class = {
     .body = admin_body,
     .park = admin_park,
     .finish = admin_finish,
+    .finish_text = admin_finish_text,
 };
 
 /* NULL when it is no text, or out of memory. */
@@ -227,21 +260,56 @@ static void
 on_request(struct evhttp_request *req, void *ctx)
 {
 	struct admin *admin = ctx;
+	uint64_t refusals = memory_refusals();
 	struct admin_conn *c = calloc(1, sizeof *c);
 
 	if (c)
 		c->path = decoded_path(req);
 	if (!c || !c->path) {
 		free(c);
-		evhttp_send_error(req, HTTP_BADREQUEST, NULL);
+		evhttp_send_error(req,
+		    memory_refusals() == refusals ? HTTP_BADREQUEST
+						  : HTTP_SERVUNAVAIL,
+		    NULL);
 		return;
 	}
-	c->base.class = &admin_class;
+	c->base = (struct conn_base){&admin_class, refusals};
 	c->admin = admin;
 	c->req = req;
 	snprintf(c->length, sizeof c->length, "%zu",
 	    evbuffer_get_length(evhttp_request_get_input_buffer(req)));
 	route_dispatch(&admin_table, admin->worker, (struct conn *)c);
+}
+
+/* Who came when there was no memory is sent away, and what was of the reserve
+ * is given back. */
+static void
+on_made(evutil_socket_t fd, short what, void *arg)
+{
+	struct admin *admin = arg;
+
+	(void)fd;
+	(void)what;
+	memory_reserve_end();
+	if (memory_refusals() != admin->refusals)
+		shutdown(bufferevent_getfd(admin->newcomer), SHUT_RDWR);
+}
+
+/*
+ * libevent asks for this right before it makes a connection, and ends the
+ * program when it has no memory for all of it (http.c,
+ * evhttp_connection_free(), of one without a base).
+ */
+static struct bufferevent *
+on_connection(struct event_base *base, void *arg)
+{
+	struct admin *admin = arg;
+
+	admin->refusals = memory_refusals();
+	memory_reserve_begin();
+	admin->newcomer = bufferevent_socket_new(base, -1, 0);
+	event_active(admin->made, EV_TIMEOUT, 0);
+	return admin->newcomer;
 }
 
 struct admin *
@@ -254,8 +322,10 @@ admin_create(struct worker *worker, int fd)
 		return NULL;
 	}
 	admin->worker = worker;
+	admin->made = evtimer_new(worker->base, on_made, admin);
 	admin->http = evhttp_new(worker->base);
-	if (!admin->http || evhttp_accept_socket(admin->http, fd) < 0) {
+	if (!admin->made || !admin->http ||
+	    evhttp_accept_socket(admin->http, fd) < 0) {
 		close(fd);
 		admin_destroy(admin);
 		return NULL;
@@ -264,6 +334,7 @@ admin_create(struct worker *worker, int fd)
 	evhttp_set_max_headers_size(admin->http, LIMIT_REQUEST);
 	evhttp_set_max_body_size(admin->http, MAX_BODY);
 	evhttp_set_allowed_methods(admin->http, METHODS);
+	evhttp_set_bevcb(admin->http, on_connection, admin);
 	evhttp_set_gencb(admin->http, on_request, admin);
 	return admin;
 }
@@ -281,5 +352,7 @@ admin_destroy(struct admin *admin)
 	}
 	if (admin->http)
 		evhttp_free(admin->http);
+	if (admin->made)
+		event_free(admin->made);
 	free(admin);
 }

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "fcgi/console.h"
+#include "fcgi/json_build.h"
 
 static int audit_fd = -1;
 
@@ -42,16 +43,15 @@ audit_close(void)
 }
 
 static void
-put(struct json_object *line, const char *name, const char *value)
+put(struct json_object **line, const char *name, const char *value)
 {
 	if (value && *value)
-		json_object_object_add(line, name,
-		    json_object_new_string(
-			text_is_clean(value, LIMIT_STRING) ? value : "?"));
+		json_put_text(line, name,
+		    text_is_clean(value, LIMIT_STRING) ? value : "?");
 }
 
 static void
-put_time(struct json_object *line)
+put_time(struct json_object **line)
 {
 	char day[sizeof "2026-11-23T08:00:00"], text[sizeof day + 8];
 	struct timespec now;
@@ -84,26 +84,26 @@ audit(const struct audit *entry)
 	const char *text;
 	size_t len;
 
-	put_time(line);
-	put(line, "event", entry->event);
-	put(line, "user", entry->user);
-	put(line, "address", entry->address);
+	put_time(&line);
+	put(&line, "event", entry->event);
+	put(&line, "user", entry->user);
+	put(&line, "address", entry->address);
 	if (entry->console) {
-		put(line, "console", console_id(entry->console));
-		put(line, "name", console_name(entry->console));
+		put(&line, "console", console_id(entry->console));
+		put(&line, "name", console_name(entry->console));
 	}
-	put(line, "wanted", entry->wanted);
-	put(line, "session", entry->session);
-	put(line, "mode", entry->mode);
-	put(line, "why", entry->why);
-	put(line, "ticket", entry->ticket);
-	put(line, "key", entry->key);
-	text = json_object_to_json_string_length(line,
-	    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	put(&line, "wanted", entry->wanted);
+	put(&line, "session", entry->session);
+	put(&line, "mode", entry->mode);
+	put(&line, "why", entry->why);
+	put(&line, "ticket", entry->ticket);
+	put(&line, "key", entry->key);
+	text = json_text(line, &len);
 	if (text)
 		write_line(text, len);
 	else
-		log_error("audit: out of memory");
+		log_error("audit: no memory for a line: %s, user %s",
+		    entry->event, entry->user ? entry->user : "-");
 	json_object_put(line);
 }
 

@@ -14,8 +14,10 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/msg.h"
+#include "common/timer.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
+#include "fcgi/memory.h"
 #include "fcgi/power.h"
 #include "fcgi/reload.h"
 #include "fcgi/session.h"
@@ -57,7 +59,7 @@ call_again(struct broker_link *link)
 	const struct timeval delay = {.tv_sec = link->retry_ms / 1000,
 	    .tv_usec = link->retry_ms % 1000 * 1000};
 
-	event_add(link->retry, &delay);
+	timer_start(link->retry, &delay);
 	link->retry_ms *= 2;
 	if (link->retry_ms > RETRY_MAX_MS)
 		link->retry_ms = RETRY_MAX_MS;
@@ -138,9 +140,9 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 		if (error == 0)
 			evbuffer_drain(link->unsent, sizeof unsent);
 	}
-	if (error == -EAGAIN)
-		event_add(link->writable, NULL);
-	else if (error)
+	if (error == -EAGAIN && event_add(link->writable, NULL) < 0)
+		error = -ENOMEM;
+	if (error && error != -EAGAIN)
 		lost(link, strerror(-error));
 }
 
@@ -165,10 +167,15 @@ on_console(void *ctx, struct packet *packet)
 {
 	struct broker_link *link = ctx;
 	struct msg_console *msg = &packet->msg.console;
+	const uint64_t refusals = memory_refusals();
 	struct console *c = consoles_add(link->consoles, &msg->key);
 
-	if (!c)
+	if (!c) {
+		/* The broker says all again to who comes again. */
+		if (memory_refusals() != refusals)
+			lost(link, strerror(ENOMEM));
 		return;
+	}
 	msg->name[LIMIT_NAME] = '\0';
 	msg->holder[LIMIT_HOLDER] = '\0';
 	console_update(c, msg);
@@ -189,6 +196,8 @@ on_tty(void *ctx, struct packet *packet)
 	if (error)
 		log_error("console %s: cannot take its tty: %s", console_id(c),
 		    strerror(-error));
+	if (error == -ENOMEM)
+		lost(link, strerror(ENOMEM));
 }
 
 static void
@@ -200,6 +209,8 @@ on_sessions(void *ctx, struct packet *packet)
 	if (error)
 		log_error(
 		    "sessions will end with the worker: %s", strerror(-error));
+	if (error == -ENOMEM)
+		lost(link, strerror(ENOMEM));
 }
 
 static void
@@ -218,8 +229,11 @@ on_synced(void *ctx, struct packet *packet)
 	struct broker_link *link = ctx;
 
 	(void)packet;
+	if (!sessions_restore(link->sessions, link->consoles)) {
+		lost(link, strerror(ENOMEM));
+		return;
+	}
 	link->synced = true;
-	sessions_restore(link->sessions, link->consoles);
 	link->complained = false;
 	link->retry_ms = RETRY_FIRST_MS;
 	log_info(

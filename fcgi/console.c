@@ -14,6 +14,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/ring.h"
+#include "common/timer.h"
 #include "fcgi/counters.h"
 #include "fcgi/input.h"
 #include "fcgi/screen.h"
@@ -499,7 +500,7 @@ viewers_changed(struct console *c)
 	const struct timeval delay = {.tv_usec = VIEWERS_DELAY_MS * 1000};
 
 	if (!evtimer_pending(c->viewers_told, NULL))
-		event_add(c->viewers_told, &delay);
+		timer_start(c->viewers_told, &delay);
 }
 
 void

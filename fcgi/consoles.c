@@ -84,6 +84,11 @@ consoles_add(struct consoles *all, const struct console_key *key)
 		return NULL;
 	}
 	HASH_ADD(hh, all->by_key, key, sizeof e->key, e);
+	if (!e->hh.tbl) {
+		console_destroy(e->console);
+		free(e);
+		return NULL;
+	}
 	return e->console;
 }
 

@@ -18,6 +18,8 @@
 #include "common/ring.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
+#include "fcgi/json_build.h"
+#include "fcgi/memory.h"
 #include "fcgi/screen.h"
 #include "fcgi/worker.h"
 
@@ -76,23 +78,11 @@ write_position(struct told *t, uint64_t run, uint64_t offset)
 }
 
 static void
-add_number(struct json_object *obj, const char *name, uint64_t value)
+add_ring(struct json_object **obj, const struct ring *ring)
 {
-	json_object_object_add(obj, name, json_object_new_uint64(value));
-}
-
-static void
-add_text(struct json_object *obj, const char *name, const char *text)
-{
-	json_object_object_add(obj, name, json_object_new_string(text));
-}
-
-static void
-add_ring(struct json_object *obj, const struct ring *ring)
-{
-	add_number(obj, "run", ring ? ring_run(ring) : 0);
-	add_number(obj, "begin", ring ? ring_begin(ring) : 0);
-	add_number(obj, "end", ring ? ring_end(ring) : 0);
+	json_put_number(obj, "run", ring ? ring_run(ring) : 0);
+	json_put_number(obj, "begin", ring ? ring_begin(ring) : 0);
+	json_put_number(obj, "end", ring ? ring_end(ring) : 0);
 }
 
 static struct json_object *
@@ -104,19 +94,19 @@ view(const struct told *t)
 	unsigned rows, cols;
 
 	console_size(c, &rows, &cols);
-	add_number(obj, "number", t->number);
-	add_text(obj, "console", console_id(c));
-	add_text(obj, "name", console_name(c));
-	add_text(obj, "guest", console_guest(c));
-	add_text(obj, "state", proto_state_name(console_state(c)));
-	add_number(obj, "domid", console_domid(c));
-	add_number(obj, "rows", rows);
-	add_number(obj, "cols", cols);
-	add_number(obj, "viewers", console_npresent(c));
-	add_ring(obj, console_ring(c));
+	json_put_number(&obj, "number", t->number);
+	json_put_text(&obj, "console", console_id(c));
+	json_put_text(&obj, "name", console_name(c));
+	json_put_text(&obj, "guest", console_guest(c));
+	json_put_text(&obj, "state", proto_state_name(console_state(c)));
+	json_put_number(&obj, "domid", console_domid(c));
+	json_put_number(&obj, "rows", rows);
+	json_put_number(&obj, "cols", cols);
+	json_put_number(&obj, "viewers", console_npresent(c));
+	add_ring(&obj, console_ring(c));
 	if (t->event > 0 && console_changed(c, NEWS_MODE) > t->event) {
 		console_taker(c, &user, &session);
-		add_text(obj, "taken_by", user);
+		json_put_text(&obj, "taken_by", user);
 	}
 	return obj;
 }
@@ -126,11 +116,12 @@ tell_console(struct told *t)
 {
 	struct json_object *obj = view(t);
 	size_t len;
-	const char *text = json_object_to_json_string_length(
-	    obj, JSON_C_TO_STRING_PLAIN, &len);
+	const char *text = json_text(obj, &len);
 
-	begin_frame(t->feed, FEED_CONSOLE, len);
-	bufferevent_write(t->feed->reader, text, len);
+	if (text) {
+		begin_frame(t->feed, FEED_CONSOLE, len);
+		bufferevent_write(t->feed->reader, text, len);
+	}
 	json_object_put(obj);
 	t->event = console_event(t->console);
 }
@@ -236,7 +227,16 @@ add(struct feed *feed, struct console *c)
 	t->feed = feed;
 	t->console = c;
 	HASH_ADD(hh, feed->by_key, key, sizeof t->key, t);
+	if (!t->hh.tbl) {
+		free(t);
+		return NULL;
+	}
 	HASH_ADD(by_number, feed->by_number, number, sizeof t->number, t);
+	if (!t->by_number.tbl) {
+		HASH_DELETE(hh, feed->by_key, t);
+		free(t);
+		return NULL;
+	}
 	return t;
 }
 
@@ -266,15 +266,28 @@ hang_up(struct feed *feed)
 	feed->reader = NULL;
 }
 
+/* Where memory has been refused since, something may be missing of what the
+ * reader is told: it begins anew, at the places where its files end. */
+static void
+check_whole(struct feed *feed, uint64_t refusals)
+{
+	if (!feed->reader || memory_refusals() == refusals)
+		return;
+	log_warn("feed: out of memory: the logger has to come again");
+	hang_up(feed);
+}
+
 /* --- What the reader asks for -------------------------------------------- */
 
 static void
 on_snapshot(struct screen_job *job, int error, const struct screen_image *image,
     struct evbuffer *bytes)
 {
+	const uint64_t refusals = memory_refusals();
 	struct told *t =
 	    (struct told *)((char *)job - offsetof(struct told, job));
 	const struct ring *ring = console_ring(t->console);
+	struct feed *feed = t->feed;
 
 	t->asked = false;
 	if (error || !ring)
@@ -283,7 +296,8 @@ on_snapshot(struct screen_job *job, int error, const struct screen_image *image,
 	    t->feed, FEED_SNAPSHOT, FEED_POSITION + evbuffer_get_length(bytes));
 	write_position(t, ring_run(ring), image->offset);
 	evbuffer_add_buffer_reference(
-	    bufferevent_get_output(t->feed->reader), bytes);
+	    bufferevent_get_output(feed->reader), bytes);
+	check_whole(feed, refusals);
 }
 
 static void
@@ -332,6 +346,7 @@ take_frame(struct feed *feed, char type, const uint8_t *payload, size_t len)
 static void
 on_read(struct bufferevent *bev, void *arg)
 {
+	const uint64_t refusals = memory_refusals();
 	struct evbuffer *in = bufferevent_get_input(bev);
 	struct feed *feed = arg;
 	uint8_t head[FEED_HEAD];
@@ -357,13 +372,17 @@ on_read(struct bufferevent *bev, void *arg)
 		evbuffer_drain(in, FEED_HEAD + size);
 	}
 	pump(feed);
+	check_whole(feed, refusals);
 }
 
 static void
 on_drained(struct bufferevent *bev, void *arg)
 {
+	const uint64_t refusals = memory_refusals();
+
 	(void)bev;
 	pump(arg);
+	check_whole(arg, refusals);
 }
 
 static void
@@ -397,7 +416,10 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	log_info("feed: a logger is connected");
 	bufferevent_setcb(feed->reader, on_read, on_drained, on_event, feed);
 	bufferevent_setwatermark(feed->reader, EV_WRITE, QUEUE_MAX / 2, 0);
-	bufferevent_enable(feed->reader, EV_READ | EV_WRITE);
+	if (bufferevent_enable(feed->reader, EV_READ | EV_WRITE) < 0) {
+		hang_up(feed);
+		return;
+	}
 	while ((c = consoles_next(feed->worker->consoles, c)) != NULL)
 		feed_news(feed, c);
 }
@@ -435,6 +457,7 @@ feed_destroy(struct feed *feed)
 void
 feed_news(struct feed *feed, struct console *c)
 {
+	const uint64_t refusals = memory_refusals();
 	const struct ring *ring;
 	struct told *t;
 
@@ -443,8 +466,10 @@ feed_news(struct feed *feed, struct console *c)
 	t = find(feed, c);
 	if (!t)
 		t = add(feed, c);
-	if (!t)
+	if (!t) {
+		check_whole(feed, refusals);
 		return;
+	}
 	if (t->noticed != console_event(c)) {
 		ring = console_ring(c);
 		t->noticed = console_event(c);
@@ -454,11 +479,13 @@ feed_news(struct feed *feed, struct console *c)
 		return;
 	make_due(t);
 	pump(feed);
+	check_whole(feed, refusals);
 }
 
 void
 feed_typed(struct feed *feed, struct console *c, const void *bytes, size_t len)
 {
+	const uint64_t refusals = memory_refusals();
 	struct told *t = feed && feed->reader ? find(feed, c) : NULL;
 	struct evbuffer *out;
 
@@ -471,11 +498,13 @@ feed_typed(struct feed *feed, struct console *c, const void *bytes, size_t len)
 	begin_frame(feed, FEED_INPUT, FEED_NUMBER + len);
 	write_number(t);
 	bufferevent_write(feed->reader, bytes, len);
+	check_whole(feed, refusals);
 }
 
 void
 feed_removed(struct feed *feed, struct console *c)
 {
+	const uint64_t refusals = memory_refusals();
 	struct told *t = feed && feed->reader ? find(feed, c) : NULL;
 
 	if (!t)
@@ -483,6 +512,7 @@ feed_removed(struct feed *feed, struct console *c)
 	begin_frame(feed, FEED_REMOVED, FEED_NUMBER);
 	write_number(t);
 	forget(t);
+	check_whole(feed, refusals);
 }
 
 bool

@@ -10,14 +10,16 @@
 #include "common/limits.h"
 #include "common/ring.h"
 #include "fcgi/console.h"
+#include "fcgi/json_build.h"
 #include "fcgi/json_view.h"
-#include "fcgi/reply.h"
+#include "fcgi/memory.h"
 #include "fcgi/snapshot.h"
 
 /* Where the answer goes: frames into out, or members of events. */
 struct builder {
 	struct evbuffer *out;
-	struct json_object *events; /* NULL: frames */
+	bool json;
+	struct json_object *events; /* if json */
 };
 
 void
@@ -92,17 +94,15 @@ add_bytes(struct builder *b, char type, uint64_t end, const uint8_t *bytes,
 	uint64_t be_end = htobe64(end);
 	struct json_object *event;
 
-	if (!b->events) {
+	if (!b->json) {
 		add_frame(b->out, type, &be_end, sizeof be_end, bytes, len);
 		return;
 	}
 	event = json_object_new_object();
-	json_object_object_add(event, "type",
-	    json_object_new_string(type == 's' ? "snapshot" : "output"));
-	json_object_object_add(
-	    event, "offset", json_object_new_int64((int64_t)end));
-	json_object_object_add(event, "data", base64(bytes, len));
-	json_object_array_add(b->events, event);
+	json_put_text(&event, "type", type == 's' ? "snapshot" : "output");
+	json_put_number(&event, "offset", end);
+	json_put(&event, "data", base64(bytes, len));
+	json_append(&b->events, event);
 }
 
 /* Takes ownership of event. */
@@ -112,12 +112,13 @@ add_event(struct builder *b, struct json_object *event)
 	const char *text;
 	size_t len;
 
-	if (b->events) {
-		json_object_array_add(b->events, event);
+	if (b->json) {
+		json_append(&b->events, event);
 		return;
 	}
-	text = reply_json_text(event, &len);
-	add_frame(b->out, 'j', NULL, 0, text, len);
+	text = json_text(event, &len);
+	if (text)
+		add_frame(b->out, 'j', NULL, 0, text, len);
 	json_object_put(event);
 }
 
@@ -258,18 +259,21 @@ add_json_answer(struct builder *b, const struct position *pos)
 	size_t len;
 
 	position_format(pos, next);
-	json_object_object_add(answer, "next", json_object_new_string(next));
-	json_object_object_add(answer, "events", b->events);
-	text = reply_json_text(answer, &len);
-	evbuffer_add(b->out, text, len);
+	json_put_text(&answer, "next", next);
+	json_put(&answer, "events", b->events);
+	text = json_text(answer, &len);
+	if (text)
+		evbuffer_add(b->out, text, len);
 	json_object_put(answer);
 }
 
-void
+bool
 frames_build(const struct console *c, struct position *pos, bool json,
     struct evbuffer *out)
 {
-	struct builder b = {out, json ? json_object_new_array() : NULL};
+	const uint64_t refusals = memory_refusals();
+	const struct position before = *pos;
+	struct builder b = {out, json, json ? json_object_new_array() : NULL};
 	bool known = frames_is_known(c, pos);
 
 	/* An event of the future is from another history. */
@@ -281,13 +285,19 @@ frames_build(const struct console *c, struct position *pos, bool json,
 		add_known(&b, c, pos);
 	if (json)
 		add_json_answer(&b, pos);
+	if (memory_refusals() == refusals)
+		return true;
+	*pos = before;
+	return false;
 }
 
-void
+bool
 frames_position(const struct position *pos, struct evbuffer *out)
 {
+	const uint64_t refusals = memory_refusals();
 	char text[POSITION_TEXT];
 
 	position_format(pos, text);
 	add_frame(out, 'p', NULL, 0, text, strlen(text));
+	return memory_refusals() == refusals;
 }

@@ -31,12 +31,14 @@ bool frames_news(
 /*
  * Adds to out what is to be told, and moves *pos behind it.  A position that
  * the console does not know gets a snapshot; or, when there is none, a notice
- * and the last of the output as it is.
+ * and the last of the output as it is.  False: out of memory; *pos is as
+ * before, and out is good for nothing.
  */
-void frames_build(const struct console *c, struct position *pos, bool json,
+bool frames_build(const struct console *c, struct position *pos, bool json,
     struct evbuffer *out);
 
-/* Adds the frame that says where a stream stands. */
-void frames_position(const struct position *pos, struct evbuffer *out);
+/* Adds the frame that says where a stream stands.  False: out of memory; out is
+ * good for nothing. */
+bool frames_position(const struct position *pos, struct evbuffer *out);
 
 #endif

@@ -128,19 +128,36 @@ parse(struct request *r, struct query *q)
 
 /* ---- what it is answered ------------------------------------------------ */
 
-/* document NULL: nothing has changed.  It stays the caller's. */
+/* Nothing has changed. */
 static void
+send_idem(struct conn *conn)
+{
+	conn_finish_text(conn, "Status: 200 OK\r\n"
+			       "Cache-Control: no-store\r\n"
+			       "Content-Type: text/xml\r\n"
+			       "X-Content-Type-Options: nosniff\r\n\r\n"
+			       "<?xml version=\"1.0\"?><idem></idem>");
+}
+
+/* document NULL: nothing has changed.  It stays the caller's.  False: out of
+ * memory, and the viewer has not got it. */
+static bool
 send_document(struct conn *conn, struct evbuffer *document)
 {
-	static const char idem[] = "<?xml version=\"1.0\"?><idem></idem>";
-	struct evbuffer *reply = reply_begin(200);
+	struct evbuffer *reply;
 
-	reply_body(reply, "text/xml");
-	if (reply && document)
-		evbuffer_add_buffer(reply, document);
-	else if (reply)
-		evbuffer_add(reply, idem, sizeof idem - 1);
-	reply_send(conn, reply);
+	if (document) {
+		reply = reply_begin(200);
+		reply_body(reply, "text/xml");
+		if (reply_is_whole(reply)) {
+			evbuffer_add_buffer(reply, document);
+			return reply_send(conn, reply);
+		}
+		if (reply)
+			evbuffer_free(reply);
+	}
+	send_idem(conn);
+	return !document;
 }
 
 /* What was typed is never answered with an error: it would be sent again. */
@@ -150,7 +167,7 @@ refuse(struct view *view, int error)
 	struct conn *conn = view->waiter.conn;
 
 	if (view->typed)
-		send_document(conn, NULL);
+		send_idem(conn);
 	else if (error == -EIO)
 		reply_problem_with(conn, 503, "no-screen", REPLY_RETRY, NULL,
 		    "The screen of this console cannot be made at present.");
@@ -193,6 +210,8 @@ take_document(struct view *view, struct evbuffer *bytes)
 	    evbuffer_add_buffer_reference(view->document, bytes) < 0)
 		return -ENOMEM;
 	text = evbuffer_pullup(view->document, -1);
+	if (!text && len > 0)
+		return -ENOMEM;
 	if (text && markup_is_ajaxterm((const char *)text, len))
 		return 0;
 	log_warn("console %s: its screen process rendered what is no screen",
@@ -237,8 +256,8 @@ screen_answer(struct waiter *w, enum wake why)
 	} else if (view->error) {
 		refuse(view, view->error);
 	} else {
-		session_set_shown(view->session, view->shown);
-		send_document(w->conn, view->document);
+		if (send_document(w->conn, view->document))
+			session_set_shown(view->session, view->shown);
 	}
 	view_free(view);
 }
@@ -360,7 +379,7 @@ serve(struct view *view)
 		wait_for_screen(view);
 	} else {
 		/* It has never been open; the page goes on asking. */
-		send_document(view->waiter.conn, NULL);
+		send_idem(view->waiter.conn);
 		view_free(view);
 	}
 }
@@ -438,8 +457,7 @@ begin(struct worker *w, struct request *r, struct session *session,
 	view = calloc(1, sizeof *view + q->nkeys);
 	if (!view) {
 		session_unpark(session);
-		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker is out of memory.");
+		reply_no_memory(r->conn);
 		return;
 	}
 	memcpy(view->keys, q->keys, q->nkeys);
@@ -480,8 +498,7 @@ handle(struct worker *w, struct request *r, struct query *q)
 		    "Too many sessions are open; close some, or wait for "
 		    "their end.");
 	else if (error)
-		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker is out of memory.");
+		reply_no_memory(r->conn);
 	if (error)
 		return;
 	session_opened_from(session, conn_param(r->conn, "REMOTE_ADDR"));

@@ -6,6 +6,7 @@
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/handlers.h"
+#include "fcgi/json_build.h"
 #include "fcgi/json_view.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
@@ -23,8 +24,8 @@ handle_consoles(struct worker *w, struct request *r)
 		    w->config, r->user, r->groups, console_guest(c));
 
 		if (rights & RIGHT_LIST)
-			json_object_array_add(list, json_console(c, rights));
+			json_append(&list, json_console(c, rights));
 	}
-	json_object_object_add(body, "consoles", list);
+	json_put(&body, "consoles", list);
 	reply_json(r->conn, 200, body);
 }

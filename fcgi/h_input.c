@@ -8,6 +8,7 @@
 #include "fcgi/ctrl_o.h"
 #include "fcgi/frames.h"
 #include "fcgi/handlers.h"
+#include "fcgi/json_build.h"
 #include "fcgi/poll.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
@@ -79,7 +80,6 @@ handle_input_cancel(struct worker *w, struct request *r)
 	by = session_typist(r->session, 0);
 	bytes = console_cancel(session_console(r->session), by.session);
 	answer = json_object_new_object();
-	json_object_object_add(
-	    answer, "cancelled", json_object_new_uint64(bytes));
+	json_put_number(&answer, "cancelled", bytes);
 	reply_json(r->conn, 200, answer);
 }

@@ -136,14 +136,16 @@ add_cast(
     struct evbuffer *reply, const struct view *view, struct evbuffer *screen)
 {
 	FILE *mem;
-	char *text;
+	char *text = NULL;
 	size_t len;
 
 	mem = open_memstream(&text, &len);
 	if (!mem)
 		return;
 	write_cast(mem, view->console, view->at.offset, screen);
-	if (fclose(mem) == 0)
+	/* If it has not all of it, the reply is not whole: memory was refused.
+	 */
+	if (fclose(mem) == 0 && text)
 		evbuffer_add(reply, text, len);
 	free(text);
 }
@@ -198,7 +200,10 @@ render(struct request *r, const struct format *format, uint64_t history)
 	}
 	if (error) {
 		free(view);
-		refuse(r->conn, error);
+		if (error == -ENOMEM)
+			reply_no_memory(r->conn);
+		else
+			refuse(r->conn, error);
 		return;
 	}
 	conn_park(r->conn, on_gone, view);

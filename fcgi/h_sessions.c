@@ -11,6 +11,7 @@
 #include "fcgi/console.h"
 #include "fcgi/ctrl_o.h"
 #include "fcgi/handlers.h"
+#include "fcgi/json_build.h"
 #include "fcgi/json_view.h"
 #include "fcgi/lookup.h"
 #include "fcgi/redeem.h"
@@ -33,12 +34,14 @@ struct opening {
 	char token[SESSION_TOKEN_TEXT];
 };
 
+/* A session whose token nobody has learnt ends at once. */
 static void
 answer_new(struct conn *conn, struct session *s, const struct json_grant *grant,
     char token[SESSION_TOKEN_TEXT])
 {
 	session_keep(s);
-	reply_json(conn, 201, json_new_session(s, grant, token));
+	if (!reply_json(conn, 201, json_new_session(s, grant, token)))
+		session_close(s);
 	sodium_memzero(token, SESSION_TOKEN_TEXT);
 }
 
@@ -102,8 +105,7 @@ wait_for_tty(struct request *r, struct session *s,
 	}
 	free(o);
 	session_close(s);
-	reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-	    "The worker is out of memory.");
+	reply_no_memory(r->conn);
 }
 
 void
@@ -113,10 +115,12 @@ session_refuse(struct request *r, int error)
 		reply_problem(r->conn, 429, "too-many-sessions",
 		    "Too many sessions are open; close some, or wait for "
 		    "their end.");
+	else if (conn_was_refused(r->conn))
+		reply_no_memory(r->conn);
 	else
 		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker has no memory left, or too many tickets were "
-		    "used just now to know them all.");
+		    "Too many tickets were used just now to know them all; "
+		    "wait some minutes.");
 }
 
 /* What a new session is to be. */
@@ -212,7 +216,7 @@ may_take(struct request *r, const struct wanted *wanted,
 	audit_refused(
 	    conn_param(r->conn, "REMOTE_ADDR"), user, wanted->console, "taken");
 	members = json_object_new_object();
-	json_object_object_add(members, "by", json_object_new_string(other));
+	json_put_text(&members, "by", other);
 	reply_problem_with(r->conn, 409, "taken", "", members,
 	    "Another user types at this console, and you may not join; watch "
 	    "it, or come again.");
@@ -230,16 +234,14 @@ open_session(struct worker *w, struct request *r, struct console *c,
 
 	if (error)
 		return error;
-	if (ticket && tickets_use(w->tickets, ticket) != 0) {
-		session_close(*out);
-		return -ENOMEM;
-	}
 	if (ticket && !ticket->key)
 		error = session_set_grant(*out, GRANT_TICKET, "");
 	else if (ticket)
 		error = session_set_grant(*out, GRANT_KEY, ticket->key->name);
 	else
 		error = session_set_grant(*out, GRANT_LOGIN, r->groups);
+	if (!error && ticket)
+		error = tickets_use(w->tickets, ticket) ? -ENOMEM : 0;
 	if (error) {
 		session_close(*out);
 		return error;
@@ -327,5 +329,5 @@ handle_session_delete(struct worker *w, struct request *r)
 {
 	(void)w;
 	session_close(r->session);
-	reply_empty(r->conn, 204);
+	reply_done(r->conn);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "common/timer.h"
 #include "fcgi/input_queue.h"
 
 /* Sent at once after a pause: more than a person types, less than the 1,024
@@ -75,6 +76,7 @@ write_piece(struct input *input)
 {
 	size_t len;
 	const uint8_t *bytes = input_queue_next(input->queue, &len);
+	const struct timeval tick = {.tv_usec = TICK_MS * 1000};
 	ssize_t n;
 
 	if (len > input->budget)
@@ -86,8 +88,8 @@ write_piece(struct input *input)
 	input_queue_end(input->queue, n > 0 ? (size_t)n : 0);
 	if (n <= 0) {
 		input->broken = !(n < 0 && errno == EAGAIN);
-		if (!input->broken)
-			event_add(input->writable, NULL);
+		if (!input->broken && event_add(input->writable, NULL) < 0)
+			timer_start(input->tick, &tick);
 		return false;
 	}
 	input->pending -= (size_t)n;
@@ -104,7 +106,7 @@ pump(struct input *input)
 	while (write_piece(input))
 		;
 	if (input->pending > 0 && input->budget == 0 && !input->broken)
-		event_add(input->tick, &tick);
+		timer_start(input->tick, &tick);
 }
 
 struct input *

@@ -7,19 +7,8 @@
 #include "common/ring.h"
 #include "fcgi/console.h"
 #include "fcgi/frames.h"
+#include "fcgi/json_build.h"
 #include "fcgi/session.h"
-
-static void
-put(struct json_object *obj, const char *name, const char *value)
-{
-	json_object_object_add(obj, name, json_object_new_string(value));
-}
-
-static void
-put_number(struct json_object *obj, const char *name, uint64_t value)
-{
-	json_object_object_add(obj, name, json_object_new_uint64(value));
-}
 
 static const char *
 mode_name(bool may_type)
@@ -28,13 +17,13 @@ mode_name(bool may_type)
 }
 
 static void
-put_state(struct json_object *obj, const struct console *c)
+put_state(struct json_object **obj, const struct console *c)
 {
-	put(obj, "state", proto_state_name(console_state(c)));
+	json_put_text(obj, "state", proto_state_name(console_state(c)));
 	if (console_domid(c) != 0)
-		put_number(obj, "domid", console_domid(c));
+		json_put_number(obj, "domid", console_domid(c));
 	if (console_state(c) == STATE_BUSY && *console_holder(c))
-		put(obj, "holder", console_holder(c));
+		json_put_text(obj, "holder", console_holder(c));
 }
 
 static struct json_object *
@@ -49,10 +38,10 @@ viewers(const struct console *c)
 		if (v->away)
 			continue;
 		one = json_object_new_object();
-		put(one, "session", v->session);
-		put(one, "user", v->user);
-		put(one, "mode", mode_name(v->may_type));
-		json_object_array_add(list, one);
+		json_put_text(&one, "session", v->session);
+		json_put_text(&one, "user", v->user);
+		json_put_text(&one, "mode", mode_name(v->may_type));
+		json_append(&list, one);
 		i++;
 	}
 	return list;
@@ -63,9 +52,9 @@ json_state_event(const struct console *c)
 {
 	struct json_object *event = json_object_new_object();
 
-	put(event, "type", "state");
-	put(event, "name", console_name(c));
-	put_state(event, c);
+	json_put_text(&event, "type", "state");
+	json_put_text(&event, "name", console_name(c));
+	put_state(&event, c);
 	return event;
 }
 
@@ -74,9 +63,9 @@ json_viewers_event(const struct console *c)
 {
 	struct json_object *event = json_object_new_object();
 
-	put(event, "type", "viewers");
-	put_number(event, "count", console_npresent(c));
-	json_object_object_add(event, "viewers", viewers(c));
+	json_put_text(&event, "type", "viewers");
+	json_put_number(&event, "count", console_npresent(c));
+	json_put(&event, "viewers", viewers(c));
 	return event;
 }
 
@@ -87,21 +76,21 @@ json_mode_event(const struct console *c)
 	const char *user, *session;
 
 	console_taker(c, &user, &session);
-	put(event, "type", "mode");
-	put(event, "mode", mode_name(false));
-	put(event, "by", user);
-	put(event, "session", session);
+	json_put_text(&event, "type", "mode");
+	json_put_text(&event, "mode", mode_name(false));
+	json_put_text(&event, "by", user);
+	json_put_text(&event, "session", session);
 	return event;
 }
 
 static void
-put_size(struct json_object *obj, const struct console *c)
+put_size(struct json_object **obj, const struct console *c)
 {
 	unsigned rows, cols;
 
 	console_size(c, &rows, &cols);
-	put_number(obj, "rows", rows);
-	put_number(obj, "cols", cols);
+	json_put_number(obj, "rows", rows);
+	json_put_number(obj, "cols", cols);
 }
 
 struct json_object *
@@ -109,8 +98,8 @@ json_size_event(const struct console *c)
 {
 	struct json_object *event = json_object_new_object();
 
-	put(event, "type", "size");
-	put_size(event, c);
+	json_put_text(&event, "type", "size");
+	put_size(&event, c);
 	return event;
 }
 
@@ -119,9 +108,9 @@ json_raw_notice(void)
 {
 	struct json_object *event = json_object_new_object();
 
-	put(event, "type", "notice");
-	put(event, "code", "no-screen");
-	put(event, "detail",
+	json_put_text(&event, "type", "notice");
+	json_put_text(&event, "code", "no-screen");
+	json_put_text(&event, "detail",
 	    "The screen cannot be shown as it is; the guest's last output "
 	    "follows instead.");
 	return event;
@@ -149,11 +138,11 @@ json_lost_notice(const struct console *c)
 
 	if (why >= sizeof texts / sizeof texts[0])
 		why = LOSS_UNCERTAIN;
-	put(event, "type", "notice");
-	put(event, "code", "input-lost");
-	put_number(event, "bytes", bytes);
-	put(event, "why", texts[why].why);
-	put(event, "detail", texts[why].detail);
+	json_put_text(&event, "type", "notice");
+	json_put_text(&event, "code", "input-lost");
+	json_put_number(&event, "bytes", bytes);
+	json_put_text(&event, "why", texts[why].why);
+	json_put_text(&event, "detail", texts[why].detail);
 	return event;
 }
 
@@ -162,7 +151,7 @@ json_size(const struct console *c)
 {
 	struct json_object *size = json_object_new_object();
 
-	put_size(size, c);
+	put_size(&size, c);
 	return size;
 }
 
@@ -185,8 +174,8 @@ rights_list(uint32_t rights)
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (rights & names[i].right)
-			json_object_array_add(
-			    list, json_object_new_string(names[i].name));
+			json_append(
+			    &list, json_object_new_string(names[i].name));
 	return list;
 }
 
@@ -195,14 +184,14 @@ json_console(const struct console *c, uint32_t rights)
 {
 	struct json_object *obj = json_object_new_object();
 
-	put(obj, "id", console_id(c));
-	put(obj, "name", console_name(c));
-	put(obj, "kind", console_kind_name(console_key_of(c)->kind));
-	put_state(obj, c);
-	put_number(obj, "viewers", console_npresent(c));
-	json_object_object_add(obj, "rights", rights_list(rights));
+	json_put_text(&obj, "id", console_id(c));
+	json_put_text(&obj, "name", console_name(c));
+	json_put_text(&obj, "kind", console_kind_name(console_key_of(c)->kind));
+	put_state(&obj, c);
+	json_put_number(&obj, "viewers", console_npresent(c));
+	json_put(&obj, "rights", rights_list(rights));
 	if ((rights & RIGHT_WATCH) && console_ring(c))
-		put_number(obj, "end", ring_end(console_ring(c)));
+		json_put_number(&obj, "end", ring_end(console_ring(c)));
 	return obj;
 }
 
@@ -212,10 +201,10 @@ ring_view(const struct console *c)
 	const struct ring *ring = console_ring(c);
 	struct json_object *obj = json_object_new_object();
 
-	put_number(obj, "run", ring_run(ring));
-	put_number(obj, "begin", ring_begin(ring));
-	put_number(obj, "end", ring_end(ring));
-	put_number(obj, "size", ring_size(ring));
+	json_put_number(&obj, "run", ring_run(ring));
+	json_put_number(&obj, "begin", ring_begin(ring));
+	json_put_number(&obj, "end", ring_end(ring));
+	json_put_number(&obj, "size", ring_size(ring));
 	return obj;
 }
 
@@ -224,16 +213,15 @@ json_admin_console(const struct console *c)
 {
 	struct json_object *obj = json_object_new_object();
 
-	put(obj, "id", console_id(c));
-	put(obj, "name", console_name(c));
-	put(obj, "kind", console_kind_name(console_key_of(c)->kind));
-	put_state(obj, c);
-	json_object_object_add(
-	    obj, "held", json_object_new_boolean(console_is_open(c)));
-	json_object_object_add(obj, "size", json_size(c));
+	json_put_text(&obj, "id", console_id(c));
+	json_put_text(&obj, "name", console_name(c));
+	json_put_text(&obj, "kind", console_kind_name(console_key_of(c)->kind));
+	put_state(&obj, c);
+	json_put_bool(&obj, "held", console_is_open(c));
+	json_put(&obj, "size", json_size(c));
 	if (console_ring(c))
-		json_object_object_add(obj, "ring", ring_view(c));
-	json_object_object_add(obj, "viewers", viewers(c));
+		json_put(&obj, "ring", ring_view(c));
+	json_put(&obj, "viewers", viewers(c));
 	return obj;
 }
 
@@ -244,14 +232,14 @@ session_view(const struct session *s)
 	const struct console *c = session_console(s);
 	struct json_object *obj = json_object_new_object();
 
-	put(obj, "session", session_id(s));
-	put(obj, "console", console_id(c));
-	put(obj, "name", console_name(c));
-	put(obj, "user", session_user(s));
-	put(obj, "mode", mode_name(session_may_type(s)));
-	put_state(obj, c);
-	json_object_object_add(obj, "size", json_size(c));
-	put_number(obj, "expires", (uint64_t)session_expires(s));
+	json_put_text(&obj, "session", session_id(s));
+	json_put_text(&obj, "console", console_id(c));
+	json_put_text(&obj, "name", console_name(c));
+	json_put_text(&obj, "user", session_user(s));
+	json_put_text(&obj, "mode", mode_name(session_may_type(s)));
+	put_state(&obj, c);
+	json_put(&obj, "size", json_size(c));
+	json_put_number(&obj, "expires", (uint64_t)session_expires(s));
 	return obj;
 }
 
@@ -260,8 +248,8 @@ json_session(const struct session *s)
 {
 	struct json_object *obj = session_view(s);
 
-	put_number(obj, "seq", session_seq(s));
-	json_object_object_add(obj, "viewers", viewers(session_console(s)));
+	json_put_number(&obj, "seq", session_seq(s));
+	json_put(&obj, "viewers", viewers(session_console(s)));
 	return obj;
 }
 
@@ -281,10 +269,9 @@ json_new_session(
 
 	frames_now(session_console(s), &now);
 	position_format(&now, from);
-	put(obj, "token", token);
-	put(obj, "from", from);
-	json_object_object_add(obj, "rights", rights_list(grant->rights));
-	json_object_object_add(
-	    obj, "sysrq", json_object_new_boolean(grant->sysrq));
+	json_put_text(&obj, "token", token);
+	json_put_text(&obj, "from", from);
+	json_put(&obj, "rights", rights_list(grant->rights));
+	json_put_bool(&obj, "sysrq", grant->sysrq);
 	return obj;
 }

@@ -9,7 +9,7 @@ struct console;
 struct json_object;
 struct session;
 
-/* Each returns a new object, which is the caller's. */
+/* Each returns a new object, which is the caller's.  NULL: out of memory. */
 struct json_object *json_state_event(const struct console *c);
 struct json_object *json_viewers_event(const struct console *c);
 struct json_object *json_size_event(const struct console *c);

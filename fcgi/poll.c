@@ -79,15 +79,16 @@ answer(struct poll *p, struct conn *conn, enum wake why)
 	bool news = frames_news(console_of(p), &p->from, 0) ||
 		    (why == WAKE_TIMEOUT && needs_snapshot(p));
 
+	reply = reply_begin(news ? 200 : 204);
 	if (news) {
+		/* If it cannot be made, the reply is not whole. */
 		out = evbuffer_new();
-		if (out)
-			frames_build(console_of(p), &p->from, p->json, out);
-		if (p->seq)
+		if (out &&
+		    frames_build(console_of(p), &p->from, p->json, out) &&
+		    p->seq)
 			session_set_echoed(
 			    p->session, p->from.run, p->from.offset);
 	}
-	reply = reply_begin(news ? 200 : 204);
 	begin_answer(reply, p);
 	reply_body(reply, !news	    ? NULL
 			  : p->json ? "application/json"
@@ -180,7 +181,10 @@ park(const struct poll *p, unsigned ms)
 		free(parked);
 	}
 	session_unpark(p->session);
-	refuse(p, conn, 503, "overload", "The worker is out of memory.");
+	if (p->seq)
+		refuse(p, conn, 503, "no-memory", "");
+	else
+		reply_no_memory(conn);
 }
 
 static void

@@ -1,6 +1,6 @@
 #include "fcgi/power.h"
 
-#include <json-c/json.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,15 +74,20 @@ static const struct problem {
 	"answered."},
 };
 
+/* Whether there is memory or not: who is told to ask again might do so. */
 static void
 reply_taken(const struct power *p)
 {
-	struct json_object *body = json_object_new_object();
+	char text[256];
 
-	json_object_object_add(body, "action",
-	    json_object_new_string(power_action_name(p->action)));
-	json_object_object_add(body, "domid", json_object_new_uint64(p->domid));
-	reply_json(p->waiter.conn, 200, body);
+	snprintf(text, sizeof text,
+	    "Status: 200 OK\r\n"
+	    "Cache-Control: no-store\r\n"
+	    "Content-Type: application/json\r\n"
+	    "X-Content-Type-Options: nosniff\r\n\r\n"
+	    "{\"action\":\"%s\",\"domid\":%" PRIu32 "}",
+	    power_action_name(p->action), p->domid);
+	conn_finish_text(p->waiter.conn, text);
 }
 
 static void

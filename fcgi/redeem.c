@@ -89,6 +89,10 @@ redeem_ticket(struct worker *w, struct request *r, const char *text,
 {
 	const char *why = tickets_check(w->tickets, text, ticket);
 
+	if (why && conn_was_refused(r->conn)) {
+		reply_no_memory(r->conn);
+		return NULL;
+	}
 	if (why && !guess_counted(w, r))
 		return NULL;
 	if (why) {

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "fcgi/counters.h"
+#include "fcgi/json_build.h"
+#include "fcgi/memory.h"
 #include "fcgi/server.h"
 
 #define DETAIL_MAX 512
@@ -48,16 +50,27 @@ status_text(int status)
 	}
 }
 
+/* Refusals of memory before the reply that is being built was begun. */
+static uint64_t refusals;
+
 struct evbuffer *
 reply_begin(int status)
 {
-	struct evbuffer *reply = evbuffer_new();
+	struct evbuffer *reply;
 
+	refusals = memory_refusals();
+	reply = evbuffer_new();
 	if (reply)
 		evbuffer_add_printf(reply,
 		    "Status: %d %s\r\nCache-Control: no-store\r\n", status,
 		    status_text(status));
 	return reply;
+}
+
+bool
+reply_is_whole(const struct evbuffer *reply)
+{
+	return reply && memory_refusals() == refusals;
 }
 
 static void
@@ -90,80 +103,89 @@ reply_body(struct evbuffer *reply, const char *type)
 }
 
 void
+reply_no_memory(struct conn *conn)
+{
+	counters_add(COUNT_PROBLEMS, 1);
+	conn_finish_text(conn,
+	    "Status: 503 Service Unavailable\r\n"
+	    "Cache-Control: no-store\r\n"
+	    "Retry-After: 1\r\n"
+	    "Content-Type: application/problem+json\r\n"
+	    "X-Content-Type-Options: nosniff\r\n\r\n"
+	    "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
+	    "\"status\":503,\"code\":\"no-memory\",\"detail\":\"The worker had "
+	    "no memory to answer; what was asked for may have been done "
+	    "all the same.\"}");
+}
+
+bool
 reply_send(struct conn *conn, struct evbuffer *reply)
 {
-	struct evbuffer *empty;
+	bool sent = reply_is_whole(reply) && conn_finish(conn, reply);
 
-	if (reply) {
-		conn_finish(conn, reply);
+	if (!sent)
+		reply_no_memory(conn);
+	if (reply)
 		evbuffer_free(reply);
-		return;
-	}
-	/* nginx answers 502 to an empty reply, and the client comes again. */
-	empty = evbuffer_new();
-	if (empty) {
-		conn_finish(conn, empty);
-		evbuffer_free(empty);
-	}
+	return sent;
 }
 
-const char *
-reply_json_text(struct json_object *obj, size_t *len)
-{
-	return json_object_to_json_string_length(
-	    obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, len);
-}
-
-static void
-add_json(struct evbuffer *reply, struct json_object *obj)
+/* Ends reply with obj, of which it takes ownership, and sends it. */
+static bool
+send_json(struct conn *conn, struct evbuffer *reply, const char *type,
+    struct json_object *obj)
 {
 	size_t len;
-	const char *text = reply_json_text(obj, &len);
+	const char *text = json_text(obj, &len);
 
+	reply_body(reply, type);
 	if (reply && text)
 		evbuffer_add(reply, text, len);
+	json_object_put(obj);
+	if (text)
+		return reply_send(conn, reply);
+	if (reply)
+		evbuffer_free(reply);
+	reply_no_memory(conn);
+	return false;
 }
 
-void
+bool
 reply_json(struct conn *conn, int status, struct json_object *body)
 {
-	struct evbuffer *reply = reply_begin(status);
-
-	reply_body(reply, "application/json");
-	add_json(reply, body);
-	json_object_put(body);
-	reply_send(conn, reply);
+	return send_json(conn, reply_begin(status), "application/json", body);
 }
 
 void
-reply_empty(struct conn *conn, int status)
+reply_done(struct conn *conn)
 {
-	struct evbuffer *reply = reply_begin(status);
-
-	reply_body(reply, NULL);
-	reply_send(conn, reply);
+	conn_finish_text(
+	    conn, "Status: 204 No Content\r\nCache-Control: no-store\r\n\r\n");
 }
 
 static void
 problem(struct conn *conn, int status, const char *code, const char *headers,
     struct json_object *body, const char *detail)
 {
-	struct evbuffer *reply = reply_begin(status);
+	struct evbuffer *reply;
 
+	/* What looks wrong with a request may be what there was no memory
+	 * for. */
+	if (status < 500 && conn_was_refused(conn)) {
+		json_object_put(body);
+		reply_no_memory(conn);
+		return;
+	}
 	counters_add(COUNT_PROBLEMS, 1);
-	json_object_object_add(
-	    body, "type", json_object_new_string("about:blank"));
-	json_object_object_add(
-	    body, "title", json_object_new_string(status_text(status)));
-	json_object_object_add(body, "status", json_object_new_int(status));
-	json_object_object_add(body, "code", json_object_new_string(code));
-	json_object_object_add(body, "detail", json_object_new_string(detail));
+	json_put_text(&body, "type", "about:blank");
+	json_put_text(&body, "title", status_text(status));
+	json_put_number(&body, "status", (uint64_t)status);
+	json_put_text(&body, "code", code);
+	json_put_text(&body, "detail", detail);
+	reply = reply_begin(status);
 	if (reply)
 		evbuffer_add_printf(reply, "%s", headers);
-	reply_body(reply, "application/problem+json");
-	add_json(reply, body);
-	json_object_put(body);
-	reply_send(conn, reply);
+	send_json(conn, reply, "application/problem+json", body);
 }
 
 void
@@ -189,9 +211,8 @@ reply_problem_with(struct conn *conn, int status, const char *code,
 	va_start(ap, fmt);
 	vsnprintf(detail, sizeof detail, fmt, ap);
 	va_end(ap);
-	if (!members)
-		members = json_object_new_object();
-	problem(conn, status, code, headers, members, detail);
+	problem(conn, status, code, headers,
+	    members ? members : json_object_new_object(), detail);
 }
 
 void

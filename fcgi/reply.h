@@ -2,6 +2,7 @@
 #ifndef XENTERM_REPLY_H
 #define XENTERM_REPLY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct conn;
@@ -10,15 +11,19 @@ struct json_object;
 
 /* The calls below end the request: conn is no more afterwards. */
 
-/* Takes ownership of body. */
-void reply_json(struct conn *conn, int status, struct json_object *body);
-/* A status without a body, such as 204. */
-void reply_empty(struct conn *conn, int status);
+/* Takes ownership of body; NULL: there was no memory for it.  False: 503 was
+ * answered in its place. */
+bool reply_json(struct conn *conn, int status, struct json_object *body);
+/* 204; needs no memory. */
+void reply_done(struct conn *conn);
+/* 503, code no-memory; needs none. */
+void reply_no_memory(struct conn *conn);
 
 /* One more header of a problem, "" for none: "Retry-After: 1". */
 #define REPLY_RETRY "Retry-After: 1\r\n"
 
-/* RFC 9457: code for programs, the sentence for people. */
+/* RFC 9457: code for programs, the sentence for people.  What is the client's
+ * mistake is answered with no-memory where memory was refused before. */
 void reply_problem(struct conn *conn, int status, const char *code,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same with headers, each with its CRLF, and members of its own, of
@@ -32,14 +37,14 @@ void reply_problem_with(struct conn *conn, int status, const char *code,
 /* 503: the worker ends, and the next one goes on with the session. */
 void reply_restart(struct conn *conn);
 
-/* For replies built by hand: begin, add headers, end of headers, body. */
+/* For replies built by hand, one at a time: begin, add headers, end of headers,
+ * body. */
 struct evbuffer *reply_begin(int status);
 void reply_header(struct evbuffer *reply, const char *name, const char *value);
 void reply_body(struct evbuffer *reply, const char *type);
-/* Sends and frees reply; NULL (out of memory) closes the connection. */
-void reply_send(struct conn *conn, struct evbuffer *reply);
-
-/* The text of obj, without spaces, as long as obj lives. */
-const char *reply_json_text(struct json_object *obj, size_t *len);
+/* Nothing was left out of it for lack of memory.  NULL: it was. */
+bool reply_is_whole(const struct evbuffer *reply);
+/* Sends and frees reply.  False: it was not whole, and 503 was answered. */
+bool reply_send(struct conn *conn, struct evbuffer *reply);
 
 #endif

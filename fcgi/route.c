@@ -323,9 +323,14 @@ route_dispatch(
     const struct route_table *table, struct worker *w, struct conn *conn)
 {
 	struct request r = {.conn = conn};
-	const struct route *route = find_route(table, conn, r.name);
+	const struct route *route;
 
 	counters_add(COUNT_REQUESTS, 1);
+	if (conn_was_refused(conn)) {
+		reply_no_memory(conn);
+		return;
+	}
+	route = find_route(table, conn, r.name);
 	if (!route)
 		return;
 	r.token_status = token_status(conn);

@@ -14,6 +14,8 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/ring.h"
+#include "common/timer.h"
+#include "fcgi/memory.h"
 #include "fcgi/spawner.h"
 
 /* Processes that end one after the other without getting further: from which
@@ -23,6 +25,11 @@
 
 /* So much later an end has nothing to do with the one before. */
 #define CRASH_MEMORY_SECONDS 60
+
+/* When there was no memory or no descriptor for a process, the next try comes
+ * so much later; then twice that, up to the second. */
+#define SHORTAGE_FIRST_MS 100
+#define SHORTAGE_MAX_MS	  2000
 
 /* Output is fed so much later: its viewers are told first, and what comes in
  * pieces wakes the process once.  More than a quarter of the ring is fed at
@@ -73,7 +80,8 @@ struct screen {
 	unsigned crashes;
 	uint64_t crashed_at; /* offset of the last end */
 	time_t crash_time;
-	uint64_t failed_end; /* of the ring, as it was then */
+	uint64_t failed_end;  /* of the ring, as it was then */
+	unsigned shortage_ms; /* until the next try; 0: the last one was good */
 
 	struct screen_job *jobs;
 	size_t njobs;
@@ -100,7 +108,8 @@ close_process(struct screen *s)
 {
 	if (s->fd < 0)
 		return;
-	event_free(s->readable);
+	if (s->readable)
+		event_free(s->readable);
 	s->readable = NULL;
 	close(s->fd);
 	s->fd = -1;
@@ -128,6 +137,14 @@ end_job(struct screen *s, struct screen_job *job, int error,
 	job->done(job, error, image, s->data);
 }
 
+/* Not those who ask again upon it. */
+static void
+end_jobs(struct screen *s)
+{
+	for (size_t n = s->njobs; n > 0 && s->jobs; n--)
+		end_job(s, s->jobs, -EIO, NULL);
+}
+
 /* Those who wait are told from the loop: some ask while this happens. */
 static void
 fail(struct screen *s)
@@ -139,7 +156,7 @@ fail(struct screen *s)
 	    s->owner->name);
 	s->process = PROCESS_FAILS;
 	s->failed_end = ring_end(s->ring) + 1;
-	event_add(s->again, &now);
+	timer_start(s->again, &now);
 }
 
 static void
@@ -147,7 +164,35 @@ start_later(struct screen *s)
 {
 	const struct timeval delay = {.tv_usec = s->crashes > 1 ? 100000 : 0};
 
-	event_add(s->again, &delay);
+	timer_start(s->again, &delay);
+}
+
+/* It is not the screen's fault: there is no process for a while. */
+static void
+run_short(struct screen *s, int error)
+{
+	struct timeval delay;
+
+	if (s->shortage_ms == 0)
+		log_warn("console %s: no screen process at present: %s",
+		    s->owner->name, strerror(-error));
+	s->shortage_ms =
+	    s->shortage_ms ? 2 * s->shortage_ms : SHORTAGE_FIRST_MS;
+	if (s->shortage_ms > SHORTAGE_MAX_MS)
+		s->shortage_ms = SHORTAGE_MAX_MS;
+	if (s->fd >= 0)
+		spawner_kill(s->spawner, s->id);
+	close_process(s);
+	delay = (struct timeval){
+	    s->shortage_ms / 1000, (suseconds_t)(s->shortage_ms % 1000) * 1000};
+	timer_start(s->again, &delay);
+}
+
+static bool
+is_shortage(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM ||
+	       error == -ENOBUFS || error == -EAGAIN || error == -ETOOMANYREFS;
 }
 
 /* The process has ended, or is ended, without having been asked to. */
@@ -201,13 +246,15 @@ on_again(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (s->process != PROCESS_FAILS) {
-		step(s);
+	if (s->process == PROCESS_FAILS) {
+		end_jobs(s);
+		s->owner->failed(s->owner->ctx);
 		return;
 	}
-	while (s->jobs)
-		end_job(s, s->jobs, -EIO, NULL);
-	s->owner->failed(s->owner->ctx);
+	/* By now they are better told to come again. */
+	if (s->shortage_ms == SHORTAGE_MAX_MS)
+		end_jobs(s);
+	step(s);
 }
 
 static void
@@ -252,6 +299,7 @@ on_at(struct screen *s, const struct screen_at *msg, size_t size)
 		    s->owner->name,
 		    (unsigned long long)(msg->skipped - s->skipped));
 	s->skipped = msg->skipped;
+	s->shortage_ms = 0;
 	s->offset = msg->offset;
 	s->saved = msg->checkpoint;
 	if (s->process == PROCESS_RUNS)
@@ -353,6 +401,7 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	static union message msg;
+	const uint64_t refusals = memory_refusals();
 	struct screen *s = arg;
 
 	(void)what;
@@ -366,7 +415,10 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 		if ((size_t)n < sizeof msg.type || !take(s, &msg, (size_t)n)) {
-			crashed(s, "breaks the rules of the protocol");
+			if (memory_refusals() != refusals)
+				run_short(s, -ENOMEM);
+			else
+				crashed(s, "breaks the rules of the protocol");
 			return;
 		}
 	}
@@ -396,19 +448,25 @@ start(struct screen *s)
 	    .cols = s->cols,
 	    .live = s->answered};
 
-	s->fd =
+	int fd =
 	    spawner_screen(s->spawner, s->ring_fd, s->checkpoint_fd, &s->id);
-	if (s->fd < 0) {
+
+	if (is_shortage(fd)) {
+		run_short(s, fd);
+		return;
+	}
+	if (fd < 0) {
 		crashed(s, "cannot be started");
 		return;
 	}
+	s->fd = fd;
 	s->readable =
 	    event_new(s->base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
 	s->process = PROCESS_RUNS;
 	s->size_due = false; /* START says it */
 	s->skipped = 0;
 	if (!s->readable || event_add(s->readable, NULL) < 0) {
-		crashed(s, "cannot be watched");
+		run_short(s, -ENOMEM);
 		return;
 	}
 	ask(s, &msg, sizeof msg, ASKED_AT);
@@ -455,7 +513,7 @@ feed(struct screen *s)
 	if (s->feed_due || !is_wanted(s) || unread > ring_size(s->ring) / 4)
 		ask_feed(s);
 	else if (!event_pending(s->soon, EV_TIMEOUT, NULL))
-		event_add(s->soon, &delay);
+		timer_start(s->soon, &delay);
 }
 
 /* The process saves its state and ends. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -18,13 +19,14 @@
 
 #include "common/limits.h"
 #include "common/log.h"
+#include "fcgi/memory.h"
 #include "fcgi/pool.h"
 
 /* Connections taken in one turn; the others have theirs in the next. */
 #define ACCEPTS_PER_TURN 64
 
 /* The pause when descriptors or memory run out. */
-#define ACCEPT_REST_SECONDS 1
+#define ACCEPT_REST_MS 100
 
 /* FastCGI 1.0, section 3.3 and 8. */
 #define RECORD_HEADER  8
@@ -41,6 +43,9 @@
 /* A writing thread gives a peer that does not read so much time. */
 #define SEND_SECONDS 10
 
+/* Of conn_base.refusals: it is not known any more. */
+#define REFUSALS_UNKNOWN UINT64_MAX
+
 struct server {
 	struct event_base *base;
 	struct event *listener, *rest;
@@ -49,6 +54,8 @@ struct server {
 	void *ctx;
 	struct pool *pool;
 	struct conn *conns;
+	struct conn *spare; /* for who comes next, or NULL */
+	bool complained;    /* since the last one came */
 	size_t nconns, nrequests;
 	const struct timeval *deadline; /* a common timeout of libevent */
 	uint8_t peek[LIMIT_REQUEST];
@@ -74,6 +81,7 @@ struct conn {
 	struct server *server;
 	struct conn *prev, *next;
 	struct event *event; /* edge-triggered, for as long as it lives */
+	struct event place;  /* of that one: nobody is sent away without */
 	enum conn_state state;
 	time_t begun; /* monotonic seconds; 0: no request is being waited for */
 	bool part;    /* some of a request is there */
@@ -93,6 +101,12 @@ static const struct conn_class *
 class_of(const struct conn *conn)
 {
 	return ((const struct conn_base *)conn)->class;
+}
+
+static struct conn_base *
+base_of(struct conn *conn)
+{
+	return (struct conn_base *)conn;
 }
 
 static struct conn *
@@ -123,7 +137,7 @@ conn_free(struct conn *conn)
 
 	stream_free(conn);
 	if (conn->event)
-		event_free(conn->event);
+		event_del(conn->event);
 	if (conn->request.ipcFd >= 0)
 		close(conn->request.ipcFd);
 	/* After close(), so that libfcgi has nothing to wait for. */
@@ -193,7 +207,6 @@ read_body(struct conn *conn)
 		conn->body_too_large = true;
 	} else if (n > 0) {
 		conn->body = malloc((size_t)n);
-		conn->body_too_large = !conn->body;
 		if (conn->body) {
 			memcpy(conn->body, bytes, (size_t)n);
 			conn->body_len = (size_t)n;
@@ -207,18 +220,24 @@ read_body(struct conn *conn)
  * A whole request lies in the socket.  FCGX_Accept_r() does not accept when
  * it is given a connection that is to be kept, and does not block, since the
  * socket does not and all it asks for is there; a request that is broken
- * otherwise it ends with an error and a closed socket.
+ * otherwise it ends with an error and a closed socket.  Without memory it would
+ * abort: it gets some of the reserve, and the handler has to answer at once.
  */
 static void
 conn_begin(struct conn *conn)
 {
 	struct server *server = conn->server;
+	bool broken;
 
 	if (conn->event)
 		event_remove_timer(conn->event);
 	conn->begun = 0;
 	conn->request.keepConnection = 1;
-	if (FCGX_Accept_r(&conn->request) < 0) {
+	conn->base.refusals = memory_refusals();
+	memory_reserve_begin();
+	broken = FCGX_Accept_r(&conn->request) < 0;
+	memory_reserve_end();
+	if (broken) {
 		log_debug("server: a broken request");
 		conn_free(conn);
 		return;
@@ -343,22 +362,19 @@ conn_watch(struct conn *conn)
 {
 	if (conn->event)
 		return true;
-	conn->event = event_new(conn->server->base, conn->request.ipcFd,
-	    EV_READ | EV_CLOSED | EV_PERSIST | EV_ET, on_event, conn);
-	return conn->event && event_add(conn->event, NULL) == 0;
+	if (event_assign(&conn->place, conn->server->base, conn->request.ipcFd,
+		EV_READ | EV_CLOSED | EV_PERSIST | EV_ET, on_event, conn) < 0 ||
+	    event_add(&conn->place, NULL) < 0)
+		return false;
+	conn->event = &conn->place;
+	return true;
 }
 
-/* Takes ownership of fd. */
+/* Takes ownership of conn, which is all 0, and fd. */
 static void
-conn_create(struct server *server, int fd)
+conn_start(struct server *server, struct conn *conn, int fd)
 {
-	struct conn *conn = calloc(1, sizeof *conn);
-
-	if (!conn || FCGX_InitRequest(&conn->request, -1, 0) != 0) {
-		free(conn);
-		close(fd);
-		return;
-	}
+	FCGX_InitRequest(&conn->request, -1, 0); /* fails before FCGX_Init() */
 	conn->request.ipcFd = fd;
 	conn->server = server;
 	DL_APPEND(server->conns, conn);
@@ -371,6 +387,32 @@ conn_create(struct server *server, int fd)
 		conn_free(conn);
 }
 
+/* With errno set: nobody was there, or can be taken.  Memory comes first: who
+ * has not been accepted is not sent away, but waits. */
+static bool
+accept_one(struct server *server, int fd)
+{
+	struct conn *conn;
+	int sock;
+
+	if (server->nconns >= LIMIT_CONNS) {
+		errno = EMFILE;
+		return false;
+	}
+	if (!server->spare)
+		server->spare = calloc(1, sizeof *server->spare);
+	if (!server->spare)
+		return false;
+	sock = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (sock < 0)
+		return false;
+	conn = server->spare;
+	server->spare = NULL;
+	server->complained = false;
+	conn_start(server, conn, sock);
+	return true;
+}
+
 static void
 on_connection(evutil_socket_t fd, short what, void *arg)
 {
@@ -378,23 +420,18 @@ on_connection(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		int sock = -1;
-
-		if (server->nconns < LIMIT_CONNS)
-			sock = accept4(
-			    fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		else
-			errno = EMFILE;
-		if (sock >= 0) {
-			conn_create(server, sock);
+		if (accept_one(server, fd))
 			continue;
-		}
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 			return;
-		log_warn("server: accept: %s", strerror(errno));
-		event_del(server->listener);
-		event_add(server->rest,
-		    &(struct timeval){.tv_sec = ACCEPT_REST_SECONDS});
+		if (!server->complained)
+			log_warn("server: accept: %s", strerror(errno));
+		server->complained = true;
+		/* Who cannot be woken does not go to sleep. */
+		if (event_add(server->rest,
+			&(struct timeval){.tv_usec = ACCEPT_REST_MS * 1000}) ==
+		    0)
+			event_del(server->listener);
 		return;
 	}
 }
@@ -406,7 +443,8 @@ on_rested(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	event_add(server->listener, NULL);
+	if (event_add(server->listener, NULL) < 0)
+		event_active(server->rest, EV_TIMEOUT, 0);
 }
 
 struct server *
@@ -469,6 +507,7 @@ server_destroy(struct server *server)
 		server_close_listener(server);
 		event_free(server->rest);
 	}
+	free(server->spare);
 	free(server);
 }
 
@@ -505,9 +544,18 @@ conn_body(const struct conn *conn, size_t *len, bool *too_large)
 	return conn->body;
 }
 
+bool
+conn_was_refused(const struct conn *conn)
+{
+	uint64_t before = ((const struct conn_base *)conn)->refusals;
+
+	return before != REFUSALS_UNKNOWN && before != memory_refusals();
+}
+
 void
 conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
 {
+	base_of(conn)->refusals = REFUSALS_UNKNOWN;
 	if (class_of(conn)) {
 		class_of(conn)->park(conn, gone, ctx);
 		return;
@@ -523,9 +571,19 @@ conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx)
 		event_active(conn->event, EV_CLOSED, 0);
 }
 
-/* Writes the reply and ends the request, but leaves the connection open.
- * (FCGX_Finish_r() would close it, with a wait for the peer, or, the input
- * stream being gone, not write the end.)  False: the peer does not take it. */
+/* Ends the request, but leaves the connection open.  (FCGX_Finish_r() would
+ * close it, with a wait for the peer, or, the input stream being gone, not
+ * write the end.)  False: the peer does not take it. */
+static bool
+end_reply(struct conn *conn)
+{
+	bool ok = FCGX_FClose(conn->request.err) == 0;
+
+	ok = FCGX_FClose(conn->request.out) == 0 && ok;
+	FCGX_Free(&conn->request, 0);
+	return ok;
+}
+
 static bool
 send_reply(struct conn *conn, struct evbuffer *reply)
 {
@@ -538,10 +596,7 @@ send_reply(struct conn *conn, struct evbuffer *reply)
 		ok = FCGX_PutStr(piece.iov_base, (int)piece.iov_len, out) >= 0;
 		evbuffer_drain(reply, piece.iov_len);
 	}
-	ok = FCGX_FClose(conn->request.err) == 0 && ok;
-	ok = FCGX_FClose(out) == 0 && ok;
-	FCGX_Free(&conn->request, 0);
-	return ok;
+	return end_reply(conn) && ok;
 }
 
 /* A request has been answered; there may be a next one. */
@@ -603,30 +658,44 @@ fits(int fd, size_t len)
 	return len <= (size_t)size / 4;
 }
 
-void
+bool
 conn_finish(struct conn *conn, struct evbuffer *reply)
 {
 	size_t len = evbuffer_get_length(reply);
 
-	if (class_of(conn)) {
-		class_of(conn)->finish(conn, reply);
-		return;
-	}
+	if (class_of(conn))
+		return class_of(conn)->finish(conn, reply);
 	conn->state = CONN_HANDLING;
 	if (len <= LIMIT_INLINE_REPLY || fits(conn->request.ipcFd, len)) {
 		if (!send_reply(conn, reply))
 			conn->keep = false;
 		conn_next(conn);
-		return;
+		return true;
 	}
 	conn->reply = evbuffer_new();
-	if (!conn->reply || evbuffer_add_buffer(conn->reply, reply) < 0) {
-		conn_free(conn);
-		return;
-	}
+	if (!conn->reply)
+		return false;
+	evbuffer_add_buffer(conn->reply, reply); /* moves it: does not fail */
 	conn->job.work = send_in_pool;
 	conn->job.done = sent_in_pool;
 	pool_submit(conn->server->pool, &conn->job);
+	return true;
+}
+
+void
+conn_finish_text(struct conn *conn, const char *text)
+{
+	if (class_of(conn)) {
+		class_of(conn)->finish_text(conn, text);
+		return;
+	}
+	stream_free(conn);
+	conn->state = CONN_HANDLING;
+	if (FCGX_PutStr(text, (int)strlen(text), conn->request.out) < 0)
+		conn->keep = false;
+	if (!end_reply(conn))
+		conn->keep = false;
+	conn_next(conn);
 }
 
 /* ---- replies that are streamed --------------------------------------------

@@ -48,13 +48,17 @@ size_t server_requests(const struct server *server);
  */
 struct conn_base {
 	const struct conn_class *class; /* NULL: FastCGI */
+	/* memory_refusals() when the request began to be read; see
+	 * conn_was_refused(). */
+	uint64_t refusals;
 };
 struct conn_class {
 	const char *(*param)(const struct conn *conn, const char *name);
 	const uint8_t *(*body)(
 	    const struct conn *conn, size_t *len, bool *too_large);
 	void (*park)(struct conn *conn, void (*gone)(void *ctx), void *ctx);
-	void (*finish)(struct conn *conn, struct evbuffer *reply);
+	bool (*finish)(struct conn *conn, struct evbuffer *reply);
+	void (*finish_text)(struct conn *conn, const char *text);
 };
 
 /* A FastCGI parameter; "" when nginx did not send it. */
@@ -64,13 +68,22 @@ const char *conn_param(const struct conn *conn, const char *name);
  * there.  Lives as long as conn. */
 const uint8_t *conn_body(const struct conn *conn, size_t *len, bool *too_large);
 
+/* Memory was refused since the request began to be read, so it may look other
+ * than it was sent.  Not of one that has been parked. */
+bool conn_was_refused(const struct conn *conn);
+
 /* Frees what only reading needed and watches for the peer's leaving: then
  * gone(ctx) is called, and conn is no more. */
 void conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx);
 
 /* Sends the reply, CGI headers and body; conn is not the caller's any more.
- * Drains reply, which stays the caller's. */
-void conn_finish(struct conn *conn, struct evbuffer *reply);
+ * Drains reply, which stays the caller's.  False: out of memory; nothing was
+ * sent, and conn is as before. */
+bool conn_finish(struct conn *conn, struct evbuffer *reply);
+
+/* The same, but it needs no memory, and so does not fail: text has at most
+ * LIMIT_INLINE_REPLY bytes.  Of a stream, as long as nothing was sent. */
+void conn_finish_text(struct conn *conn, const char *text);
 
 /*
  * A reply whose end is not known yet.  Between begin and end the request is to

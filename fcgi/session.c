@@ -11,10 +11,12 @@
 #include "common/config.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/timer.h"
 #include "fcgi/audit.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/counters.h"
+#include "fcgi/memory.h"
 #include "fcgi/session_store.h"
 #include "fcgi/waiters.h"
 
@@ -155,6 +157,11 @@ owner_take(struct sessions *all, const char *name)
 		}
 		strcpy(owner->name, name);
 		HASH_ADD_STR(all->owners, name, owner);
+		if (!owner->hh.tbl) {
+			free(owner);
+			errno = ENOMEM;
+			return NULL;
+		}
 	}
 	if (owner->count >= all->config->sessions_per_user) {
 		errno = EMFILE;
@@ -186,7 +193,7 @@ watch_time(struct session *s)
 	delay.tv_sec = end > now ? end - now : 0;
 	/* Whole seconds were compared: look when the last has passed. */
 	delay.tv_sec += 1;
-	event_add(s->idle, &delay);
+	timer_start(s->idle, &delay);
 }
 
 static void
@@ -227,7 +234,7 @@ used(struct session *s)
 
 	s->last_used = monotonic();
 	if (s->parked == 0)
-		event_add(s->absent, &delay);
+		timer_start(s->absent, &delay);
 	console_set_away(s->console, &s->viewer, false);
 }
 
@@ -269,8 +276,9 @@ create(struct sessions *all, const char *user)
 	return NULL;
 }
 
-/* Puts a session that has all its values among the others. */
-static void
+/* Puts a session that has all its values among the others.  False: out of
+ * memory. */
+static bool
 enter(struct session *s, struct console *console, bool may_type)
 {
 	struct sessions *all = s->all;
@@ -278,6 +286,8 @@ enter(struct session *s, struct console *console, bool may_type)
 	sodium_bin2hex(s->id, sizeof s->id, s->id_bytes, sizeof s->id_bytes);
 	s->console = console;
 	HASH_ADD(hh, all->by_hash, hash, HASH_BYTES, s);
+	if (!s->hh.tbl)
+		return false;
 	s->viewer.session = s->id;
 	s->viewer.user = s->owner->name;
 	s->viewer.may_type = may_type;
@@ -287,6 +297,7 @@ enter(struct session *s, struct console *console, bool may_type)
 	    may_type ? "type at" : "watch", console_name(console),
 	    console_id(console));
 	console_join(console, &s->viewer);
+	return true;
 }
 
 /* Makes the session that the table has under hash. */
@@ -307,7 +318,10 @@ open_as(struct sessions *all, const uint8_t hash[HASH_BYTES],
 	randombytes_buf(s->id_bytes, sizeof s->id_bytes);
 	s->ends = monotonic() + (time_t)all->config->session_max;
 	s->expires = time(NULL) + (time_t)all->config->session_max;
-	enter(s, console, may_type);
+	if (!enter(s, console, may_type)) {
+		destroy(s);
+		return -ENOMEM;
+	}
 	counters_add(COUNT_SESSIONS, 1);
 	*out = s;
 	return 0;
@@ -568,8 +582,10 @@ restore(struct sessions *all, uint32_t slot, struct session_record *r,
 	s->seq = &r->seq;
 	s->was_opened = true;
 	s->has_typed = session_seq(s) > 0;
-	enter(s, console, atomic_load(&r->may_type) != 0);
-	return NULL;
+	if (enter(s, console, atomic_load(&r->may_type) != 0))
+		return NULL;
+	destroy(s);
+	return "limit";
 }
 
 static void
@@ -586,13 +602,15 @@ audit_lost(const struct session_record *r, const char *why)
 	    .why = why});
 }
 
-static void
+/* False: there was no memory for some, which stay in the store. */
+static bool
 restore_all(struct sessions *all, const struct consoles *consoles)
 {
-	unsigned restored = 0, lost = 0;
+	unsigned restored = 0, lost = 0, later = 0;
 
 	for (uint32_t slot = 0; slot < LIMIT_SESSIONS; slot++) {
 		struct session_record *r = session_store_at(all->store, slot);
+		const uint64_t refusals = memory_refusals();
 		const char *why;
 
 		if (!r)
@@ -602,22 +620,31 @@ restore_all(struct sessions *all, const struct consoles *consoles)
 			restored++;
 			continue;
 		}
+		if (memory_refusals() != refusals) {
+			later++;
+			continue;
+		}
 		audit_lost(r, why);
 		session_store_remove(all->store, slot);
 		lost++;
 	}
 	log_info("sessions: %u go on, %u have ended", restored, lost);
+	if (later > 0)
+		log_warn("sessions: no memory for %u at present", later);
+	return later == 0;
 }
 
-void
+bool
 sessions_restore(struct sessions *all, const struct consoles *consoles)
 {
 	if (all->to_restore) {
-		restore_all(all, consoles);
+		if (!restore_all(all, consoles))
+			return false;
 		sessions_recheck(all);
 	}
 	all->to_restore = false;
 	all->are_known = true;
+	return true;
 }
 
 bool

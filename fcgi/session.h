@@ -38,8 +38,9 @@ void sessions_destroy(struct sessions *all);
  * before this one wait there for sessions_restore(), or those that are open now
  * are kept there too.  0 or a negative errno. */
 int sessions_take_store(struct sessions *all, int fd);
-/* All consoles are known: goes on with the sessions of the worker before. */
-void sessions_restore(struct sessions *all, const struct consoles *consoles);
+/* All consoles are known: goes on with the sessions of the worker before.
+ * False: there was not enough memory; to be called again. */
+bool sessions_restore(struct sessions *all, const struct consoles *consoles);
 /* Before that it is not known which tokens are good. */
 bool sessions_are_known(const struct sessions *all);
 /* What a queue that was taken over has of a session (input_queue_each()). */

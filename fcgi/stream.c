@@ -27,27 +27,38 @@ console_of(const struct stream *s)
 	return session_console(s->session);
 }
 
-/* Sends where the stream stands, after what comes before it. */
-static void
+/* Ends batch with where the stream stands, and sends and frees it.  False: out
+ * of memory, and nothing was sent. */
+static bool
 send_batch(struct stream *s, struct evbuffer *batch)
 {
-	frames_position(&s->at, batch);
-	conn_stream_send(s->waiter.conn, batch);
+	bool ok = frames_position(&s->at, batch);
+
+	if (ok)
+		conn_stream_send(s->waiter.conn, batch);
+	evbuffer_free(batch);
+	return ok;
 }
 
 /* Sends one answer's worth.  False: out of memory, and nothing was sent. */
 static bool
 send_news(struct stream *s)
 {
+	const struct position before = s->at;
 	struct evbuffer *batch = evbuffer_new();
 
 	if (!batch)
 		return false;
-	frames_build(console_of(s), &s->at, false, batch);
-	s->lost = false;
-	send_batch(s, batch);
-	evbuffer_free(batch);
-	return true;
+	if (!frames_build(console_of(s), &s->at, false, batch)) {
+		evbuffer_free(batch);
+		return false;
+	}
+	if (send_batch(s, batch)) {
+		s->lost = false;
+		return true;
+	}
+	s->at = before;
+	return false;
 }
 
 static bool
@@ -59,12 +70,35 @@ stream_ready(struct waiter *w)
 	       frames_news(console_of(s), &s->at, 0);
 }
 
-/* Sends until there is no more, or the browser has to read first. */
+static void
+stream_free(struct stream *s)
+{
+	session_unpark(s->session);
+	free(s);
+}
+
+/* The browser asks again, from where it stands, and is told why there is no
+ * more. */
+static void
+end(struct stream *s)
+{
+	conn_stream_end(s->waiter.conn);
+	stream_free(s);
+}
+
+/* Sends until there is no more, or the browser has to read first.  Without
+ * memory for it s is no more. */
 static void
 send_all(struct stream *s)
 {
-	while (stream_ready(&s->waiter) && send_news(s))
+	while (stream_ready(&s->waiter)) {
+		if (!send_news(s)) {
+			waiters_remove(&s->waiter);
+			end(s);
+			return;
+		}
 		s->moved = true;
+	}
 }
 
 static void
@@ -74,13 +108,6 @@ on_drained(void *ctx)
 
 	s->moved = true;
 	send_all(s);
-}
-
-static void
-stream_free(struct stream *s)
-{
-	session_unpark(s->session);
-	free(s);
 }
 
 /* Says where the stream stands.  A screen that was asked for at the last tick
@@ -100,16 +127,14 @@ tick(struct stream *s)
 	if (frames_is_known(console_of(s), &s->at)) {
 		s->lost = false;
 	} else if (s->lost) {
-		send_news(s);
+		send_news(s); /* or at the next tick */
 		return;
 	} else {
 		s->lost = true;
 	}
 	batch = evbuffer_new();
-	if (!batch)
-		return;
-	send_batch(s, batch);
-	evbuffer_free(batch);
+	if (batch)
+		send_batch(s, batch); /* or at the next tick */
 }
 
 static bool
@@ -133,9 +158,7 @@ stream_answer(struct waiter *w, enum wake why)
 		if (s->stuck < LIMIT_STREAM_STUCK && wait(s))
 			return;
 	}
-	/* The browser asks again, and is told why there is no more. */
-	conn_stream_end(w->conn);
-	stream_free(s);
+	end(s);
 }
 
 static void
@@ -151,20 +174,39 @@ static const struct waiter_class stream_class = {
     .stays = true,
 };
 
-/* False: out of memory. */
-static bool
-send_head(struct stream *s)
+/* NULL: out of memory. */
+static struct evbuffer *
+make_head(const struct stream *s)
 {
 	struct evbuffer *head = reply_begin(200);
 
-	if (!head)
-		return false;
 	/* nginx passes on at once what it would gather otherwise. */
 	reply_header(head, "X-Accel-Buffering", "no");
 	reply_body(head, FRAMES_TYPE);
-	send_batch(s, head);
+	if (head)
+		frames_position(&s->at, head);
+	if (reply_is_whole(head))
+		return head;
+	if (head)
+		evbuffer_free(head);
+	return NULL;
+}
+
+/* Parked with its head sent, or NULL: out of memory, and nothing was sent. */
+static struct stream *
+start(struct stream *s)
+{
+	struct evbuffer *head = make_head(s);
+
+	if (!head || !wait(s)) {
+		if (head)
+			evbuffer_free(head);
+		free(s);
+		return NULL;
+	}
+	conn_stream_send(s->waiter.conn, head);
 	evbuffer_free(head);
-	return true;
+	return s;
 }
 
 /* NULL: out of memory. */
@@ -201,15 +243,11 @@ stream_output(struct request *r, const struct position *from)
 		return;
 	}
 	s = begin(r, from);
+	if (s)
+		s = start(s);
 	if (!s) {
 		session_unpark(r->session);
-		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker is out of memory.");
-		return;
-	}
-	if (!send_head(s) || !wait(s)) {
-		conn_stream_end(r->conn);
-		stream_free(s);
+		reply_no_memory(r->conn);
 		return;
 	}
 	send_all(s);

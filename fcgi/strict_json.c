@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "fcgi/memory.h"
 
 #define JSON_DEPTH 4
 
@@ -35,6 +36,7 @@ is_exact(const uint8_t *text, size_t len, size_t members)
 struct json_object *
 strict_json_parse(const uint8_t *text, size_t len, int depth)
 {
+	const uint64_t refusals = memory_refusals();
 	struct json_tokener *tokener;
 	struct json_object *obj = NULL;
 	/* json-c 0.18 takes bytes above 127 for control characters, where
@@ -50,9 +52,12 @@ strict_json_parse(const uint8_t *text, size_t len, int depth)
 		goto out;
 	json_tokener_set_flags(
 	    tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	memory_reserve_begin();
 	obj = json_tokener_parse_ex(tokener, ascii, (int)len);
+	memory_reserve_end();
 	if (json_tokener_get_error(tokener) != json_tokener_success ||
-	    json_tokener_get_parse_end(tokener) != len) {
+	    json_tokener_get_parse_end(tokener) != len ||
+	    memory_refusals() != refusals) {
 		json_object_put(obj);
 		obj = NULL;
 	}

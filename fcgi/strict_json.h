@@ -12,7 +12,7 @@
 struct json_object;
 
 /* What all of text is, but for white space behind it, at most depth deep; it
- * is the caller's.  NULL: it is no JSON. */
+ * is the caller's.  NULL: it is no JSON, or there was no memory. */
 struct json_object *strict_json_parse(
     const uint8_t *text, size_t len, int depth);
 

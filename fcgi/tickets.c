@@ -146,7 +146,10 @@ tickets_make(struct tickets *all, struct ticket *ticket, unsigned seconds,
 	made->ticket = *ticket;
 	made->expires = *expires = now(all) + (time_t)seconds;
 	HASH_ADD(hh, all->made, ticket.hash, TICKET_HASH_BYTES, made);
-	return 0;
+	if (made->hh.tbl)
+		return 0;
+	free(made);
+	return -ENOMEM;
 }
 
 bool
@@ -329,6 +332,10 @@ remember(struct tickets *all, const uint8_t hash[TICKET_HASH_BYTES])
 	memcpy(used->hash, hash, TICKET_HASH_BYTES);
 	used->forget = clock + USABLE_SECONDS;
 	HASH_ADD(hh, all->used, hash, TICKET_HASH_BYTES, used);
+	if (!used->hh.tbl) {
+		free(used);
+		return -ENOMEM;
+	}
 	DL_APPEND(all->used_list, used);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "common/limits.h"
 #include "fcgi/console.h"
+#include "fcgi/json_build.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/session.h"
@@ -27,8 +28,7 @@ refuse_gap(struct request *r, uint64_t seq)
 	uint64_t expected = session_seq(r->session) + 1;
 	struct json_object *members = json_object_new_object();
 
-	json_object_object_add(
-	    members, "expected", json_object_new_uint64(expected));
+	json_put_number(&members, "expected", expected);
 	reply_problem_with(r->conn, 409, "seq-gap", "", members,
 	    "Input number %" PRIu64 " was expected, not %" PRIu64
 	    "; nothing was typed.",

@@ -1,0 +1,399 @@
+"""Memory is refused, at each place where a request or a message needs some, once
+and from there on: an answer that docs/protocol.md knows, programs that go on,
+and nothing that is lost or leaks.
+
+SHARE in the environment: every so manieth place, of those behind the first one
+by SEED; 1 is all of them (make check-faults)."""
+
+import json
+import mmap
+import os
+import random
+import struct
+import threading
+import time
+
+import fastcgi
+import pytest
+import test_tickets
+import world
+from world import wait_for, whole_site
+
+SHARE = int(os.environ.get("SHARE", 12))
+SEED = int(os.environ.get("SEED", 1))
+# No request takes so many; one that does goes in circles.
+PLACES_MAX = 3000
+# A shortage that lasts, and after how many seconds it ends all the same: who is
+# not even accepted waits for that.
+LASTING = 1 << 40
+RELIEF = 0.3
+# What may stay when a kind of request was refused memory everywhere: tables
+# that have grown, and what libraries keep for the next time.
+LEFT_MAX = 40
+LIBRARY = whole_site.BUILD / "tests/faults/failmalloc.so"
+
+
+class Switch:
+    """What failmalloc.c shares with us."""
+
+    def __init__(self, path):
+        self.path = path
+        path.write_bytes(bytes(4096))
+        path.chmod(0o666)
+        with open(path, "r+b") as file:
+            self.map = mmap.mmap(file.fileno(), 4096)
+
+    def put(self, at, value):
+        self.map[8 * at:8 * at + 8] = struct.pack("=q", value)
+
+    def get(self, at):
+        return struct.unpack_from("=q", self.map, 8 * at)[0]
+
+    def arm(self, place, more=0):
+        self.refused = self.get(2)
+        self.put(1, more)
+        self.put(0, place)
+
+    def disarm(self):
+        """How often memory was refused since arm()."""
+        self.put(0, 0)
+        return self.get(2) - self.refused
+
+    @property
+    def live(self):
+        return self.get(3)
+
+
+class Site(whole_site.Site):
+    """One program of it can be refused memory."""
+
+    def __init__(self, folder, victim, **options):
+        super().__init__(folder / "site", **options)
+        self.victim = victim
+        self.switch = Switch(folder / "switch")
+
+    def start_program(self, name, program):
+        if name != self.victim:
+            return super().start_program(name, program)
+        return self.spawn(
+            name, program, "-f", "-c", self.dir / "xenterm.conf",
+            LD_PRELOAD=str(LIBRARY), FAILMALLOC_PROGRAM=program.name,
+            FAILMALLOC_FILE=str(self.switch.path))
+
+    def lives(self):
+        pid = getattr(self, self.victim).inside()
+        return pid is not None and whole_site.is_alive(pid)
+
+    def quiet(self):
+        """The blocks that live when nothing is left to be done."""
+        def same():
+            before = self.switch.live
+            time.sleep(0.05)
+            return before == self.switch.live and (before,)
+        wait_for(lambda: self.healthz()["requests"] == 0, what="all answered")
+        return wait_for(same, what="quiet")[0]
+
+
+# --- Requests and answers ----------------------------------------------------
+
+class Answer:
+    """text: headers, an empty line, the body."""
+
+    def __init__(self, text):
+        head, _, self.body = text.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        if lines[0].startswith("HTTP/1.1 "):
+            lines[0] = "Status: " + lines[0].removeprefix("HTTP/1.1 ")
+        self.headers = {name.lower(): value for name, value in
+                        (line.split(": ", 1) for line in lines)}
+        self.status = int(self.headers["status"].split()[0])
+        self.type = self.headers.get("content-type", "")
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def ask(site, request, hurried=False):
+    """None when the connection was closed without an answer. hurried: or when
+    none has come at once."""
+    socket = "admin" if request.startswith(METHODS) else "fcgi"
+    with fastcgi.connect(site.dir / f"run/xenterm/{socket}.sock") as peer:
+        if hurried and socket == "admin":
+            peer.settimeout(2 * RELIEF)
+        try:
+            peer.sendall(request)
+            text = fastcgi.read_to_end(peer)
+        except (BrokenPipeError, TimeoutError):
+            if not hurried:
+                raise
+            return None
+    if socket == "fcgi":
+        text = fastcgi.stdout_of(text)
+    return Answer(text) if text else None
+
+
+def shape(value):
+    """Of JSON: which members there are, and of which kind."""
+    if isinstance(value, dict):
+        return {name: shape(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [] if not value else [shape(value[0])]
+    return type(value).__name__
+
+
+def public(method, path, query="", token="", body=b"", user="admin",
+           kind="application/json", **params):
+    if body:
+        params["CONTENT_TYPE"] = kind
+    return fastcgi.request(method, f"/{path}", query, user, token, body,
+                           **params)
+
+
+METHODS = (b"GET ", b"POST ", b"DELETE ")
+
+
+def private(method, path, body=b"", kind="application/json"):
+    return (f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            ).encode() + body
+
+
+class Kind:
+    """Requests of one kind. make(): one more of them. done(answer): after each
+    good answer. may: other statuses of good ones. keeps: what stays of each,
+    and is not lost: used tickets."""
+
+    def __init__(self, name, make, done=lambda answer: None, may=(), keeps=0):
+        self.name, self.make, self.done = name, make, done
+        self.may, self.keeps = may, keeps
+
+
+def kinds(site, session):
+    """Of every call; good ones, and some that are refused."""
+    token = session.token
+    new = json.dumps({"console": "web1", "mode": "watch"}).encode()
+    octets = "application/octet-stream"
+
+    def of_session(method, path, query="", body=b"", **params):
+        return lambda: public(method, "api/v1/" + path, query, token, body,
+                              **params)
+
+    def typing():
+        return public("POST", "api/v1/input", f"seq={session.seq + 1}", token,
+                      b"x", kind=octets)
+
+    def echoed():
+        return public("POST", "api/v1/input", f"seq={session.seq + 1}&echo=500",
+                      token, b"x", kind=octets)
+
+    def pressing():
+        return public("POST", "api/v1/keys", f"seq={session.seq + 1}", token,
+                      b'{"key":"sysrq","arg":"h"}')
+
+    def typed(_):
+        session.seq += 1
+
+    def with_ticket():
+        body = {"console": "web1", "mode": "watch",
+                "ticket": test_tickets.signed(mode="watch")}
+        return public("POST", "api/v1/sessions", body=json.dumps(body).encode(),
+                      user="")
+
+    def with_made():
+        """After the answer before it: memory is there."""
+        ticket = test_tickets.made(site, mode="watch")["ticket"]
+        body = {"console": "web1", "mode": "watch", "ticket": ticket}
+        return public("POST", "api/v1/sessions", body=json.dumps(body).encode(),
+                      user="")
+
+    def leave(answer):
+        gone = ask(site, public("DELETE", "api/v1/sessions/current", "",
+                                answer.json()["token"], user=""))
+        assert gone.status == 204
+
+    def revoke(answer):
+        gone = ask(site, private("DELETE",
+                                 f"/tickets/{answer.json()['id']}"))
+        assert gone.status == 204
+
+    yield Kind("the consoles", lambda: public("GET", "api/v1/consoles"))
+    yield Kind("a session", lambda: public("POST", "api/v1/sessions", body=new),
+               leave)
+    yield Kind("this session", of_session("GET", "sessions/current"))
+    yield Kind("a first poll", of_session("GET", "output", "wait=0"))
+    yield Kind("a first poll, JSON", of_session(
+        "GET", "output", "wait=0", HTTP_ACCEPT="application/json"))
+    yield Kind("a poll", lambda: public(
+        "GET", "api/v1/output", f"wait=0&from={session.run}.0", token))
+    yield Kind("a poll, JSON", lambda: public(
+        "GET", "api/v1/output", f"wait=0&from={session.run}.0", token,
+        HTTP_ACCEPT="application/json"))
+    yield Kind("input", typing, typed)
+    yield Kind("input with its echo", echoed, typed, may=(204,))
+    yield Kind("input out of turn", of_session(
+        "POST", "input", "seq=77777", b"x", kind=octets))
+    yield Kind("keys", pressing, typed)
+    yield Kind("size", of_session("POST", "size", "",
+                                  b'{"rows":24,"cols":80}'))
+    for form in ("text", "html", "ansi", "json"):
+        yield Kind(f"screen, {form}", of_session("GET", "screen",
+                                                 f"format={form}"))
+    for form in ("raw", "text", "cast"):
+        yield Kind(f"history, {form}", of_session("GET", "history",
+                                                  f"format={form}"))
+    yield Kind("preview", lambda: public("GET", "api/v1/preview",
+                                         "console=web1"))
+    yield Kind("AjaxTerm", lambda: public(
+        "GET", "ajaxterm/web1/u", "s=123&w=80&h=24&c=1",
+        HTTP_SEC_FETCH_SITE="same-origin"))
+    yield Kind("AjaxTerm, a key", lambda: public(
+        "GET", "ajaxterm/web1/u", "s=123&w=80&h=24&c=1&k=y",
+        HTTP_SEC_FETCH_SITE="same-origin"))
+    yield Kind("no such path", of_session("GET", "nothing"))
+    yield Kind("no such token", lambda: public(
+        "GET", "api/v1/sessions/current", token="0" * 64))
+    yield Kind("a bad body", of_session("POST", "size", "", b"{"))
+    yield Kind("a bad query", of_session("GET", "output", "from=nowhere"))
+    yield Kind("a ticket that was made", with_made, leave, keeps=1)
+    yield Kind("a signed ticket", with_ticket, leave, keeps=2)
+
+    yield Kind("admin: healthz", lambda: private("GET", "/healthz"))
+    yield Kind("admin: metrics", lambda: private("GET", "/metrics"))
+    yield Kind("admin: consoles", lambda: private("GET", "/consoles"))
+    yield Kind("admin: sessions", lambda: private("GET", "/sessions"))
+    yield Kind("admin: screen", lambda: private("GET", "/screen?console=web1"))
+    yield Kind("admin: send", lambda: private(
+        "POST", "/send?console=web1", b"z", octets))
+    yield Kind("admin: expect", lambda: private(
+        "POST", "/expect?console=web1", json.dumps({"steps": [
+            {"send": "abc", "until": "a(b)c"},
+            {"until": [{"match": "c", "then": "done"}], "on": "screen"},
+        ]}).encode()))
+    yield Kind("admin: a bad expect", lambda: private(
+        "POST", "/expect?console=web1", b'{"steps":[{"until":"("}]}'))
+    yield Kind("admin: a ticket", lambda: private("POST", "/tickets", json.dumps(
+        {"console": "web1", "user": "u", "mode": "type"}).encode()), revoke, keeps=1)
+    yield Kind("admin: hold", lambda: private("POST", "/hold?console=web1"))
+
+
+# --- Refusing ----------------------------------------------------------------
+
+class Run:
+    """What was tried, and what was wrong."""
+
+    def __init__(self, site):
+        self.site, self.wrong = site, []
+        self.places = self.refusals = self.sent = self.libevents = 0
+        self.random = random.Random(SEED)
+
+    def judge_libevent(self, kind, answer):
+        """True: it is libevent's own, on the admin socket: it closes a
+        connection for which it has no memory, waits for what it could not
+        take, or calls a header that it could not keep a bad one."""
+        if not kind.name.startswith("admin"):
+            return False
+        return answer is None or \
+            answer.status in (400, 503) and answer.type == "text/html"
+
+    def judge(self, kind, normal, answer):
+        """What is wrong with the answer; None."""
+        if self.judge_libevent(kind, answer):
+            self.libevents += 1
+            return None
+        if answer is None:
+            return "no answer"
+        if answer.status == 503 and normal.status != 503:
+            self.sent += 1
+            if answer.type != "application/problem+json":
+                return f"503 as {answer.type}"
+            if "retry-after" not in answer.headers:
+                return "503 without Retry-After"
+            return None if answer.json()["status"] == 503 else "another 503"
+        if answer.status in kind.may:
+            return None
+        if answer.status != normal.status:
+            return f"{answer.status}, not {normal.status}: {answer.body[:200]}"
+        if answer.type != normal.type:
+            return f"{answer.type}, not {normal.type}"
+        if answer.type.endswith("json") and "screen" not in kind.name and \
+                shape(answer.json()) != shape(normal.json()):
+            return f"other members: {answer.body}"
+        if not answer.body and normal.body:
+            return "no body"
+        return None
+
+    def one(self, kind, normal, place, more):
+        """How often memory was refused."""
+        request = kind.make()
+        self.site.switch.arm(place, more)
+        relief = threading.Timer(RELIEF, self.site.switch.put, (0, 0))
+        relief.start()
+        try:
+            answer = ask(self.site, request, hurried=True)
+        finally:
+            relief.cancel()
+            refusals = self.site.switch.disarm()
+        where = f"{kind.name}, place {place}{' and on' if more else ''}"
+        try:
+            wrong = self.judge(kind, normal, answer)
+        except ValueError as error:
+            wrong = f"{error}: {answer.body}"
+        if wrong:
+            self.wrong.append(f"{where}: {wrong}")
+        if not self.site.lives():
+            self.wrong.append(f"{where}: the worker has ended")
+            raise EOFError
+        self.places += refusals > 0
+        self.refusals += refusals
+        if answer is None or answer.status != normal.status:
+            answer = ask(self.site, kind.make())
+            if answer.status not in (normal.status, *kind.may):
+                self.wrong.append(f"{where}: then {answer.status}")
+        kind.done(answer)
+        return refusals
+
+    def kind(self, kind):
+        for _ in range(3):
+            normal = ask(self.site, kind.make())
+            kind.done(normal)
+        before, places = self.site.quiet(), self.places
+        for more in (0, LASTING):
+            place = 1 if SHARE == 1 else self.random.randint(1, SHARE)
+            while self.one(kind, normal, place, more):
+                place += SHARE
+                assert place < PLACES_MAX
+        left = self.site.quiet() - before
+        print(f"{kind.name}: {normal.status}, up to {place}, {left} left",
+              flush=True)
+        if left > LEFT_MAX + kind.keeps * (self.places - places):
+            self.wrong.append(f"{kind.name}: {left} blocks are left")
+
+
+# --- The tests ---------------------------------------------------------------
+
+@pytest.fixture(scope="session")
+def need_library():
+    if not LIBRARY.exists():
+        pytest.skip(f"{LIBRARY} is not built")
+    if b"libasan" in whole_site.WORKER.read_bytes():
+        pytest.skip("a sanitizer has an allocator of its own")
+
+
+def test_requests(need_site, need_library, tmp_path):
+    test_tickets.make_keys(tmp_path)
+    site = Site(tmp_path, "worker",
+                conf=test_tickets.CONF.format(dir=tmp_path))
+    with site:
+        site.guest("--echo", name="web1")
+        session = site.session("web1")
+        session.type(b"hello", echo=1000)
+        session.screen()
+        run = Run(site)
+        try:
+            for kind in kinds(site, session):
+                run.kind(kind)
+        except EOFError:
+            site.worker = None
+        print(f"{run.places} places, {run.refusals} refusals: "
+              f"{run.sent} answers 503, {run.libevents} of libevent")
+        assert not run.wrong, "\n".join(run.wrong)
