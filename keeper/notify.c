@@ -15,13 +15,17 @@
 /* The longest datagram that says something here. */
 #define MESSAGE 4096
 
-/* Whoever had it is gone. */
+/* A socket, and whoever had it is gone. */
 static bool
 is_left_over(const struct sockaddr_un *address)
 {
-	int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct stat st;
+	int probe;
 	bool refused;
 
+	if (lstat(address->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (probe < 0)
 		return false;
 	refused = connect(probe, (const struct sockaddr *)address,

@@ -4,6 +4,7 @@ and what is known of the consoles, and nobody notices."""
 import contextlib
 import fcntl
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -234,6 +235,87 @@ def test_xenstored_dies_meanwhile(own_site):
     again = site.session(name)
     assert again.screen() == "before;after;"
     see(again, b"a new worker;")
+
+
+def kept_memory(site, name):
+    """What the keeper has of this kind, as paths to be opened."""
+    folder = pathlib.Path(f"/proc/{site.broker.keeper()}/fd")
+    return sorted((path for path in folder.iterdir()
+                   if f"memfd:{name} " in os.readlink(path) + " "),
+                  key=lambda path: int(path.name))
+
+
+def write_at(path, offset, data):
+    fd = os.open(path, os.O_RDWR)
+    os.pwrite(fd, data, offset)
+    os.close(fd)
+
+
+def goes_on_anew(site, session, name):
+    """The viewer is told so, and the console works."""
+    session.wait(lambda run=session.run: session.run != run, "a new history")
+    see(session, b"after;")
+    assert session.snapshots == 1
+    assert len(site.ttys_held()) == len(site.consoles())
+
+
+def test_the_state_is_of_another_version(own_site):
+    """An upgrade, or one back: never misread, and the log says so."""
+    site = own_site()
+    name = site.guest("--echo")
+    session = site.session(name)
+    see(session, b"before;")
+    with away(site):
+        state, = kept_memory(site, "xenterm-broker")
+        write_at(state, 7, b"0")
+    goes_on_anew(site, session, name)
+    assert said(site, "left is of another version: "
+                "consoles begin a new history")
+    # All that it had is given up: no ring, no tty, no lock is left over.
+    assert len(kept_memory(site, "xenterm-ring")) == 1
+    assert lock_is_held(site, name)
+    run = session.run
+    with away(site):
+        pass
+    see(session, b"again;")
+    assert session.run == run
+
+
+def test_a_ring_is_of_another_version(own_site):
+    """That console alone begins anew."""
+    site = own_site()
+    names = [site.guest("--echo") for _ in range(2)]
+    sessions = [site.session(name) for name in names]
+    for session in sessions:
+        see(session, b"before;")
+    run = sessions[1].run
+    with away(site):
+        write_at(kept_memory(site, "xenterm-ring")[0], 7, b"0")
+    goes_on_anew(site, sessions[0], names[0])
+    see(sessions[1], b"after;")
+    assert (sessions[1].run, sessions[1].snapshots) == (run, 0)
+    assert said(site, "the history that was kept is of another version")
+
+
+def test_the_worker_cannot_exchange_consoles(own_site):
+    """It writes to the rings; whose they are it cannot say."""
+    site = own_site()
+    names = [site.guest("--echo") for _ in range(2)]
+    sessions = [site.session(name) for name in names]
+    for n, session in enumerate(sessions):
+        see(session, b"secret %d;" % n)
+    with away(site):
+        rings = kept_memory(site, "xenterm-ring")
+        headers = []
+        for path in rings:
+            with open(path, "rb") as ring:
+                headers.append(ring.read(24))
+        for path, header in zip(rings, reversed(headers)):
+            write_at(path, 0, header)
+    for n, session in enumerate(sessions):
+        goes_on_anew(site, session, names[n])
+        assert b"secret %d;" % (1 - n) not in session.output
+    assert said(site, "the history that was kept is not the one")
 
 
 def test_killed_again_and_again(own_site):
