@@ -13,10 +13,11 @@
 
 #include "broker/domains.h"
 #include "broker/hold.h"
+#include "broker/keep.h"
+#include "broker/memory.h"
+#include "broker/state.h"
 #include "common/config.h"
 #include "common/log.h"
-#include "common/memfd.h"
-#include "common/ring.h"
 
 /* Seconds between two tries to get a lock that somebody else holds. */
 #define BUSY_RETRY 1
@@ -41,7 +42,8 @@ struct console {
 	unsigned wanted_by; /* the number of that worker */
 	bool released;
 
-	int ring, ring_read_only, checkpoint, store; /* all, or none is -1 */
+	uint32_t slot; /* of the state */
+	struct memory memory;
 	struct hold *hold;
 
 	struct event *away; /* pending while there is no domain */
@@ -55,17 +57,15 @@ struct console {
 };
 
 struct consoles {
-	struct event_base *base;
-	const struct config *config;
+	struct consoles_parts parts;
 	struct holds *holds;
 	struct domains *domains;
 	struct domains_listener listener;
-	void (*wake)(void *ctx);
-	void *ctx;
 	struct console *table, *due;
 	struct event *busy; /* pending while a console is busy */
 	int ended;	    /* reading it says "end" */
 	bool ready, has_worker, full;
+	bool blind; /* xenstore has never answered */
 	unsigned worker;
 	time_t grace_end;
 };
@@ -107,7 +107,7 @@ add_due(struct console *c, unsigned what)
 	if (c->due == 0)
 		DL_APPEND(c->all->due, c);
 	c->due |= what;
-	c->all->wake(c->all->ctx);
+	c->all->parts.wake(c->all->parts.ctx);
 }
 
 static void
@@ -139,58 +139,15 @@ holds_domain(const struct console *c, uint32_t domid)
 static bool
 to_be_held(const struct console *c, uint32_t domid)
 {
-	return !c->released && (wanted(c) || holds_domain(c, domid) ||
-				   config_hold_always(c->all->config, c->name));
-}
-
-static void
-close_memory(struct console *c)
-{
-	int *const fds[] = {
-	    &c->ring, &c->ring_read_only, &c->checkpoint, &c->store};
-
-	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
-		if (*fds[i] >= 0)
-			close(*fds[i]);
-		*fds[i] = -1;
-	}
-}
-
-/* The ring, what the screen process needs, and what the worker keeps there.
- * Made once. */
-static int
-make_memory(struct console *c)
-{
-	int error = 0;
-
-	if (c->ring >= 0)
-		return 0;
-	c->ring = ring_make(c->all->config->ring_size);
-	if (c->ring >= 0)
-		c->ring_read_only = memfd_reopen_read_only(c->ring);
-	if (c->ring_read_only >= 0)
-		c->checkpoint =
-		    memfd_make("xenterm-checkpoint", LIMIT_CHECKPOINT, NULL, 0);
-	if (c->checkpoint >= 0)
-		c->store =
-		    memfd_make("xenterm-console", LIMIT_CONSOLE_STORE, NULL, 0);
-	if (c->ring < 0)
-		error = c->ring;
-	else if (c->ring_read_only < 0)
-		error = c->ring_read_only;
-	else if (c->checkpoint < 0)
-		error = c->checkpoint;
-	else if (c->store < 0)
-		error = c->store;
-	if (error)
-		close_memory(c);
-	return error;
+	return !c->released &&
+	       (wanted(c) || holds_domain(c, domid) ||
+		   config_hold_always(c->all->parts.config, c->name));
 }
 
 static void
 acquire(struct console *c, const struct domain_console *now)
 {
-	int error = make_memory(c);
+	int error = memory_make(&c->memory, c->all->parts.config->ring_size);
 
 	if (error)
 		hold_refuse(c->hold, now, strerror(-error));
@@ -228,9 +185,13 @@ on_away(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (c->all->blind) {
+		set_timer(c->away, c->all->parts.config->gone_after);
+		return;
+	}
 	c->forgettable = c->gone;
 	if (!c->gone)
-		set_timer(c->away, c->all->config->forget_after);
+		set_timer(c->away, c->all->parts.config->forget_after);
 	c->gone = true;
 	settle(c, false);
 }
@@ -274,17 +235,39 @@ publish(struct console *c, bool named, bool held)
 	add_due(c, DUE_CONSOLE);
 }
 
+/* For who comes after us; broker/state.h. */
+static void
+remember(const struct console *c)
+{
+	struct state_console now = {.key = c->key,
+	    .run = c->memory.run,
+	    .domid = c->domid,
+	    .flags = (c->released ? KEPT_RELEASED : 0) |
+		     (c->is_default ? KEPT_DEFAULT : 0)};
+
+	memcpy(now.name, c->name, strlen(c->name));
+	hold_describe(c->hold, &now);
+	state_put(c->all->parts.state, c->slot, &now);
+}
+
 static void
 destroy(struct console *c)
 {
 	clear_due(c);
-	if (c->hold)
-		hold_let_go(c->hold, c->name);
 	hold_destroy(c->hold);
-	close_memory(c);
+	memory_close(&c->memory);
 	if (c->away)
 		event_free(c->away);
 	free(c);
+}
+
+/* Nobody comes after us who is to have it. */
+static void
+give_up(struct console *c)
+{
+	hold_let_go(c->hold, c->name);
+	memory_drop(&c->memory);
+	state_free(c->all->parts.state, c->slot);
 }
 
 static void
@@ -292,6 +275,7 @@ forget(struct console *c)
 {
 	log_info("console %s (%s): forgotten", c->name, c->id);
 	HASH_DEL(c->all->table, c);
+	give_up(c);
 	event_del(c->away);
 	clear_due(c);
 	if (c->known)
@@ -315,9 +299,11 @@ settle(struct console *c, bool tty_event)
 	if (known)
 		follow_domain(c, &now);
 	else if (!c->gone && !event_pending(c->away, EV_TIMEOUT, NULL))
-		set_timer(c->away, c->all->config->gone_after);
+		set_timer(c->away, c->all->parts.config->gone_after);
 	if (tty_event)
 		hold_renamed(c->hold);
+	if (known)
+		hold_confirm(c->hold, &now);
 	named = now.tty[0] != '\0' && !hold_has_ended(c->hold);
 	held = named && to_be_held(c, now.domid);
 	if (!held)
@@ -333,10 +319,21 @@ settle(struct console *c, bool tty_event)
 	    (hold_hangs_up(c->hold) || (!known && domains_alive(c->all->domains,
 						      hold_domid(c->hold)))))
 		hold_let_go(c->hold, c->name);
-	if (c->forgettable && !wanted(c) && !hold_is_live(c->hold))
+	if (c->forgettable && !wanted(c) && !hold_is_live(c->hold)) {
 		forget(c);
-	else
-		publish(c, named, held);
+		return;
+	}
+	publish(c, named, held);
+	remember(c);
+}
+
+static void
+settle_all(struct consoles *consoles)
+{
+	struct console *c, *next;
+
+	HASH_ITER (hh, consoles->table, c, next)
+		settle(c, false);
 }
 
 static void
@@ -363,12 +360,37 @@ find(struct consoles *consoles, const struct console_key *key)
 	return c;
 }
 
+/* NULL when out of memory. */
+static struct console *
+add_at(struct consoles *consoles, const struct console_key *key, uint32_t slot)
+{
+	struct console *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return NULL;
+	c->all = consoles;
+	c->key = *key;
+	c->slot = slot;
+	memory_init(&c->memory, slot);
+	console_key_format(key, c->id);
+	c->hold = hold_create(consoles->holds, key, slot);
+	c->away = evtimer_new(consoles->parts.base, on_away, c);
+	if (!c->hold || !c->away) {
+		destroy(c);
+		return NULL;
+	}
+	HASH_ADD(hh, consoles->table, key, sizeof c->key, c);
+	return c;
+}
+
 static struct console *
 add(struct consoles *consoles, const struct console_key *key)
 {
+	struct state *state = consoles->parts.state;
+	uint32_t slot = state_take(state);
 	struct console *c;
 
-	if (HASH_COUNT(consoles->table) >= LIMIT_CONSOLES) {
+	if (slot == LIMIT_CONSOLES) {
 		if (!consoles->full)
 			log_error("more than %d consoles; the others are left "
 				  "out",
@@ -376,20 +398,9 @@ add(struct consoles *consoles, const struct console_key *key)
 		consoles->full = true;
 		return NULL;
 	}
-	c = calloc(1, sizeof *c);
+	c = add_at(consoles, key, slot);
 	if (!c)
-		return NULL;
-	c->all = consoles;
-	c->key = *key;
-	c->ring = c->ring_read_only = c->checkpoint = c->store = -1;
-	console_key_format(key, c->id);
-	c->hold = hold_create(consoles->holds, key);
-	c->away = evtimer_new(consoles->base, on_away, c);
-	if (!c->hold || !c->away) {
-		destroy(c);
-		return NULL;
-	}
-	HASH_ADD(hh, consoles->table, key, sizeof c->key, c);
+		state_free(state, slot);
 	return c;
 }
 
@@ -418,22 +429,73 @@ on_rescanned(void *ctx)
 	struct consoles *consoles = ctx;
 	struct console *c, *next;
 
+	/* The first time also of those taken over whose domain is not there. */
+	if (!consoles->ready || consoles->blind)
+		settle_all(consoles);
+	consoles->blind = false;
 	HASH_ITER (hh, consoles->table, c, next)
 		if (hold_outcome(c->hold) != HOLD_NONE || c->forgettable ||
 		    (hold_is_open(c->hold) &&
 			event_pending(c->away, EV_TIMEOUT, NULL)))
 			settle(c, false);
 	consoles->ready = true;
-	consoles->wake(consoles->ctx);
+	consoles->parts.wake(consoles->parts.ctx);
 }
 
 void
 consoles_reconfigured(struct consoles *consoles)
 {
-	struct console *c, *next;
+	settle_all(consoles);
+}
 
-	HASH_ITER (hh, consoles->table, c, next)
-		settle(c, false);
+/* ---- from the broker before --------------------------------------------- */
+
+static void
+adopt(struct consoles *consoles, struct keep *keep, uint32_t slot,
+    const struct state_console *was)
+{
+	struct console *c = add_at(consoles, &was->key, slot);
+
+	if (!c) {
+		state_free(consoles->parts.state, slot);
+		return;
+	}
+	snprintf(c->name, sizeof c->name, "%s", was->name);
+	c->domid = was->domid;
+	c->is_default = was->flags & KEPT_DEFAULT;
+	c->released = was->flags & KEPT_RELEASED;
+	if (was->run != 0)
+		memory_adopt(&c->memory, keep, was->run, c->id);
+	/* A tty goes with the ring that its output is in. */
+	if (c->memory.run != 0)
+		hold_adopt(c->hold, keep, was);
+	remember(c);
+}
+
+void
+consoles_adopt(struct consoles *consoles, struct keep *keep)
+{
+	struct state *state = consoles->parts.state;
+	struct state_console was;
+
+	for (uint32_t slot = 0; slot < LIMIT_CONSOLES; slot++)
+		if (state_get(state, slot, &was) && !find(consoles, &was.key))
+			adopt(consoles, keep, slot, &was);
+		else
+			state_free(state, slot);
+	if (consoles->table)
+		log_info("takes over %u consoles from the broker before",
+		    HASH_COUNT(consoles->table));
+}
+
+void
+consoles_begin(struct consoles *consoles)
+{
+	if (consoles->ready || !consoles->table)
+		return;
+	consoles->blind = consoles->ready = true;
+	settle_all(consoles);
+	consoles->parts.wake(consoles->parts.ctx);
 }
 
 /* ---- the worker --------------------------------------------------------- */
@@ -503,7 +565,7 @@ consoles_worker_came(struct consoles *consoles)
 	consoles->worker++;
 	consoles->grace_end = seconds() + WANT_GRACE;
 	for (c = consoles->table; c; c = c->hh.next)
-		add_due(c, DUE_CONSOLE | (c->ring >= 0 ? DUE_TTY : 0));
+		add_due(c, DUE_CONSOLE | (c->memory.run != 0 ? DUE_TTY : 0));
 }
 
 void
@@ -543,16 +605,11 @@ tell_tty(struct console *c, consoles_send_fn *send, void *ctx)
 	    .serial = hold_serial(c->hold),
 	    .domid = hold_is_open(c->hold) ? hold_domid(c->hold) : c->domid,
 	    .key = c->key};
-	const int fds[TTY_FDS] = {
-	    [TTY_RING] = c->ring,
-	    [TTY_RING_READ_ONLY] = c->ring_read_only,
-	    [TTY_CHECKPOINT] = c->checkpoint,
-	    [TTY_STORE] = c->store,
-	    [TTY_PTY] =
-		hold_is_open(c->hold) ? hold_fd(c->hold) : c->all->ended,
-	};
-	int status = send(ctx, &msg, sizeof msg, fds, TTY_FDS);
+	int fds[TTY_FDS], status;
 
+	memcpy(fds, c->memory.fds, sizeof fds);
+	fds[TTY_PTY] = hold_is_open(c->hold) ? hold_fd(c->hold) : c->all->ended;
+	status = send(ctx, &msg, sizeof msg, fds, TTY_FDS);
 	if (status == 0) {
 		c->due &= ~DUE_TTY;
 		/* A worker takes a console with a tty for one that is up. */
@@ -614,22 +671,19 @@ make_ended(void)
 }
 
 struct consoles *
-consoles_create(struct event_base *base, const struct config *config,
-    struct locks *locks, void (*wake)(void *ctx), void *ctx)
+consoles_create(const struct consoles_parts *parts)
 {
 	struct consoles *consoles = calloc(1, sizeof *consoles);
 
 	if (!consoles)
 		return NULL;
-	consoles->base = base;
-	consoles->config = config;
-	consoles->holds = holds_create(config, locks);
+	consoles->parts = *parts;
+	consoles->holds =
+	    holds_create(parts->config, parts->locks, parts->state);
 	consoles->listener =
 	    (struct domains_listener){on_changed, on_rescanned, consoles};
-	consoles->wake = wake;
-	consoles->ctx = ctx;
 	consoles->ended = make_ended();
-	consoles->busy = evtimer_new(base, on_busy, consoles);
+	consoles->busy = evtimer_new(parts->base, on_busy, consoles);
 	if (!consoles->holds || !consoles->busy || consoles->ended < 0) {
 		consoles_destroy(consoles);
 		return NULL;
@@ -647,6 +701,8 @@ consoles_destroy(struct consoles *consoles)
 	consoles_worker_left(consoles);
 	HASH_ITER (hh, consoles->table, c, next) {
 		HASH_DEL(consoles->table, c);
+		if (!keep_is_on())
+			give_up(c);
 		destroy(c);
 	}
 	if (consoles->busy)

@@ -19,21 +19,40 @@ struct consoles;
 struct domains;
 struct domains_listener;
 struct event_base;
+struct keep;
 struct locks;
+struct state;
 
-/* NULL when out of memory.  All arguments are borrowed.  wake is called when
- * there is something to tell; it must not call back. */
-struct consoles *consoles_create(struct event_base *base,
-    const struct config *config, struct locks *locks, void (*wake)(void *ctx),
-    void *ctx);
-/* NULL is fine. */
+/* What consoles use; all of it is borrowed. */
+struct consoles_parts {
+	struct event_base *base;
+	const struct config *config;
+	struct locks *locks;
+	struct state *state;
+	/* There is something to tell; it must not call back. */
+	void (*wake)(void *ctx);
+	void *ctx;
+};
+
+/* NULL when out of memory. */
+struct consoles *consoles_create(const struct consoles_parts *parts);
+/* Lets go of all ttys, but those that outlive us (broker/keep.h).  NULL is
+ * fine. */
 void consoles_destroy(struct consoles *consoles);
+
+/* Takes over the consoles of the broker before this one, before xenstore is
+ * asked. */
+void consoles_adopt(struct consoles *consoles, struct keep *keep);
+/* xenstore has been asked now, or cannot be: then those that were taken over
+ * are as they were. */
+void consoles_begin(struct consoles *consoles);
 
 /* What consoles want to hear of domains; and whom they ask. */
 const struct domains_listener *consoles_listener(struct consoles *consoles);
 void consoles_set_domains(struct consoles *consoles, struct domains *domains);
 
-/* The domains have been looked at: what is not here does not exist. */
+/* The domains are known, if only from the broker before this one: what is not
+ * here does not exist. */
 bool consoles_ready(const struct consoles *consoles);
 
 /* The configuration has changed: which are to be held? */

@@ -2,6 +2,7 @@
 #include "broker/hold.h"
 
 #include <errno.h>
+#include <event2/util.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 #include <utlist.h>
 
 #include "broker/domains.h"
+#include "broker/keep.h"
 #include "broker/lock.h"
+#include "broker/state.h"
 #include "broker/tty.h"
 #include "common/config.h"
 #include "common/log.h"
@@ -26,20 +29,22 @@ enum named {
 struct holds {
 	const struct config *config;
 	struct locks *locks;
+	struct state *state;
 	struct domains *domains;
 	struct hold *open;
-	uint32_t serial;
 };
 
 struct hold {
 	struct holds *holds;
 	struct console_key key;
 	char id[CONSOLE_KEY_TEXT];
+	uint32_t slot;
 	int fd;
 	uint32_t domid; /* whose lock we have, while it is open */
 	uint32_t serial;
 	dev_t device;
-	bool hung; /* read to its end */
+	bool hung;    /* read to its end */
+	bool adopted; /* and not confirmed yet */
 	enum named named;
 	enum hold_outcome outcome;
 	char holder[LIMIT_HOLDER + 1];
@@ -48,7 +53,8 @@ struct hold {
 };
 
 struct holds *
-holds_create(const struct config *config, struct locks *locks)
+holds_create(
+    const struct config *config, struct locks *locks, struct state *state)
 {
 	struct holds *holds = calloc(1, sizeof *holds);
 
@@ -56,6 +62,7 @@ holds_create(const struct config *config, struct locks *locks)
 		return NULL;
 	holds->config = config;
 	holds->locks = locks;
+	holds->state = state;
 	return holds;
 }
 
@@ -72,7 +79,7 @@ holds_set_domains(struct holds *holds, struct domains *domains)
 }
 
 struct hold *
-hold_create(struct holds *holds, const struct console_key *key)
+hold_create(struct holds *holds, const struct console_key *key, uint32_t slot)
 {
 	struct hold *h = calloc(1, sizeof *h);
 
@@ -80,6 +87,7 @@ hold_create(struct holds *holds, const struct console_key *key)
 		return NULL;
 	h->holds = holds;
 	h->key = *key;
+	h->slot = slot;
 	console_key_format(key, h->id);
 	h->fd = -1;
 	return h;
@@ -88,6 +96,12 @@ hold_create(struct holds *holds, const struct console_key *key)
 void
 hold_destroy(struct hold *h)
 {
+	if (!h)
+		return;
+	if (h->fd >= 0) {
+		DL_DELETE(h->holds->open, h);
+		close(h->fd);
+	}
 	free(h);
 }
 
@@ -101,6 +115,8 @@ close_tty(struct hold *h)
 	DL_DELETE(h->holds->open, h);
 	close(h->fd);
 	h->fd = -1;
+	h->adopted = false;
+	keep_drop(KEEP_TTY, h->slot);
 	locks_drop(h->holds->locks, h->domid);
 }
 
@@ -160,16 +176,22 @@ take_lock(struct hold *h, const struct domain_console *now)
 	return status == 0;
 }
 
-/* The lock is ours.  A descriptor, or -1 and the outcome says why. */
-static int
-open_tty(struct hold *h, const struct domain_console *now)
+static struct tty_checks
+checks_of(struct hold *h)
 {
-	const struct tty_checks checks = {
+	return (struct tty_checks){
 	    .xs = domains_xs(h->holds->domains),
 	    .verify_owner = h->holds->config->verify_owner,
 	    .taken = device_taken,
 	    .ctx = h,
 	};
+}
+
+/* The lock is ours.  A descriptor, or -1 and the outcome says why. */
+static int
+open_tty(struct hold *h, const struct domain_console *now)
+{
+	const struct tty_checks checks = checks_of(h);
 	char reason[TTY_REASON];
 	struct console_key first;
 	int fd;
@@ -214,8 +236,9 @@ hold_take(struct hold *h, const struct domain_console *now)
 	h->device = st.st_rdev;
 	h->hung = false;
 	h->refusal[0] = '\0';
-	h->serial = ++h->holds->serial;
+	h->serial = state_serial(h->holds->state);
 	DL_APPEND(h->holds->open, h);
+	keep_store(KEEP_TTY, h->slot, fd);
 	log_info("console %s (%s): holds %s of domain %u", now->name, h->id,
 	    now->tty, now->domid);
 	return true;
@@ -225,6 +248,88 @@ void
 hold_forgo(struct hold *h)
 {
 	h->outcome = HOLD_NONE;
+}
+
+/* ---- taking over --------------------------------------------------------- */
+
+/* Why this is not the tty that it was; NULL: it is. */
+static const char *
+objection(struct hold *h, int fd, const struct state_console *was)
+{
+	dev_t device;
+
+	if (!tty_is_pts(fd, &device))
+		return "is no pseudo terminal";
+	if (device != (dev_t)was->device)
+		return "is another one";
+	if (device_taken(h, device))
+		return "is another console's";
+	return NULL;
+}
+
+bool
+hold_adopt(struct hold *h, struct keep *keep, const struct state_console *was)
+{
+	int fd = keep_take(keep, KEEP_TTY, h->slot);
+	const char *why;
+
+	h->serial = was->tty_serial;
+	h->domid = was->tty_domid;
+	if (fd < 0)
+		return false;
+	why = objection(h, fd, was);
+	if (!why && (evutil_make_socket_nonblocking(fd) < 0 ||
+			locks_take(h->holds->locks, h->domid, h->holder) < 0))
+		why = "is not ours: its lock is another's";
+	if (why) {
+		log_warn("console %s (%s): the tty that was kept %s; it is "
+			 "opened anew",
+		    was->name, h->id, why);
+		close(fd);
+		keep_drop(KEEP_TTY, h->slot);
+		return false;
+	}
+	h->fd = fd;
+	h->device = (dev_t)was->device;
+	h->hung = was->flags & KEPT_ENDED;
+	h->adopted = true;
+	DL_APPEND(h->holds->open, h);
+	return true;
+}
+
+void
+hold_confirm(struct hold *h, const struct domain_console *now)
+{
+	const struct tty_checks checks = checks_of(h);
+	char reason[TTY_REASON];
+	int status = 0;
+
+	if (!h->adopted || h->domid != now->domid ||
+	    !tty_names(now->tty, h->device))
+		return;
+	/* One that has hung up is still it, since we have kept its number from
+	 * others; there is nothing more to ask it. */
+	if (!hold_hangs_up(h))
+		status = tty_check(&checks, h->fd, now->domid, h->key.kind,
+		    h->key.number, now->tty, reason);
+	if (status == -EPERM)
+		hold_refuse(h, now, reason);
+	if (status < 0)
+		return;
+	h->adopted = false;
+	h->named = h->hung ? NAMED_ENDED : NAMED_OPENED;
+	log_info("console %s (%s): goes on with %s of domain %u", now->name,
+	    h->id, now->tty, now->domid);
+}
+
+void
+hold_describe(const struct hold *h, struct state_console *out)
+{
+	out->tty_serial = h->serial;
+	out->tty_domid = h->domid;
+	out->device = h->fd >= 0 ? (uint64_t)h->device : 0;
+	if (h->hung)
+		out->flags |= KEPT_ENDED;
 }
 
 /* ---- ending ------------------------------------------------------------- */

@@ -15,7 +15,10 @@ struct domain_console;
 struct domains;
 struct hold;
 struct holds;
+struct keep;
 struct locks;
+struct state;
+struct state_console;
 
 /* What the last try to open the tty came to, where it is not open. */
 enum hold_outcome {
@@ -25,18 +28,33 @@ enum hold_outcome {
 	HOLD_LATER,   /* xenstored is away */
 };
 
-/* What all of them share.  config and locks are borrowed.  NULL when out of
- * memory. */
-struct holds *holds_create(const struct config *config, struct locks *locks);
+/* What all of them share, borrowed.  NULL when out of memory. */
+struct holds *holds_create(
+    const struct config *config, struct locks *locks, struct state *state);
 /* NULL is fine. */
 void holds_destroy(struct holds *holds);
 /* Whom they ask; borrowed, and there before the first hold_take(). */
 void holds_set_domains(struct holds *holds, struct domains *domains);
 
-/* NULL when out of memory. */
-struct hold *hold_create(struct holds *holds, const struct console_key *key);
-/* It is not open any more.  NULL is fine. */
+/* slot is the console's, by which the tty is kept.  NULL when out of memory. */
+struct hold *hold_create(
+    struct holds *holds, const struct console_key *key, uint32_t slot);
+/* A tty that is open is closed, and stays with who comes after us.  NULL is
+ * fine. */
 void hold_destroy(struct hold *h);
+
+/*
+ * Takes over the tty that the broker before this one had open, if there is one
+ * and it is `was` says, with its lock.  False: none is open.  The node is
+ * taken to name another tty until hold_confirm() has found that it does not.
+ */
+bool hold_adopt(
+    struct hold *h, struct keep *keep, const struct state_console *was);
+/* For one that was taken over: does now name it, and is it what it should be?
+ * If not, hold_is_stale() stays true. */
+void hold_confirm(struct hold *h, const struct domain_console *now);
+/* What hold_adopt() is to be told one day. */
+void hold_describe(const struct hold *h, struct state_console *out);
 
 /*
  * Tries to open the tty that now names, in place of the one that is open, if
@@ -73,7 +91,7 @@ bool hold_is_live(const struct hold *h);
 int hold_fd(const struct hold *h);
 /* Whose tty it is, or was last. */
 uint32_t hold_domid(const struct hold *h);
-/* Counts the ttys of all consoles; 0: there was none yet. */
+/* Numbers the ttys of all consoles; 0: there was none yet. */
 uint32_t hold_serial(const struct hold *h);
 enum hold_outcome hold_outcome(const struct hold *h);
 /* Who has the lock, with HOLD_BUSY; "" when not known. */

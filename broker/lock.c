@@ -13,7 +13,9 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "broker/keep.h"
 #include "broker/procfs.h"
+#include "common/log.h"
 
 #define TRIES 8 /* each lost against a holder that ended just then */
 
@@ -45,17 +47,26 @@ lock_path(const struct locks *locks, uint32_t domid, char out[PATH_MAX])
 	snprintf(out, PATH_MAX, "%s/xenconsole.%u", locks->dir, domid);
 }
 
-/* The name goes first, while the lock still keeps others from the file. */
 static void
 lock_free(struct locks *locks, struct lock *lock)
+{
+	HASH_DEL(locks->held, lock);
+	close(lock->fd);
+	free(lock);
+}
+
+/* The name goes first, while the lock still keeps others from the file.  And
+ * the service manager may be slow to close its duplicate. */
+static void
+give_back(struct locks *locks, struct lock *lock)
 {
 	char path[PATH_MAX];
 
 	lock_path(locks, lock->domid, path);
 	unlink(path);
-	close(lock->fd);
-	HASH_DEL(locks->held, lock);
-	free(lock);
+	flock(lock->fd, LOCK_UN);
+	keep_drop(KEEP_LOCK, lock->domid);
+	lock_free(locks, lock);
 }
 
 void
@@ -66,8 +77,52 @@ locks_destroy(struct locks *locks)
 	if (!locks)
 		return;
 	HASH_ITER (hh, locks->held, lock, next)
-		lock_free(locks, lock);
+		if (keep_is_on())
+			lock_free(locks, lock);
+		else
+			give_back(locks, lock);
 	free(locks);
+}
+
+/* NULL when out of memory. */
+static struct lock *
+add(struct locks *locks, uint32_t domid, int fd)
+{
+	struct lock *lock = calloc(1, sizeof *lock);
+
+	if (!lock)
+		return NULL;
+	lock->domid = domid;
+	lock->fd = fd;
+	HASH_ADD(hh, locks->held, domid, sizeof lock->domid, lock);
+	return lock;
+}
+
+/* Locks fd, which is to be the file at path; or it is locked already, by the
+ * same open file.  -ESTALE: it is not that file (any more). */
+static int
+lock_fd(int fd, const char *path, char holder[LIMIT_HOLDER + 1])
+{
+	struct stat mine, named;
+
+	if (fstat(fd, &mine) < 0)
+		return -errno;
+	if (!S_ISREG(mine.st_mode) || mine.st_uid != 0)
+		return -EPERM;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int status = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		pid_t pid = 0;
+
+		if (status == -EBUSY)
+			pid = procfs_flock_holder(mine.st_dev, mine.st_ino);
+		if (pid > 0)
+			procfs_describe(pid, holder, LIMIT_HOLDER + 1);
+		return status;
+	}
+	if (lstat(path, &named) < 0 || named.st_ino != mine.st_ino ||
+	    named.st_dev != mine.st_dev)
+		return -ESTALE;
+	return 0;
 }
 
 /* One try.  -ESTALE: the file was removed before the lock came. */
@@ -77,31 +132,54 @@ lock_file(const char *path, char holder[LIMIT_HOLDER + 1])
 	/* Anybody may make files in the lock directory: no links, and only
 	 * root's. */
 	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	struct stat mine, named;
 	int status;
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &mine) < 0) {
-		status = -errno;
-	} else if (!S_ISREG(mine.st_mode) || mine.st_uid != 0) {
-		status = -EPERM;
-	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		pid_t pid = 0;
-
-		status = errno == EWOULDBLOCK ? -EBUSY : -errno;
-		if (status == -EBUSY)
-			pid = procfs_flock_holder(mine.st_dev, mine.st_ino);
-		if (pid > 0)
-			procfs_describe(pid, holder, LIMIT_HOLDER + 1);
-	} else if (lstat(path, &named) < 0 || named.st_ino != mine.st_ino ||
-		   named.st_dev != mine.st_dev) {
-		status = -ESTALE;
-	} else {
+	status = lock_fd(fd, path, holder);
+	if (status == 0)
 		return fd;
-	}
 	close(fd);
 	return status;
+}
+
+static void
+adopt(struct locks *locks, uint32_t domid, int fd)
+{
+	char path[PATH_MAX], holder[LIMIT_HOLDER + 1];
+	int status;
+
+	lock_path(locks, domid, path);
+	status = lock_fd(fd, path, holder);
+	if (status == 0 && add(locks, domid, fd))
+		return;
+	log_warn("lock of domain %u: what was kept is not it: %s", domid,
+	    strerror(status ? -status : ENOMEM));
+	close(fd);
+	keep_drop(KEEP_LOCK, domid);
+}
+
+void
+locks_adopt(struct locks *locks, struct keep *keep)
+{
+	uint32_t domid;
+
+	while (keep_find(keep, KEEP_LOCK, &domid)) {
+		int fd = keep_take(keep, KEEP_LOCK, domid);
+
+		if (fd >= 0)
+			adopt(locks, domid, fd);
+	}
+}
+
+void
+locks_sweep(struct locks *locks)
+{
+	struct lock *lock, *next;
+
+	HASH_ITER (hh, locks->held, lock, next)
+		if (lock->users == 0)
+			give_back(locks, lock);
 }
 
 int
@@ -122,16 +200,14 @@ locks_take(struct locks *locks, uint32_t domid, char holder[LIMIT_HOLDER + 1])
 		fd = lock_file(path, holder);
 	if (fd < 0)
 		return fd == -ESTALE ? -EBUSY : fd;
-	lock = calloc(1, sizeof *lock);
+	lock = add(locks, domid, fd);
 	if (!lock) {
 		unlink(path);
 		close(fd);
 		return -ENOMEM;
 	}
-	lock->domid = domid;
 	lock->users = 1;
-	lock->fd = fd;
-	HASH_ADD(hh, locks->held, domid, sizeof lock->domid, lock);
+	keep_store(KEEP_LOCK, domid, fd);
 	return 0;
 }
 
@@ -141,8 +217,8 @@ locks_drop(struct locks *locks, uint32_t domid)
 	struct lock *lock;
 
 	HASH_FIND(hh, locks->held, &domid, sizeof domid, lock);
-	if (lock && --lock->users == 0)
-		lock_free(locks, lock);
+	if (lock && lock->users > 0 && --lock->users == 0)
+		give_back(locks, lock);
 }
 
 pid_t

@@ -16,13 +16,24 @@
 
 #include "common/limits.h"
 
+struct keep;
 struct locks;
 
 /* dir stays the caller's and must live as long. */
 struct locks *locks_create(const char *dir);
 
-/* NULL is fine.  Gives all locks back. */
+/* NULL is fine.  Gives all locks back, but those that outlive us
+ * (broker/keep.h). */
 void locks_destroy(struct locks *locks);
+
+/*
+ * Takes over what a broker before this one held and the service manager has
+ * kept: a flock(2) is of the open file, whoever has it open.  What is no such
+ * lock is given up with a warning.
+ */
+void locks_adopt(struct locks *locks, struct keep *keep);
+/* Gives back those taken over that nobody has asked for with locks_take(). */
+void locks_sweep(struct locks *locks);
 
 /*
  * Takes the lock of domid, once more if it is ours already.  -EBUSY: another

@@ -14,9 +14,11 @@
 #include "broker/confine.h"
 #include "broker/console.h"
 #include "broker/domains.h"
+#include "broker/keep.h"
 #include "broker/lock.h"
 #include "broker/power.h"
 #include "broker/reload.h"
+#include "broker/state.h"
 #include "broker/worker.h"
 #include "common/config.h"
 #include "common/limits.h"
@@ -33,6 +35,8 @@
 
 struct broker {
 	struct event_base *base;
+	struct keep *keep;
+	struct state *state;
 	struct locks *locks;
 	struct worker *worker;
 	struct consoles *consoles;
@@ -54,6 +58,29 @@ listen_for_worker(
 	    config, "broker.sock", SOCK_SEQPACKET, &access, path, SOCKET_PATH);
 }
 
+/* What the service manager has kept of the broker before this one, if it is
+ * of this version. */
+static void
+take_state(struct broker *broker)
+{
+	broker->keep = keep_create();
+	if (!broker->keep)
+		log_fatal("no memory");
+	broker->state = state_create(broker->keep);
+	if (!broker->state)
+		log_fatal("no memory");
+}
+
+/* Consoles take their locks over, and all else is given up. */
+static void
+take_over(struct broker *broker)
+{
+	locks_adopt(broker->locks, broker->keep);
+	consoles_adopt(broker->consoles, broker->keep);
+	locks_sweep(broker->locks);
+	keep_destroy(broker->keep);
+}
+
 static void
 assemble(struct broker *broker, struct config *config, int listener, uid_t uid)
 {
@@ -61,11 +88,18 @@ assemble(struct broker *broker, struct config *config, int listener, uid_t uid)
 	if (!broker->base)
 		log_fatal("no event loop");
 	broker->locks = locks_create(config->lock_dir);
-	broker->worker = worker_create(broker->base, listener, uid);
+	broker->worker =
+	    worker_create(broker->base, listener, uid, broker->keep);
 	if (!broker->locks || !broker->worker)
 		log_fatal("no memory");
-	broker->consoles = consoles_create(
-	    broker->base, config, broker->locks, worker_wake, broker->worker);
+	broker->consoles = consoles_create(&(struct consoles_parts){
+	    .base = broker->base,
+	    .config = config,
+	    .locks = broker->locks,
+	    .state = broker->state,
+	    .wake = worker_wake,
+	    .ctx = broker->worker,
+	});
 	if (!broker->consoles)
 		log_fatal("no memory");
 	broker->domains = domains_create(
@@ -95,6 +129,7 @@ take_apart(struct broker *broker)
 	domains_destroy(broker->domains);
 	consoles_destroy(broker->consoles);
 	locks_destroy(broker->locks);
+	state_destroy(broker->state);
 	event_base_free(broker->base);
 }
 
@@ -109,11 +144,14 @@ main(int argc, char **argv)
 
 	program_raise_files(DESCRIPTORS);
 	listener = listen_for_worker(config, path, &uid);
+	take_state(&broker);
 	program_close_rest();
 	broker_drop();
 	program_background();
 	assemble(&broker, config, listener, uid);
+	take_over(&broker);
 	domains_start(broker.domains);
+	consoles_begin(broker.consoles);
 	error = broker_confine();
 	if (error)
 		log_fatal("seccomp: %s", strerror(-error));

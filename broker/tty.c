@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "broker/tty.h"
 
 #include <errno.h>
@@ -97,18 +98,47 @@ check_backend(const struct tty_checks *checks, uint32_t domid, uint32_t number,
 	return 0;
 }
 
+static bool
+is_pts(const struct stat *st)
+{
+	struct stat dir;
+
+	return S_ISCHR(st->st_mode) && major(st->st_rdev) >= PTS_MAJOR_FIRST &&
+	       major(st->st_rdev) <= PTS_MAJOR_LAST &&
+	       stat("/dev/pts", &dir) == 0 && st->st_dev == dir.st_dev;
+}
+
+bool
+tty_is_pts(int fd, dev_t *device)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	if (flags < 0 || (flags & O_ACCMODE) != O_RDWR || (flags & O_PATH) ||
+	    fstat(fd, &st) < 0 || !is_pts(&st))
+		return false;
+	*device = st.st_rdev;
+	return true;
+}
+
+bool
+tty_names(const char *name, dev_t device)
+{
+	unsigned pts;
+
+	return tty_parse(name, &pts) && minor(device) == pts;
+}
+
 /* What was opened is the pts that its name says, in our /dev/pts. */
 static int
 check_device(const struct tty_checks *checks, int fd, unsigned pts,
     char reason[TTY_REASON])
 {
-	struct stat st, dir;
+	struct stat st;
 
-	if (fstat(fd, &st) < 0 || stat("/dev/pts", &dir) < 0)
+	if (fstat(fd, &st) < 0)
 		return refuse(reason, "fstat: %s", strerror(errno));
-	if (!S_ISCHR(st.st_mode) || major(st.st_rdev) < PTS_MAJOR_FIRST ||
-	    major(st.st_rdev) > PTS_MAJOR_LAST || minor(st.st_rdev) != pts ||
-	    st.st_dev != dir.st_dev)
+	if (!is_pts(&st) || minor(st.st_rdev) != pts)
 		return refuse(reason, "not a pseudo terminal of this number");
 	/* Unusual, but no proof of anything: qemu opens its pty before it
 	 * gives root up. */
@@ -176,28 +206,31 @@ check_unchanged(const struct tty_checks *checks, const char *node,
 	return 0;
 }
 
-int
-tty_open(const struct tty_checks *checks, uint32_t domid, uint32_t kind,
+/* What can be said without the tty. */
+static int
+check_names(const struct tty_checks *checks, uint32_t domid, uint32_t kind,
     uint32_t number, const char *name, char reason[TTY_REASON])
 {
-	char node[TTY_NODE];
 	unsigned pts;
-	int fd, status;
 
 	if (!checks->xs)
 		return -ENOTCONN;
 	if (!tty_parse(name, &pts))
 		return refuse(reason, "not of the form /dev/pts/N");
-	status = kind == CONSOLE_PV
-		     ? check_backend(checks, domid, number, reason)
-		     : 0;
-	if (status < 0)
-		return status;
-	fd =
-	    open(name, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return refuse(reason, "open: %s", strerror(errno));
-	/* From here on the number cannot go to anybody else. */
+	return kind == CONSOLE_PV ? check_backend(checks, domid, number, reason)
+				  : 0;
+}
+
+/* And with it: while it is open the number cannot go to anybody else. */
+static int
+check_open(const struct tty_checks *checks, int fd, uint32_t domid,
+    uint32_t kind, uint32_t number, const char *name, char reason[TTY_REASON])
+{
+	char node[TTY_NODE];
+	unsigned pts = 0;
+	int status;
+
+	tty_parse(name, &pts);
 	tty_node(domid, kind, number, node);
 	status = check_device(checks, fd, pts, reason);
 	if (status == 0)
@@ -206,6 +239,34 @@ tty_open(const struct tty_checks *checks, uint32_t domid, uint32_t kind,
 		status = check_owner(checks, domid, kind, number, pts, reason);
 	if (status == 0)
 		status = check_unchanged(checks, node, name, reason);
+	return status;
+}
+
+int
+tty_check(const struct tty_checks *checks, int fd, uint32_t domid,
+    uint32_t kind, uint32_t number, const char *name, char reason[TTY_REASON])
+{
+	int status = check_names(checks, domid, kind, number, name, reason);
+
+	return status == 0
+		   ? check_open(checks, fd, domid, kind, number, name, reason)
+		   : status;
+}
+
+int
+tty_open(const struct tty_checks *checks, uint32_t domid, uint32_t kind,
+    uint32_t number, const char *name, char reason[TTY_REASON])
+{
+	int status = check_names(checks, domid, kind, number, name, reason);
+	int fd;
+
+	if (status < 0)
+		return status;
+	fd =
+	    open(name, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return refuse(reason, "open: %s", strerror(errno));
+	status = check_open(checks, fd, domid, kind, number, name, reason);
 	if (status < 0) {
 		close(fd);
 		return status;

@@ -44,6 +44,17 @@ bool tty_parse(const char *name, unsigned *pts);
 int tty_open(const struct tty_checks *checks, uint32_t domid, uint32_t kind,
     uint32_t number, const char *name, char reason[TTY_REASON]);
 
+/* fd, which was opened before, by us or by the broker before this one, is a
+ * pseudo terminal of our /dev/pts, open for reading and writing. */
+bool tty_is_pts(int fd, dev_t *device);
+
+/* The device is the one that the name says. */
+bool tty_names(const char *name, dev_t device);
+
+/* The checks of tty_open() on one that is open; fd stays the caller's. */
+int tty_check(const struct tty_checks *checks, int fd, uint32_t domid,
+    uint32_t kind, uint32_t number, const char *name, char reason[TTY_REASON]);
+
 /* backend, as in /libxl/<domid>/device/console/<n>/backend, is in dom0. */
 bool tty_backend_is_ours(const char *backend);
 

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "broker/console.h"
+#include "broker/memory.h"
 #include "broker/power.h"
 #include "common/log.h"
-#include "common/memfd.h"
 #include "common/msg.h"
 
 /* Packets taken in one turn of the loop. */
@@ -381,7 +381,8 @@ on_acceptable(evutil_socket_t listener, short what, void *arg)
 }
 
 struct worker *
-worker_create(struct event_base *base, int listener, uid_t uid)
+worker_create(
+    struct event_base *base, int listener, uid_t uid, struct keep *keep)
 {
 	struct worker *worker = calloc(1, sizeof *worker);
 
@@ -390,8 +391,7 @@ worker_create(struct event_base *base, int listener, uid_t uid)
 	worker->base = base;
 	worker->uid = uid;
 	worker->fd = -1;
-	worker->sessions =
-	    memfd_make("xenterm-sessions", LIMIT_SESSION_STORE, NULL, 0);
+	worker->sessions = memory_sessions(keep);
 	worker->acceptable = event_new(
 	    base, listener, EV_READ | EV_PERSIST, on_acceptable, worker);
 	if (worker->sessions < 0 || !worker->acceptable) {

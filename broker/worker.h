@@ -12,12 +12,15 @@
 
 struct consoles;
 struct event_base;
+struct keep;
 struct powers;
 struct worker;
 
 /* Takes connections from processes of uid, and of root, on `listener`, which
- * stays the caller's.  NULL when out of memory. */
-struct worker *worker_create(struct event_base *base, int listener, uid_t uid);
+ * stays the caller's; the sessions are those of keep.  NULL when out of
+ * memory. */
+struct worker *worker_create(
+    struct event_base *base, int listener, uid_t uid, struct keep *keep);
 /* NULL is fine. */
 void worker_destroy(struct worker *worker);
 

@@ -13,6 +13,7 @@
 #include "common/memfd.h"
 
 #define RING_MAGIC   0x3147524d52455458ull /* "XTERMRG1" */
+#define RING_NAME    0x00ffffffffffffffull /* without the layout's digit */
 #define RING_HEADER  4096
 #define RING_RUN_MAX ((1ull << 48) - 1) /* short enough to read in a log */
 
@@ -75,33 +76,47 @@ ring_make(size_t size)
 	    "xenterm-ring", RING_HEADER + header.size, &header, sizeof header);
 }
 
-/* Returns the size of the data, or 0 when fd is not a ring. */
-static size_t
-check(int fd)
+/* Reads the header of fd, a ring if 0 is returned. */
+static int
+check(int fd, struct ring_header *header)
+{
+	if (pread(fd, header, sizeof *header, 0) != sizeof *header ||
+	    (header->magic & RING_NAME) != (RING_MAGIC & RING_NAME))
+		return -EPROTO;
+	if (header->magic != RING_MAGIC)
+		return -EPROTONOSUPPORT;
+	if (header->run == 0 || header->size < LIMIT_RING_MIN ||
+	    header->size > LIMIT_RING_MAX ||
+	    (header->size & (header->size - 1)) != 0 ||
+	    !memfd_is_sealed(fd, RING_HEADER + header->size))
+		return -EPROTO;
+	return 0;
+}
+
+int
+ring_identify(int fd, uint64_t *run)
 {
 	struct ring_header header;
+	int error = check(fd, &header);
 
-	if (pread(fd, &header, sizeof header, 0) != sizeof header)
-		return 0;
-	if (header.magic != RING_MAGIC || header.run == 0 ||
-	    header.size < LIMIT_RING_MIN || header.size > LIMIT_RING_MAX ||
-	    (header.size & (header.size - 1)) != 0 ||
-	    !memfd_is_sealed(fd, RING_HEADER + header.size))
-		return 0;
-	return header.size;
+	if (error == 0)
+		*run = header.run;
+	return error;
 }
 
 static struct ring *
 map(int fd, int prot)
 {
-	size_t size = check(fd);
+	struct ring_header header;
 	struct ring *ring;
 	uint8_t *base;
+	size_t size;
 
-	if (size == 0) {
+	if (check(fd, &header) < 0) {
 		errno = EPROTO;
 		return NULL;
 	}
+	size = header.size;
 	ring = malloc(sizeof *ring);
 	if (!ring)
 		return NULL;

@@ -26,6 +26,10 @@ struct ring;
  * Returns the memfd, which the caller closes, or a negative errno. */
 int ring_make(size_t size);
 
+/* What fd is: 0, and its run number; -EPROTONOSUPPORT: a ring of another
+ * layout than ours; -EPROTO: none, or not sealed. */
+int ring_identify(int fd, uint64_t *run);
+
 /* Maps fd, which stays the caller's.  NULL with errno set: EPROTO when it is
  * not such a ring. */
 struct ring *ring_map(int fd);

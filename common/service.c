@@ -40,9 +40,8 @@ static struct event *watchdog;
 
 /* ---- descriptors that come --------------------------------------------- */
 
-/* A name as systemd has them: it stands in a list and in a message. */
-static bool
-is_name(const char *name)
+bool
+service_is_name(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -75,7 +74,7 @@ take_name(const char **names, char out[SERVICE_NAME])
 	size_t len = strcspn(*names, ":");
 
 	snprintf(out, SERVICE_NAME, "%.*s", (int)len, *names);
-	if (!is_name(out))
+	if (!service_is_name(out))
 		snprintf(out, SERVICE_NAME, "unknown");
 	*names += len;
 	if (**names == ':')
@@ -277,11 +276,17 @@ service_store(const char *name, const int *fds, size_t nfds)
 {
 	char message[MESSAGE];
 
-	if (!is_name(name) || nfds == 0 || nfds > SERVICE_MAX_FDS)
+	if (!service_is_name(name) || nfds == 0 || nfds > SERVICE_MAX_FDS)
 		return -EINVAL;
 	snprintf(
 	    message, sizeof message, "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
 	return send_with(message, fds, nfds);
+}
+
+bool
+service_is_there(void)
+{
+	return notify_socket >= 0;
 }
 
 int
@@ -289,7 +294,7 @@ service_unstore(const char *name)
 {
 	char message[MESSAGE];
 
-	if (!is_name(name))
+	if (!service_is_name(name))
 		return -EINVAL;
 	snprintf(message, sizeof message, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 	return send_with(message, NULL, 0);

@@ -18,6 +18,10 @@ struct event_base;
 /* Bytes of a descriptor's name with its end; systemd's FDNAME_MAX. */
 #define SERVICE_NAME 256
 
+/* A descriptor's name, as it stands in a list and in a message: printable
+ * ASCII without blanks and ':', not empty. */
+bool service_is_name(const char *name);
+
 /* Descriptors of one name in one message: SCM_MAX_FD of Linux. */
 #define SERVICE_MAX_FDS 253
 
@@ -59,6 +63,9 @@ void service_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  */
 int service_store(const char *name, const int *fds, size_t nfds);
 int service_unstore(const char *name);
+
+/* There is a manager to talk to. */
+bool service_is_there(void);
 
 /* Tells the manager, twice in the time that it asks for, that base turns.
  * Without a watchdog nothing is done.  Returns 0 or a negative errno. */

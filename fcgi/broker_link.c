@@ -223,6 +223,30 @@ on_removed(void *ctx, struct packet *packet)
 		forget(link, c);
 }
 
+/* A viewer could wait for it: the broker is to hold it, or to say that there
+ * is no such console. */
+static bool
+is_missed(const struct console *c)
+{
+	return !console_is_listed(c) ||
+	       (console_state(c) == STATE_UP && !console_is_open(c));
+}
+
+/* The broker has told all it knows. */
+static void
+compare(struct broker_link *link)
+{
+	struct console *c, *next;
+
+	for (c = consoles_next(link->consoles, NULL); c; c = next) {
+		next = consoles_next(link->consoles, c);
+		if (console_nviewers(c) > 0 && is_missed(c))
+			send_key(link, MSG_WANT, c);
+		else if (console_nviewers(c) == 0 && !console_is_listed(c))
+			consoles_remove(link->consoles, c);
+	}
+}
+
 static void
 on_synced(void *ctx, struct packet *packet)
 {
@@ -238,6 +262,7 @@ on_synced(void *ctx, struct packet *packet)
 	link->retry_ms = RETRY_FIRST_MS;
 	log_info(
 	    "broker: connected, %zu consoles", consoles_count(link->consoles));
+	compare(link);
 }
 
 static void
@@ -308,23 +333,26 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
- * Says hello and what is wanted: a broker that is new knows nothing.  What
- * nobody watches is forgotten here and comes anew with the broker's list, so
- * nothing stays that is on no list any more.
+ * Says hello, which ttys have ended and what is wanted: a broker that is new
+ * does not know what happened while there was none.  A console that was
+ * released is not taken back by that.
  */
 static void
 introduce(struct broker_link *link)
 {
 	const struct msg_hello hello = {MSG_HELLO, PROTO_VERSION};
-	struct console *c, *next;
+	struct console *c;
+	uint32_t serial;
 
 	send_msg(link, &hello, sizeof hello);
-	for (c = consoles_next(link->consoles, NULL); c; c = next) {
-		next = consoles_next(link->consoles, c);
-		if (console_nviewers(c) > 0)
+	for (c = consoles_next(link->consoles, NULL); c;
+	     c = consoles_next(link->consoles, c)) {
+		console_unlist(c);
+		if (console_has_ended(c, &serial))
+			broker_link_hangup(link, c, serial);
+		if (console_nviewers(c) > 0 &&
+		    console_state(c) != STATE_RELEASED)
 			send_key(link, MSG_WANT, c);
-		else
-			consoles_remove(link->consoles, c);
 	}
 }
 

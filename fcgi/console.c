@@ -44,6 +44,8 @@ struct console {
 	struct ring *ring;
 	int fd;
 	uint32_t serial;
+	bool ended; /* the tty with this serial has been read to its end */
+	bool listed;
 	struct event *readable;
 	struct input *input;
 	struct console_store *kept; /* shared, once it was held */
@@ -289,6 +291,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	screen_output(c->screen);
 	log_info("console %s: tty hung up", c->id);
 	close_pty(c);
+	c->ended = true;
 	if (c->state == STATE_UP)
 		c->state = STATE_WAITING;
 	happened(c, NEWS_STATE);
@@ -303,6 +306,7 @@ console_update(struct console *c, const struct msg_console *msg)
 		       strcmp(c->guest, msg->name) != 0 ||
 		       strcmp(c->holder, msg->holder) != 0;
 
+	c->listed = true;
 	c->state = msg->state;
 	c->domid = msg->domid;
 	c->flags = msg->flags;
@@ -362,6 +366,17 @@ take_store(struct console *c, int fd)
 	return 0;
 }
 
+/* A broker that has taken over from the one before tells what it has: the
+ * same ring, and the same tty by its serial. */
+static bool
+has_already(const struct console *c, int ring, uint32_t serial)
+{
+	uint64_t run;
+
+	return c->ring && c->serial == serial && (c->fd >= 0 || c->ended) &&
+	       ring_identify(ring, &run) == 0 && run == ring_run(c->ring);
+}
+
 /* Maps the ring, if it is not the one that is mapped already. */
 static int
 take_ring(struct console *c, int fds[TTY_FDS])
@@ -413,20 +428,24 @@ take_pty(struct console *c, int fds[TTY_FDS])
 int
 console_attach(struct console *c, int fds[TTY_FDS], const struct msg_tty *msg)
 {
-	int error;
+	bool known = has_already(c, fds[TTY_RING], msg->serial);
+	int error = 0;
 
 	/* What the old tty still holds comes before the new one's bytes. */
-	if (c->fd >= 0)
+	if (!known && c->fd >= 0)
 		drain(c, true);
-	close_pty(c);
-	error = take_ring(c, fds);
-	if (error == 0)
+	if (!known) {
+		close_pty(c);
+		error = take_ring(c, fds);
+	}
+	if (!known && error == 0)
 		error = take_pty(c, fds);
 	for (int i = TTY_RING_READ_ONLY; i < TTY_FDS; i++)
 		close_fd(&fds[i]);
-	if (error)
+	if (known || error)
 		return error;
 	c->serial = msg->serial;
+	c->ended = false;
 	c->domid = msg->domid;
 	c->state = STATE_UP;
 	if (c->kept->input_domid != c->domid)
@@ -435,6 +454,25 @@ console_attach(struct console *c, int fds[TTY_FDS], const struct msg_tty *msg)
 	input_set_fd(c->input, c->fd);
 	happened(c, NEWS_STATE);
 	return 0;
+}
+
+bool
+console_has_ended(const struct console *c, uint32_t *serial)
+{
+	*serial = c->serial;
+	return c->ended;
+}
+
+void
+console_unlist(struct console *c)
+{
+	c->listed = false;
+}
+
+bool
+console_is_listed(const struct console *c)
+{
+	return c->listed;
 }
 
 bool

@@ -87,9 +87,17 @@ uint64_t console_changed(const struct console *c, enum console_news kind);
 /* What the broker says of it. */
 void console_update(struct console *c, const struct msg_console *msg);
 /* Takes ownership of the descriptors but the first, and sets them to -1.
- * Returns 0 or a negative errno; they are then closed. */
+ * Nothing changes if it has this ring, and the tty of this serial.  Returns 0
+ * or a negative errno; they are then closed. */
 int console_attach(
     struct console *c, int fds[TTY_FDS], const struct msg_tty *msg);
+
+/* The pty that came last, with this serial, has been read to its end. */
+bool console_has_ended(const struct console *c, uint32_t *serial);
+
+/* console_update() was called since console_unlist(). */
+void console_unlist(struct console *c);
+bool console_is_listed(const struct console *c);
 
 /* There is a pty to type into. */
 bool console_is_open(const struct console *c);

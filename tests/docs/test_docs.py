@@ -78,7 +78,8 @@ def mapped(folder):
     return set(re.findall(r"`([\w./]+)`", " ".join(cells))) - {f"{folder}/"}
 
 
-@pytest.mark.parametrize("folder", ["common", "broker", "fcgi", "cli"])
+@pytest.mark.parametrize("folder", ["common", "broker", "keeper", "fcgi",
+                                    "cli"])
 def test_the_map_has_every_file(folder):
     there = {path.name for path in FILES
              if path.parent == TOP / folder and path.exists() and

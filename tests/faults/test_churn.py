@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from world import wait_for, whole_site
+from world import standin, wait_for, whole_site
 
 HOURS = int(os.environ.get("HOURS", 24))
 # The first ones fill caches and the heap to their usual size.
@@ -93,7 +93,7 @@ class Day:
         site, found = self.site, {}
         for name in ("broker", "worker"):
             pid = site.pid(name)
-            children = whole_site.children_of(pid)
+            children = standin.living_children(pid)
             found[f"{name}: fds"] = len(os.listdir(f"/proc/{pid}/fd"))
             found[f"{name}: threads"] = len(os.listdir(f"/proc/{pid}/task"))
             found[f"{name}: processes below"] = len(children)

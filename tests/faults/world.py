@@ -17,7 +17,7 @@ sys.path.insert(0, str(TOP / "tests" / "integration"))
 import standin  # noqa: E402
 import whole_site  # noqa: E402
 from standin import wait_for  # noqa: E402
-from whole_site import is_alive  # noqa: E402, F401
+from standin import is_alive  # noqa: E402, F401
 
 os.environ.setdefault("STANDIN_BIN", str(whole_site.BUILD / "tests/standin"))
 
@@ -110,6 +110,11 @@ class World(whole_site.Site):
             if time.monotonic() - began < 0.3:
                 time.sleep(0.1)
 
+    def broker_starts(self):
+        """Of the program; its keeper, which keep() starts, starts it."""
+        return self.starts["broker"] + \
+            self.log("broker").count(" started again")
+
     def pid_of(self, name):
         """None while it is away."""
         process = getattr(self, name)
@@ -124,15 +129,15 @@ class World(whole_site.Site):
 
     def nginx_workers(self):
         master = self.nginx.inside()
-        return whole_site.children_of(master) if master else []
+        return standin.living_children(master) if master else []
 
     def spawners(self):
         worker = self.pid_of("worker")
-        return whole_site.children_of(worker) if worker else []
+        return standin.living_children(worker) if worker else []
 
     def screen_processes(self):
         return [pid for spawner in self.spawners()
-                for pid in whole_site.children_of(spawner)]
+                for pid in standin.living_children(spawner)]
 
     def daemon(self, name):
         """xenstored's or xenconsoled's pid; None when it is away."""

@@ -64,12 +64,15 @@ class Process(subprocess.Popen):
             return None
         return int(children[0]) if children else None
 
+    # What signals go to.
+    target = inside
+
     def send_signal(self, sig):
         """To the program, once there is one."""
         if self.poll() is not None:
             return
         pid = wait_for(lambda: self.poll() is not None and -1
-                       or self.inside(), what="a program inside")
+                       or self.target(), what="a program inside")
         if pid != -1:
             try:
                 os.kill(pid, sig)
@@ -81,6 +84,36 @@ class Process(subprocess.Popen):
 
     def kill(self):
         self.send_signal(signal.SIGKILL)
+
+
+class Kept(Process):
+    """A program inside a host under xenterm-keeper, which starts it again when
+    it dies. Signals go to the keeper."""
+
+    keeper = target = Process.inside
+
+    def inside(self):
+        """The program's pid; None while there is none."""
+        keeper = self.keeper()
+        return next(iter(living_children(keeper)), None) if keeper else None
+
+
+def living_children(pid):
+    """Those that have not ended."""
+    try:
+        path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(child) for child in path.read_text().split()
+                if is_alive(int(child))]
+    except OSError:
+        return []
+
+
+def is_alive(pid):
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
 class Host:
@@ -139,11 +172,11 @@ class Host:
         """Runs a command inside; a CompletedProcess with text output."""
         return self._host("run", *command, check=check, timeout=timeout)
 
-    def popen(self, *command, preload=False, **options):
+    def popen(self, *command, preload=False, kind=Process, **options):
         """Starts a command inside. With preload=True over the stand-in
         hypervisor, which Xen's own programs need."""
         verb = "preload" if preload else "run"
-        return Process([HOST, verb, self.dir, *map(str, command)], **options)
+        return kind([HOST, verb, self.dir, *map(str, command)], **options)
 
     def processes(self):
         """The command lines of everything inside, by pid there."""

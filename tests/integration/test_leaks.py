@@ -12,7 +12,7 @@ import conftest
 import pytest
 import test_tickets
 import whole_site
-from standin import wait_for
+from standin import living_children, wait_for
 
 TOKEN = "Xenterm-Token"
 CONF = """
@@ -62,7 +62,7 @@ def memory(pid):
 
 def tree(pid):
     yield pid
-    for child in whole_site.children_of(pid):
+    for child in living_children(pid):
         yield from tree(child)
 
 

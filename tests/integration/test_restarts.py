@@ -114,11 +114,29 @@ def test_the_broker_is_killed(own_site):
 
 
 def test_the_broker_is_killed_in_a_flood(own_site):
+    """Its keeper has ring and tty: the worker sees no difference."""
+    site = own_site()
+    session = site.session(site.guest("--flood"))
+    run = session.run
+    for _ in range(5):
+        grow(session, 60 * KILO)
+        site.kill_broker()
+        grow(session, 60 * KILO)
+        site.start_broker()
+        site.wait_connected()
+        grow(session, 60 * KILO)
+    session.type(b"\x03")
+    session.read_until(b"^C\r\n$ ")
+    assert (session.run, session.snapshots, session.state) == (run, 0, "up")
+    count_on(session.output.split(b"^C")[0])
+
+
+def test_the_broker_is_killed_and_nobody_has_kept_anything(own_site):
     site = own_site()
     session = site.session(site.guest("--flood"))
     for _ in range(3):
         grow(session, 60 * KILO)
-        site.kill_broker()
+        site.lose_broker()
         grow(session, 60 * KILO)
         count_on(session.output)
         site.start_broker()

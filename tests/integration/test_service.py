@@ -81,11 +81,15 @@ class Manager:
                 process.terminate()
             assert process.wait(PATIENCE) == status, self.log.read_text()
 
-    def hear(self):
-        """The next message as lines, once it comes."""
-        assert select.select([self.notify], [], [], PATIENCE)[0], \
-            self.log.read_text()
-        return self.notify.recv(4096).decode().split("\n")
+    def hear(self, stored=False):
+        """The next message as lines, once it comes; of what is to be stored
+        only if that is asked for."""
+        while True:
+            assert select.select([self.notify], [], [], PATIENCE)[0], \
+                self.log.read_text()
+            lines = self.notify.recv(4096).decode().split("\n")
+            if stored or lines[0] != "FDSTORE=1":
+                return lines
 
     def silent(self):
         return not select.select([self.notify], [], [], 0)[0]

@@ -31,11 +31,12 @@ import urllib.parse
 import fastcgi
 import openapi
 import standin
-from standin import Host, wait_for
+from standin import Host, is_alive, living_children, wait_for
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("XENTERM_BUILD", TOP / "build")).resolve()
 BROKER, WORKER = BUILD / "xenterm-broker", BUILD / "xenterm-fcgi"
+KEEPER = BUILD / "xenterm-keeper"
 SCREEN = BUILD / "xenterm-screen"
 SITE_CONFIG = standin.STANDIN / "site-config"
 
@@ -82,7 +83,7 @@ TYPES = {"o": "output", "s": "snapshot"}
 
 def missing():
     """Why no site can run on this machine, or None."""
-    for program in (BROKER, WORKER, BUILD / "tests/standin/hypervisor.so"):
+    for program in (BROKER, WORKER, KEEPER, BUILD / "tests/standin/hypervisor.so"):
         if not program.exists():
             return f"{program} is not built"
     for program in ("nginx", "openssl"):
@@ -504,10 +505,10 @@ class Site:
         path = self.log_path(name)
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def spawn(self, name, *command, **environment):
+    def spawn(self, name, *command, kind=standin.Process, **environment):
         with open(self.log_path(name), "ab") as log:
             return self.host.popen(
-                *command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                *command, kind=kind, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **environment})
 
     def start_nginx(self):
@@ -522,13 +523,22 @@ class Site:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def start_program(self, name, program):
+        """The broker under its keeper."""
+        kept = name == "broker"
         return self.spawn(
-            name, program, "-f", "-c", self.dir / "xenterm.conf",
+            name, *([KEEPER] if kept else []), program, "-f", "-c",
+            self.dir / "xenterm.conf",
+            kind=standin.Kept if kept else standin.Process,
             ASAN_OPTIONS="abort_on_error=1:detect_leaks=1",
             UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
 
     def start_broker(self):
-        self.broker = self.start_program("broker", BROKER)
+        """Or lets its keeper start it again, after kill_broker()."""
+        if self.broker is None:
+            self.broker = self.start_program("broker", BROKER)
+            return
+        os.kill(self.broker.keeper(), signal.SIGCONT)
+        wait_for(self.broker.inside, PATIENCE, "a broker")
 
     def start_worker(self):
         self.worker = self.start_program("worker", WORKER)
@@ -545,18 +555,25 @@ class Site:
     def wait_connected(self):
         wait_for(self.is_connected, PATIENCE, "the worker and its broker")
 
-    def kill(self, name):
-        """With SIGKILL, and it stays dead."""
-        process = getattr(self, name)
-        process.kill()
-        process.wait(PATIENCE)
-        setattr(self, name, None)
-
     def kill_worker(self):
-        self.kill("worker")
+        """With SIGKILL, and it stays dead."""
+        self.worker.kill()
+        self.worker.wait(PATIENCE)
+        self.worker = None
 
     def kill_broker(self):
-        self.kill("broker")
+        """The same; its keeper stays, with what it keeps, and sleeps."""
+        pid = self.pid("broker")
+        os.kill(self.broker.keeper(), signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not is_alive(pid), PATIENCE, "the broker's end")
+
+    def lose_broker(self):
+        """And its keeper as well, with all that it keeps."""
+        self.kill_broker()
+        self.broker.kill()
+        self.broker.wait(PATIENCE)
+        self.broker = None
 
     def restart_worker(self):
         self.end("worker")
@@ -569,6 +586,8 @@ class Site:
         setattr(self, name, None)
         if process is None:
             return
+        if name == "broker" and process.poll() is None:
+            os.kill(process.keeper(), signal.SIGCONT)
         process.terminate()
         try:
             status = process.wait(PATIENCE)
@@ -719,28 +738,11 @@ class Site:
 
     def screens(self):
         """The screen processes, by pid as seen from here."""
-        spawners = children_of(self.pid("worker"))
-        return [pid for spawner in spawners for pid in children_of(spawner)]
+        spawners = living_children(self.pid("worker"))
+        return [pid for spawner in spawners for pid in living_children(spawner)]
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid('worker')}/task"))
-
-
-def children_of(pid):
-    """Those that have not ended."""
-    try:
-        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except FileNotFoundError:
-        return []
-    return [int(child) for child in text.split() if is_alive(int(child))]
-
-
-def is_alive(pid):
-    try:
-        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return text.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def pause_process(process):

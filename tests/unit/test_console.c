@@ -318,6 +318,55 @@ test_attach_again(void **state)
 	assert_int_equal(stub_told.serial, 2);
 }
 
+/* A broker that has taken over tells of the same ring and tty. */
+static void
+test_attach_known(void **state)
+{
+	int guest = attach(7), before = count_fds(), fd = dup(0);
+	uint64_t event;
+	uint32_t serial;
+
+	(void)state;
+	print(guest, "one ");
+	event = console_event(console);
+	assert_int_equal(take_tty(ring_fd, fd, 7), 0);
+	assert_int_equal(console_event(console), event);
+	assert_int_equal(count_fds(), before);
+	assert_false(console_has_ended(console, &serial));
+	print(guest, "two");
+	check_ring("one two");
+	/* It has ended, which that broker may not know yet. */
+	close(guest);
+	run_until(has_hung_up);
+	before = count_fds();
+	assert_true(console_has_ended(console, &serial));
+	assert_int_equal(serial, 7);
+	event = console_event(console);
+	assert_int_equal(take_tty(ring_fd, dup(0), 7), 0);
+	assert_false(console_is_open(console));
+	assert_int_equal(console_event(console), event);
+	assert_int_equal(count_fds(), before);
+	/* The next one is another. */
+	guest = attach(8);
+	assert_true(console_is_open(console));
+	assert_false(console_has_ended(console, &serial));
+	close(guest);
+}
+
+static void
+test_listed(void **state)
+{
+	struct msg_console msg = {.type = MSG_CONSOLE, .name = "web1"};
+
+	(void)state;
+	console_update(console, &msg);
+	assert_true(console_is_listed(console));
+	console_unlist(console);
+	assert_false(console_is_listed(console));
+	console_update(console, &msg);
+	assert_true(console_is_listed(console));
+}
+
 /* What the old tty still holds comes before the new one's. */
 static void
 test_attach_drains(void **state)
@@ -878,6 +927,8 @@ main(void)
 	    WITH_CONSOLE(test_end_of_file),
 	    WITH_CONSOLE(test_hangup_when_gone),
 	    WITH_CONSOLE(test_attach_again),
+	    WITH_CONSOLE(test_attach_known),
+	    WITH_CONSOLE(test_listed),
 	    WITH_CONSOLE(test_attach_drains),
 	    WITH_CONSOLE(test_another_run),
 	    WITH_CONSOLE(test_attach_refused),

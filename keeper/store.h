@@ -1,0 +1,28 @@
+/*
+ * What the keeper hands to each program that it starts: the sockets that it
+ * was started with, and what the programs have stored, by name.
+ */
+#ifndef XENTERM_STORE_H
+#define XENTERM_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct store;
+
+/* What it holds lies from max + FIRST on, so that it can be placed where a
+ * program looks for it.  NULL when out of memory. */
+struct store *store_create(size_t max);
+
+/* Takes ownership of fd.  One that stays is no program's to remove.  -ENOSPC
+ * when it is full, or another negative errno; fd is closed then. */
+int store_add(struct store *store, const char *name, int fd, bool stays);
+/* All of this name. */
+void store_remove(struct store *store, const char *name);
+size_t store_count(const struct store *store);
+
+/* In a process that will become the program: puts all in its place, and says
+ * so in its environment.  A negative errno: it cannot be. */
+int store_place(const struct store *store);
+
+#endif
