@@ -46,7 +46,7 @@ enum msg_type {
 	MSG_CONFIG,	 /* struct msg_config + descriptors of enum config_fd */
 	MSG_CONFIG_KEPT, /* struct msg_hello: it is wrong; the old one stays */
 	MSG_SESSIONS, /* struct msg_hello + the memfd of the sessions, first */
-	MSG_POWERED,	 /* struct msg_powered: what became of it */
+	MSG_POWERED,  /* struct msg_powered: what became of it */
 };
 
 enum proto_state {

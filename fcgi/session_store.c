@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE
 #include "fcgi/session_store.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 #define MAGIC  0x53535458u /* "XTSS" */
 #define LAYOUT 1
 
-#define RECORD_SIZE 2048
+#define RECORD_SIZE    2048
+#define SLOTS_PER_PAGE (4096u / RECORD_SIZE)
 
 union slot {
 	struct session_record record;
@@ -150,6 +152,20 @@ session_store_add(
 	return SESSION_NO_SLOT;
 }
 
+/* A page of which no slot is in use any more goes back to the system. */
+static void
+wipe(struct table *table, uint32_t slot)
+{
+	uint32_t first = slot & ~(SLOTS_PER_PAGE - 1);
+
+	sodium_memzero(&table->slots[slot], RECORD_SIZE);
+	for (uint32_t i = 0; i < SLOTS_PER_PAGE; i++)
+		if (atomic_load(&table->used[first + i]))
+			return;
+	madvise(
+	    &table->slots[first], SLOTS_PER_PAGE * RECORD_SIZE, MADV_REMOVE);
+}
+
 void
 session_store_remove(struct session_store *store, uint32_t slot)
 {
@@ -157,7 +173,7 @@ session_store_remove(struct session_store *store, uint32_t slot)
 		return;
 	atomic_store_explicit(
 	    &store->table->used[slot], 0, memory_order_release);
-	sodium_memzero(&store->table->slots[slot], RECORD_SIZE);
+	wipe(store->table, slot);
 	if (slot < store->next)
 		store->next = slot;
 }

@@ -446,6 +446,9 @@ def test_tokens_are_not_judged_too_early(own_site):
     answer = session.current()
     answer.problem(503, "overload")
     assert answer.headers["Retry-After"] == "1"
+    site.start_broker()
+    site.wait_connected()
+    assert session.current().status == 200
 
 
 def test_ten_restarts_of_everything(own_site):
