@@ -1,6 +1,6 @@
 """Killed programs under guest output, and guests that print without end.
 
-A worker's end loses nothing; a broker's end loses no session, and begins new histories.
+Neither a worker's nor a broker's end loses anything.
 """
 import time
 from statistics import median
@@ -66,27 +66,48 @@ def test_broker_away_and_the_console_goes_on(dom0, calm):
     """Typing, printing and sessions need no broker."""
     viewer = calm.viewer
     states = len(viewer.states)
-    supervisor = '$(pgrep -f "[s]upervise broker")'
-    dom0.run(f'kill -STOP {supervisor}; kill -9 $(cat /run/xenterm-test/broker.pid)')
+    dom0.run('kill -STOP $(pgrep -x xenterm-keeper); kill -9 $(pgrep -x xenterm-broker)')
     try:
         viewer.ask('echo without-$((6 * 7))', rb'\r\nwithout-42\r\n')
         assert viewer.states[states:] == []
     finally:
-        dom0.run(f'kill -CONT {supervisor}')
+        dom0.run('kill -CONT $(pgrep -x xenterm-keeper)')
+
+
+def wait_for_broker(dom0):
+    dom0.wait_for('the broker', 'curl --silent --fail --unix-socket /run/xenterm/admin.sock '
+                                'http://localhost/healthz | grep -q \'"broker": *"connected"\'')
 
 
 def test_broker_killed_under_output(dom0, calm):
+    """The session stays, and so does the history: the keeper has had the ring, the tty and the lock."""
+    wait_for_broker(dom0)
+    calm.wait_up()
+    viewer = calm.viewer
+    viewer.drain()
+    size, token, run = calm.log_size(), viewer.token, viewer.run
+    begin = calm.count(12000)
+    viewer.wait_for(rb'calm1 line 100\r\n', begin)
+    pid = pid_of(dom0, 'xenterm-broker')
+    dom0.run(f'kill -9 {pid}')
+    viewer.wait_for(rb'calm1 line 12000\r\ndone\r\n', begin, seconds=60)
+    viewer.drain()
+    wait_for_broker(dom0)
+    assert pid_of(dom0, 'xenterm-broker') != pid
+    assert viewer.run == run and viewer.token == token and not viewer.earlier
+    assert viewer.output[begin:] == calm.log(size)
+    viewer.ask('echo on-$((6 * 7))', rb'\r\non-42\r\n')
+
+
+def test_broker_and_keeper_lost_under_output(dom0, calm):
     """The session stays. The new broker has no ring: the viewer keeps what it had, and goes on with a new history;
     in between it may miss what came since its last poll. Nothing comes twice."""
-    dom0.wait_for('the broker', 'curl --silent --fail --unix-socket /run/xenterm/admin.sock '
-                                'http://localhost/healthz | grep -q \'"broker": *"connected"\'')
-    calm.wait_up()
     viewer = calm.viewer
     viewer.drain()
     size, token, run = calm.log_size(), viewer.token, viewer.run
     begin, earlier = calm.count(12000), len(viewer.earlier)
     viewer.wait_for(rb'calm1 line 100\r\n', begin)
-    dom0.run('kill -9 $(cat /run/xenterm-test/broker.pid)')
+    dom0.run('kill -9 $(pgrep -x xenterm-keeper) $(pgrep -x xenterm-broker)')
     viewer.wait('a new history', lambda: len(viewer.earlier) > earlier)
     viewer.wait_for(rb'calm1 line 12000\r\ndone\r\n', 0, seconds=60)
     viewer.drain()

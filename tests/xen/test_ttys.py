@@ -69,10 +69,11 @@ def pair(dom0, guests):
 
 
 def test_numbers_swapped_by_a_restart_of_xenconsoled(dom0, web, pair):
-    """While the broker is away, too, so that no descriptor keeps the old numbers reserved."""
+    """While the broker and its keeper are away, too, so that no descriptor keeps the old numbers reserved."""
     red, blue = before = pair
     old = {g.name: g.tty() for g in before}
-    dom0.run('kill -STOP $(pgrep -f "[s]upervise broker"); kill -9 $(cat /run/xenterm-test/broker.pid)')
+    dom0.run('kill -STOP $(pgrep -f "[s]upervise keeper");'
+             'kill -9 $(pgrep -x xenterm-keeper) $(pgrep -x xenterm-broker)')
     try:
         stop_xenconsoled(dom0)
         # The worker reads to the end, and closes: then nobody has the old ones open
@@ -80,7 +81,7 @@ def test_numbers_swapped_by_a_restart_of_xenconsoled(dom0, web, pair):
                       ' && ! ls -l /proc/$(pgrep -x xenterm-fcgi)/fd | grep -q /dev/pts/')
         start_xenconsoled(dom0)
     finally:
-        dom0.run('kill -CONT $(pgrep -f "[s]upervise broker")')
+        dom0.run('kill -CONT $(pgrep -f "[s]upervise keeper")')
     for guest in pair:
         dom0.wait_for('its new tty', lambda guest=guest: guest.tty())
     assert (red.tty(), blue.tty()) == (old['blue1'], old['red1'])
