@@ -6,7 +6,7 @@
  *
  * It starts no programs and no processes, sends no signals, has no memory run
  * as code, looks into no other process but by /proc, changes nothing of the
- * machine, and of a tty it asks the mode only: any other call ends it.  Which
+ * machine, and of a tty's controls it only asks the mode: any other call ends it.  Which
  * files it may open is the service manager's and AppArmor's to say.
  */
 #ifndef XENTERM_BROKER_CONFINE_H

@@ -607,6 +607,7 @@ void
 console_narrow(struct console *c, struct viewer *viewer)
 {
 	viewer->may_type = false;
+	viewer->narrowed = console_event(c);
 	c->ntypists--;
 	viewers_changed(c);
 }

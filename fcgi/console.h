@@ -25,6 +25,7 @@ struct viewer {
 	const char *session, *user;
 	bool may_type;
 	bool away; /* console_set_away() changes it; false when it joins */
+	uint64_t narrowed; /* the event after which it was; 0: it was not */
 	struct viewer *prev, *next;
 };
 
@@ -124,7 +125,8 @@ void console_take_over(struct console *c, const struct viewer *viewer);
 /* Who has done that last: the names of the user and of the session. */
 void console_taker(
     const struct console *c, const char **user, const char **session);
-/* A viewer who types only watches from now on; the list of viewers says so. */
+/* A viewer who types only watches from now on; it is told so, and the others
+ * by the list of viewers. */
 void console_narrow(struct console *c, struct viewer *viewer);
 /* A user besides this one who is present and may type; NULL: nobody. */
 const char *console_typist(const struct console *c, const char *user);

@@ -17,6 +17,7 @@
 
 /* Where the answer goes: frames into out, or members of events. */
 struct builder {
+	const struct viewer *viewer; /* whom it is for */
 	struct evbuffer *out;
 	bool json;
 	struct json_object *events; /* if json */
@@ -143,8 +144,13 @@ add_events(struct builder *b, const struct console *c, uint64_t known)
 static void
 add_what_befell(struct builder *b, const struct console *c, uint64_t known)
 {
+	const uint64_t narrowed = b->viewer->narrowed;
+
 	if (known > 0 && console_changed(c, NEWS_MODE) > known)
 		add_event(b, json_mode_event(c));
+	/* With the event that follows it, and so not twice. */
+	if (known > 0 && known <= narrowed && console_event(c) > narrowed)
+		add_event(b, json_narrowed_event());
 	if (known > 0 && console_changed(c, NEWS_INPUT) > known)
 		add_event(b, json_lost_notice(c));
 }
@@ -268,12 +274,13 @@ add_json_answer(struct builder *b, const struct position *pos)
 }
 
 bool
-frames_build(const struct console *c, struct position *pos, bool json,
-    struct evbuffer *out)
+frames_build(const struct console *c, const struct viewer *viewer,
+    struct position *pos, bool json, struct evbuffer *out)
 {
 	const uint64_t refusals = memory_refusals();
 	const struct position before = *pos;
-	struct builder b = {out, json, json ? json_object_new_array() : NULL};
+	struct builder b = {
+	    viewer, out, json, json ? json_object_new_array() : NULL};
 	bool known = frames_is_known(c, pos);
 
 	/* An event of the future is from another history. */

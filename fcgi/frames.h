@@ -12,6 +12,7 @@
 
 struct console;
 struct evbuffer;
+struct viewer;
 
 #define FRAMES_TYPE "application/vnd.xenterm.frames"
 
@@ -31,11 +32,11 @@ bool frames_news(
 /*
  * Adds to out what is to be told, and moves *pos behind it.  A position that
  * the console does not know gets a snapshot; or, when there is none, a notice
- * and the last of the output as it is.  False: out of memory; *pos is as
- * before, and out is good for nothing.
+ * and the last of the output as it is.  viewer: whom it is for.  False: out of
+ * memory; *pos is as before, and out is good for nothing.
  */
-bool frames_build(const struct console *c, struct position *pos, bool json,
-    struct evbuffer *out);
+bool frames_build(const struct console *c, const struct viewer *viewer,
+    struct position *pos, bool json, struct evbuffer *out);
 
 /* Adds the frame that says where a stream stands.  False: out of memory; out is
  * good for nothing. */

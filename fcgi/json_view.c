@@ -83,6 +83,17 @@ json_mode_event(const struct console *c)
 	return event;
 }
 
+struct json_object *
+json_narrowed_event(void)
+{
+	struct json_object *event = json_object_new_object();
+
+	json_put_text(&event, "type", "mode");
+	json_put_text(&event, "mode", mode_name(false));
+	json_put_text(&event, "why", "right-lost");
+	return event;
+}
+
 static void
 put_size(struct json_object **obj, const struct console *c)
 {

@@ -15,6 +15,8 @@ struct json_object *json_viewers_event(const struct console *c);
 struct json_object *json_size_event(const struct console *c);
 /* All but one session only watch now. */
 struct json_object *json_mode_event(const struct console *c);
+/* The viewer has lost the right to type. */
+struct json_object *json_narrowed_event(void);
 /* The viewer gets raw output instead of a screen. */
 struct json_object *json_raw_notice(void);
 /* Some of what was typed will not reach the guest. */

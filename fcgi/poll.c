@@ -84,7 +84,8 @@ answer(struct poll *p, struct conn *conn, enum wake why)
 		/* If it cannot be made, the reply is not whole. */
 		out = evbuffer_new();
 		if (out &&
-		    frames_build(console_of(p), &p->from, p->json, out) &&
+		    frames_build(console_of(p), session_viewer(p->session),
+			&p->from, p->json, out) &&
 		    p->seq)
 			session_set_echoed(
 			    p->session, p->from.run, p->from.offset);

@@ -701,6 +701,12 @@ session_console(const struct session *s)
 	return s->console;
 }
 
+const struct viewer *
+session_viewer(const struct session *s)
+{
+	return &s->viewer;
+}
+
 bool
 session_may_type(const struct session *s)
 {

@@ -86,6 +86,8 @@ struct session *sessions_next(
 const char *session_id(const struct session *s);
 const char *session_user(const struct session *s);
 struct console *session_console(const struct session *s);
+/* As which it is at its console. */
+const struct viewer *session_viewer(const struct session *s);
 bool session_may_type(const struct session *s);
 /* Wall-clock time of its latest end. */
 time_t session_expires(const struct session *s);

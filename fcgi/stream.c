@@ -49,7 +49,8 @@ send_news(struct stream *s)
 
 	if (!batch)
 		return false;
-	if (!frames_build(console_of(s), &s->at, false, batch)) {
+	if (!frames_build(console_of(s), session_viewer(s->session), &s->at,
+		false, batch)) {
 		evbuffer_free(batch);
 		return false;
 	}

@@ -636,18 +636,22 @@ export class ConsoleClient extends EventTarget {
 		}
 	}
 
-	/* Somebody types alone from now on; who it is has a session of that number. */
-	#takenOver({ by, session }) {
+	/* Somebody types alone from now on; who it is has a session of that number. Or we may not type any more. */
+	#takenOver({ by, session, why }) {
 		if (session === this.#session.session || this.mode !== 'type')
 			return;
 		/* What is under way has an answer of its own. */
 		const waiting = this.#queued;
 		this.#queue = [];
 		this.#queued = 0;
+		const unsent = waiting ? ` ${count(waiting)} that waited were not sent.` : '';
 		this.#watchOnly();
+		if (why) {
+			this.#notice('read-only', `You may not type here any more; you are watching now.${unsent}`);
+			return;
+		}
 		this.#emit('taken', { by: String(by), session: String(session) });
-		this.#notice('taken', `${by} has taken over this console; you are watching now.`
-			+ (waiting ? ` ${count(waiting)} that waited were not sent.` : ''));
+		this.#notice('taken', `${by} has taken over this console; you are watching now.${unsent}`);
 	}
 
 	#watchOnly() {

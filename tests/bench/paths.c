@@ -115,11 +115,9 @@ start_worker(void)
 	    .hangup = on_hangup, .wanted = on_wanted};
 	const struct listener_access access = {0600, (uid_t)-1, (gid_t)-1};
 	const struct console_key key = {.kind = CONSOLE_PV};
-	static char *any_host[] = {NULL};
 	struct session *session;
 	int fd;
 
-	config.host_names = any_host;
 	config.session_idle = config.session_max = 3600;
 	config.waiting_total = 16;
 	config.sessions_total = config.sessions_per_user =

@@ -747,6 +747,21 @@ test('who is made to watch is told by whom, and what was not typed; who did it g
 	client.close();
 });
 
+test('who may not type any more is told, and nothing is shown as a take-over', async () => {
+	const { server, client, seen } = await live();
+	client.send('x');
+	const typed = await server.next(INPUT);
+	client.send('yz');
+	(await server.next(POLL)).answer(frames('1.100.3', event({ type: 'mode', mode: 'watch', why: 'right-lost' })));
+	await settle();
+	assert.equal(client.mode, 'watch');
+	assert.deepEqual(seen.notices.map((notice) => notice.code), ['read-only']);
+	assert.match(seen.notices[0].detail, /^You may not type here any more; .* 2 .* were not sent\.$/);
+	assert.equal(client.send('more'), false);
+	typed.answer(nothing());
+	client.close();
+});
+
 /* ---- changing the mode, keys, tickets, turns ---- */
 
 test('another mode: a new session at the same place, and the former one ends', async () => {

@@ -116,7 +116,17 @@ def test_what_is_lost_is_lost_at_once(site):
     # Who may not type any more watches.
     typist.type(b"x").problem(403, "read-only")
     assert typist.current().json()["mode"] == "watch"
-    assert typist.poll(wait=0).status in (200, 204)
+    typist.wait(lambda: typist.last("mode"), "that he only watches")
+    assert typist.last("mode") == {"type": "mode", "mode": "watch",
+                                   "why": "right-lost"}
+    grouped.wait(lambda: [viewer for viewer
+                          in grouped.last("viewers").get("viewers", [])
+                          if viewer["user"] == "admin"
+                          and viewer["mode"] == "watch"], "that he does")
+    assert not grouped.last("mode")
+    typist.poll(wait=1)
+    assert len([event for event in typist.events
+                if event["type"] == "mode"]) == 1
     # A group is remembered.
     assert grouped.current().status == 200
     closed, = site.audit("closed")

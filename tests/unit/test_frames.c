@@ -138,6 +138,9 @@ take_frame(const uint8_t *frame, size_t len, char type)
 	memcpy(got.bytes, frame + sizeof be_offset, got.len);
 }
 
+/* As whom. */
+static struct viewer asking = {.session = "9", .user = "alice"};
+
 /* Asks from pos on, which moves, and takes the frames apart. */
 static void
 ask(struct position *pos)
@@ -147,7 +150,7 @@ ask(struct position *pos)
 	const uint8_t *p;
 
 	memset(&got, 0, sizeof got);
-	frames_build(console, pos, false, out);
+	frames_build(console, &asking, pos, false, out);
 	left = evbuffer_get_length(out);
 	p = evbuffer_pullup(out, -1);
 	while (left > 0) {
@@ -527,6 +530,66 @@ test_taken_over(void **state)
 	console_leave(console, &bob);
 }
 
+/* The list of them is told some time after it has changed. */
+static void
+run_until_viewers_told(void)
+{
+	const uint64_t before = console_changed(console, NEWS_VIEWERS);
+
+	while (console_changed(console, NEWS_VIEWERS) == before)
+		event_base_loop(base, EVLOOP_ONCE);
+}
+
+/* Who may not type any more is told so once, with the list of viewers; the
+ * others, and who begins, are told by that list. */
+static void
+test_events_narrowed(void **state)
+{
+	static const char told[] = "{\"type\":\"mode\",\"mode\":\"watch\","
+				   "\"why\":\"right-lost\"}";
+	struct position pos, again, late, other, new = {0};
+	int modes = 0;
+
+	(void)state;
+	attach();
+	asking.may_type = true;
+	console_join(console, &asking);
+	run_until_viewers_told();
+	frames_now(console, &pos);
+	late = other = again = pos;
+	console_narrow(console, &asking);
+	/* Output in between is told by itself. */
+	print_bytes(3);
+	ask(&pos);
+	assert_string_equal(got.types, "o");
+	run_until_viewers_told();
+	assert_true(frames_news(console, &pos, 0));
+	ask(&pos);
+	assert_string_equal(got.types, "jj");
+	assert_non_null(strstr(got.events[0], "\"viewers\""));
+	assert_string_equal(got.events[1], told);
+	check_at_end(&pos);
+	print_bytes(1);
+	ask(&pos);
+	assert_string_equal(got.types, "o");
+	/* Asked again after a lost answer; and as late as can be. */
+	ask(&again);
+	assert_string_equal(got.events[1], told);
+	late.run++;
+	ask(&late);
+	for (size_t i = 0; got.types[i] == 'j'; i++)
+		modes += strcmp(got.events[i], told) == 0;
+	assert_int_equal(modes, 1);
+	ask(&new);
+	for (size_t i = 0; got.types[i] == 'j'; i++)
+		assert_null(strstr(got.events[i], "\"type\":\"mode\""));
+	console_leave(console, &asking);
+	/* Another one. */
+	asking.narrowed = 0;
+	ask(&other);
+	assert_null(strstr(got.events[0], "\"type\":\"mode\""));
+}
+
 /* An event that has not happened is of another history. */
 static void
 test_events_future(void **state)
@@ -591,7 +654,7 @@ ask_json(struct position *pos)
 	struct evbuffer *out = evbuffer_new();
 	struct json_object *answer;
 
-	frames_build(console, pos, true, out);
+	frames_build(console, &asking, pos, true, out);
 	evbuffer_add(out, "", 1);
 	answer = json_tokener_parse((const char *)evbuffer_pullup(out, -1));
 	evbuffer_free(out);
@@ -680,6 +743,7 @@ main(void)
 	    WITH_CONSOLE(test_snapshot_line),
 	    WITH_CONSOLE(test_snapshot_no_line),
 	    WITH_CONSOLE(test_events_since),
+	    WITH_CONSOLE(test_events_narrowed),
 	    WITH_CONSOLE(test_events_future),
 	    WITH_CONSOLE(test_taken_over),
 	    WITH_CONSOLE(test_delivered),
