@@ -230,6 +230,7 @@ def test_the_broker_dies(site):
     assert asking.result().problem(503)["code"] == "power-unknown"
     assert ask(site, name, "reboot").problem(503)["code"] == "overload"
     site.start_broker()
+    site.wait_connected()
 
 
 def test_xenstored_dies(site):
