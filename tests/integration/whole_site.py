@@ -588,6 +588,7 @@ class Site:
             return
         if name == "broker" and process.poll() is None:
             os.kill(process.keeper(), signal.SIGCONT)
+            wait_for(process.inside, PATIENCE, "a broker that can be ended")
         process.terminate()
         try:
             status = process.wait(PATIENCE)

@@ -149,6 +149,15 @@ def test_doctor_finds_nothing(machine):
 
 # --- what systemd does for them -------------------------------------------------
 
+def last_answer(text):
+    """Of all tries that curl prints; None when that had no body."""
+    answer, at = None, text.find("{")
+    while at >= 0:
+        answer, at = json.JSONDecoder().raw_decode(text, at)
+        at = text.find("{", at)
+    return None if answer and "detail" in answer else answer
+
+
 class Viewer:
     """A session over nginx, as a program would have it."""
 
@@ -169,7 +178,11 @@ class Viewer:
             *(("-H", f"Xenterm-Token: {self.token}")
               if hasattr(self, "token") else ()),
             "-H", "Accept: application/json", *args)
-        return json.loads(text) if text else None
+        return last_answer(text)
+
+    def run(self):
+        """The number of the history that it has seen last."""
+        return self.at.split(".")[0]
 
     def type(self, text):
         self.seq += 1
@@ -207,6 +220,34 @@ def test_one_that_is_killed_is_started_again(machine, name):
     viewer = Viewer(machine, "echo1")
     viewer.type(f"after {name}")
     viewer.read_until(f"after {name}".encode())
+
+
+HOW = {"killed": "kill -KILL $(systemctl show -P MainPID xenterm-broker)",
+       "restarted": "systemctl restart xenterm-broker"}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_what_the_broker_has_outlives_it(machine, how):
+    """In systemd's store: the same history, tty and session."""
+    viewer = Viewer(machine, "echo1")
+    viewer.type("before")
+    viewer.read_until(b"before")
+    run, pid = viewer.run(), machine.pid("xenterm-broker")
+    # State and sessions; of each console ring, checkpoint, store, tty, lock.
+    assert int(machine.unit("xenterm-broker", "NFileDescriptorStore")) >= 7
+    machine.run("sh", "-c", HOW[how])
+    wait_for(lambda: machine.pid("xenterm-broker") not in (0, pid) and
+             machine.unit("xenterm-broker", "SubState") == "running",
+             "another broker")
+    wait_for(lambda: '"broker":"connected"' in machine.run(
+        "curl", "-sS", "--unix-socket", "/run/xenterm/admin.sock",
+        "http://localhost/healthz").replace(" ", ""), "worker and broker")
+    viewer.type("after")
+    viewer.read_until(b"after")
+    assert viewer.run() == run
+    said = machine.run("journalctl", "-u", "xenterm-broker", "--no-pager",
+                       f"_PID={machine.pid('xenterm-broker')}")
+    assert "goes on with" in said and "warning" not in said, said
 
 
 def test_one_that_hangs_is_started_again(machine):
@@ -262,6 +303,7 @@ def test_upgrade_while_somebody_types(machine, newer):
     shutil.copy(newer, machine.root / "newer.deb")
     viewer = Viewer(machine, "echo1")
     before = [machine.pid(name) for name in UNITS[:2]]
+    run = viewer.run()
     upgrade = machine.popen("dpkg", "-i", "/newer.deb",
                             stdin=subprocess.DEVNULL,
                             stdout=subprocess.DEVNULL)
@@ -275,6 +317,7 @@ def test_upgrade_while_somebody_types(machine, newer):
     assert upgrade.returncode == 0
     after = [machine.pid(name) for name in UNITS[:2]]
     assert not set(before) & set(after)
+    assert viewer.run() == run
     assert machine.run("dpkg-query", "-W", "-f", "${Version}",
                        "xenterm") == "0.1.0+1"
 
