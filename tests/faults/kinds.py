@@ -33,9 +33,6 @@ WITHOUT_XENSTORE = (
     "stop-worker",
     *(f"http-{kind}" for kind in proxy.KINDS))
 
-# Not injected: what the product does not survive yet without loss.
-HELD_BACK = ()
-
 
 class Fault:
     """One of the plan: made from the seed alone, so the same again."""
@@ -52,17 +49,15 @@ class Fault:
         return f"{self.number}:{self.kind}({self.pick:.3f},{self.seconds})"
 
 
-def plan(dice, count, rounds, held_back):
+def plan(dice, count, rounds):
     """[[Fault]], a list for each round."""
-    kinds = [kind for kind in WEIGHTS if kind not in held_back]
-    weights = [WEIGHTS[kind] for kind in kinds]
-    late = [kind for kind in WITHOUT_XENSTORE if kind not in held_back]
+    kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
     result, number = [], 0
     for n in range(rounds):
         size = count * (n + 1) // rounds - count * n // rounds
         after = min(8, size // 4)
         chosen = dice.choices(kinds, weights, k=size - after - 1) + [LAST] \
-            + dice.choices(late, k=after)
+            + dice.choices(WITHOUT_XENSTORE, k=after)
         result.append([])
         for kind in chosen:
             number += 1
