@@ -149,6 +149,86 @@ def test_a_guest_comes_back_under_its_uuid(site, guest):
     assert session.read_until(b"restored") == b"savedrestored"
 
 
+def test_a_guest_moves_within_its_host(site, guest):
+    """A migration to the same host: for a while two domains have its uuid, and
+    names that say so."""
+    name = guest("--echo")
+    session = site.session(name)
+    session.type(b"source;", echo=1000)
+    session.read_until(b"source;")
+    source = site.host.domid(name)
+    target = site.host.create(f"{name}--incoming", "--echo",
+                              uuid=site.host.uuid(name))
+    session.wait(lambda: session.last("state").get("domid") == target,
+                 "the later half")
+    site.host.rename(name, f"{name}--migratedaway")
+    site.host.rename(f"{name}--incoming", name)
+    site.host.destroy(f"{name}--migratedaway")
+    assert site.host.domid(name) == target != source
+    session.wait(lambda: session.last("state").get("name") == name,
+                 "its name again")
+    assert session.wait_state("up")["domid"] == target
+    assert session.type(b"target", echo=1000).status == 200
+    assert session.read_until(b"target") == b"source;target"
+    assert session.snapshots == 0
+
+
+def test_a_domid_comes_again(own_site):
+    """Xen counts them to 32,751 and begins anew: another guest has the number
+    then, and nothing of it is the old one's."""
+    site = own_site()
+    name = site.guest("--echo")
+    session = site.session(name)
+    session.type(b"the old one", echo=1000)
+    session.read_until(b"old one")
+    domid = site.host.domid(name)
+    site.host.destroy(name)
+    session.wait_state("waiting")
+    (site.host.root / "run/standin/next-domid").write_text(f"{domid}\n")
+    other = site.session(site.guest("--echo"))
+    assert other.made["domid"] == domid
+    assert other.type(b"the new one", echo=1000).status == 200
+    other.read_until(b"the new one")
+    assert other.screen() == "the new one"
+    session.type(b"x").problem(409, "not-up")
+    session.poll(wait=0)
+    assert session.output == b"the old one"
+    assert session.state == "waiting" and session.screen() == "the old one"
+
+
+def tty_node(site, name):
+    return f"/local/domain/{site.host.domid(name)}/console/tty"
+
+
+def test_the_same_string_is_written_again(own_site):
+    """It may mean another tty of the same number, so all is checked and the
+    tty opened again: nobody notices."""
+    site = own_site()
+    name = site.guest("--echo")
+    session = site.session(name)
+    session.type(b"one;", echo=1000)
+    session.wait(lambda: session.last("viewers"), "settled")
+    tty = site.host.tty(name)
+    site.host.xenstore_write(tty_node(site, name), tty)
+    # The broker has seen it once it has seen what came after it.
+    assert site.session(site.guest("--echo")).state == "up"
+    assert session.type(b"two;", echo=1000).status == 200
+    session.read_until(b"one;two;")
+    assert {event["state"] for event in session.events
+            if event["type"] == "state"} == {"up"}
+
+
+def test_a_console_of_xapi(site, guest):
+    """It writes no console/type."""
+    name = guest("--echo")
+    node = f"/local/domain/{site.host.domid(name)}/console/type"
+    assert site.host.xenstore_read(node) == "xenconsoled"
+    site.host.xenstore_rm(node)
+    session = site.session(name)
+    assert session.state == "up"
+    assert session.type(b"k", echo=1000).output() == b"k"
+
+
 def test_a_guest_is_renamed(site, guest):
     name = guest("--echo")
     session = site.session(name)
