@@ -222,18 +222,26 @@ run(const struct config *config)
 	event_base_free(all.logger.base);
 }
 
-/* log_dir and its folder by-name, which are the logger's. */
-static void
-make_folder(const char *path, uid_t uid, gid_t gid)
+/* False: it is there already. */
+static bool
+make_folder(const char *path)
 {
-	if (mkdir(path, 0750) < 0) {
-		if (errno != EEXIST)
-			log_fatal("%s: %s", path, strerror(errno));
+	if (mkdir(path, 0750) == 0)
+		return true;
+	if (errno != EEXIST)
+		log_fatal("%s: %s", path, strerror(errno));
+	return false;
+}
+
+/* log_dir, which is the logger's: uid -1: made by its user. */
+static void
+make_log_dir(const char *path, uid_t uid, gid_t gid)
+{
+	if (!make_folder(path) || uid == (uid_t)-1)
 		return;
-	}
-	/* What is made in there has its group. */
-	if (uid != (uid_t)-1 &&
-	    (chown(path, uid, gid) < 0 || chmod(path, 02750) < 0))
+	/* What is made in there has its group.  In this order CAP_CHOWN is
+	 * enough. */
+	if (chmod(path, 02750) < 0 || chown(path, uid, gid) < 0)
 		log_fatal("%s: %s", path, strerror(errno));
 }
 
@@ -285,14 +293,14 @@ main(int argc, char **argv)
 		log_fatal("there is no user %s", config->log_user);
 	check_patterns(config);
 	group = group_of_files(config, gid);
-	snprintf(by_name, sizeof by_name, "%s/by-name", config->log_dir);
-	make_folder(config->log_dir, uid, group);
-	make_folder(by_name, uid, group);
+	make_log_dir(config->log_dir, uid, group);
 	curl_global_init(CURL_GLOBAL_ALL);
 	if (geteuid() == 0)
 		privdrop_to(uid, gid);
 	privdrop_keep(NULL, 0);
 	privdrop_harden();
+	snprintf(by_name, sizeof by_name, "%s/by-name", config->log_dir);
+	make_folder(by_name);
 	program_background();
 	run(config);
 	curl_global_cleanup();

@@ -484,7 +484,8 @@ def test_the_feed_has_one_reader(site, guest):
     ('log_dir = "here"', "absolute path")))
 def test_mistakes_are_told(tmp_path, bad, why):
     conf = tmp_path / "xenterm.conf"
-    conf.write_text(f'user = "daemon"\nrun_dir = "{tmp_path}/run"\n'
+    # Nobody else may enter pytest's folders.
+    conf.write_text(f'user = "root"\nrun_dir = "{tmp_path}/run"\n'
                     + ("" if "log_dir" in bad else
                        f'log_dir = "{tmp_path}/logs"\n') + bad + "\n")
     done = subprocess.run([LOGGER, "-f", "-c", conf], text=True, timeout=30,

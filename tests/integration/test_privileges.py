@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import pwd
+import re
 import socket
 import subprocess
 
@@ -11,7 +12,9 @@ import pytest
 
 from standin import wait_for
 from test_service import manager  # noqa: F401, a fixture
-from whole_site import BROKER, BUILD, WORKER
+from whole_site import BROKER, BUILD, TOP, WORKER
+
+LOGGER = BUILD / "xenterm-logger"
 
 ASAN = "-fsanitize=address" in (BUILD / "config.log").read_text() \
     if (BUILD / "config.log").exists() else False
@@ -46,7 +49,7 @@ def check(pid, user, capabilities=0, confined=True):
 def test_all_programs(own_site):
     site = own_site(conf='log_user = "nobody"\nlog_dir = "/run/consoles"\n'
                     'log "*" { text = true }\n')
-    logger = site.start_program("logger", BUILD / "xenterm-logger")
+    logger = site.start_program("logger", LOGGER)
     name = site.guest("--echo")
     session = site.session(name)
     session.type(b"here\r")
@@ -72,6 +75,49 @@ def test_all_programs(own_site):
         assert os.stat(f"/proc/{pid}/mem").st_uid == 0
     logger.terminate()
     assert logger.wait(30) == 0
+
+
+def bounding_set(name):
+    """What the unit of this name leaves to its program."""
+    text = (TOP / f"conf/systemd/{name}.service").read_text()
+    names = re.search(r"(?m)^CapabilityBoundingSet=(.*)$", text)[1].split()
+    return ",".join(["-all"] + ["+" + name.removeprefix("CAP_").lower()
+                                for name in names])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop something")
+@pytest.mark.parametrize("path", [BROKER, WORKER, LOGGER],
+                         ids=lambda path: path.name)
+def test_what_its_unit_leaves_is_enough(manager, path):  # noqa: F811
+    """To start the first time, and again."""
+    logs = manager.dir / "logs"
+    logs.mkdir()
+    with open(manager.config, "a", encoding="ascii") as config:
+        config.write(f'log_dir = "{logs}/consoles"\n'
+                     f'audit_file = "{logs}/audit.log"\n'
+                     'log_user = "nobody"\nlog_group = "daemon"\n')
+    for start in range(2):
+        with open(manager.log, "w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                ["setpriv", f"--bounding-set={bounding_set(path.name)}",
+                 "--inh-caps=-all", path, "-f", "-c", manager.config],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, "NOTIFY_SOCKET": str(manager.dir / "notify")
+                     })
+        try:
+            assert manager.hear() == ["READY=1"], manager.log.read_text()
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0, manager.log.read_text()
+        assert manager.hear() == ["STOPPING=1"]
+        assert "error" not in manager.log.read_text(), start
+    if path == LOGGER:
+        found = logs / "consoles", logs / "consoles/by-name"
+        for folder in found:
+            status = folder.stat()
+            assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) \
+                == (pwd.getpwnam("nobody").pw_uid,
+                    pwd.getpwnam("daemon").pw_gid, 0o2750)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop something")

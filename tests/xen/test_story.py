@@ -231,6 +231,38 @@ def test_name_means_the_guest_that_has_it_now(dom0, web, viewer):
     assert re.match(FIRST_LINE, session.output)
 
 
+def test_logger_and_its_hook(dom0):
+    """The logger with its AppArmor profile, and a command of a hook, which cannot have more."""
+    conf = '/etc/xenterm/conf.d/logged.conf'
+    told = '/var/log/xenterm/consoles/told'
+    dom0.run(f"""mkdir -p /etc/xenterm/conf.d; cat > {conf} <<'END'
+log "*" {{ text = true }}
+hook "tell" {{
+    lines = {{"^told-[0-9]+$"}}
+    command = {{"/bin/sh", "-c", "cat >> {told}; cat /etc/xenterm-test/curlrc >> {told}"}}
+}}
+END
+pkill -HUP -x xenterm-fcgi
+setsid xenterm-logger -f < /dev/null >> /var/log/xenterm/logger.log 2>&1 &""")
+    try:
+        pid = dom0.wait_for('the logger', 'pgrep -x xenterm-logger').strip()
+        dom0.wait_for('its connection', 'curl -s --unix-socket /run/xenterm/admin.sock http://localhost/metrics '
+                                        "| grep -qx 'xenterm_logger_connected 1'")
+        assert dom0.run(f'cat /proc/{pid}/attr/current').stdout.strip('\0\n') == 'xenterm-logger (enforce)'
+        dom0.run("printf 'root\r' | xenterm send web1")
+        dom0.run("printf 'echo told-$((6 * 7))\r' | xenterm send web1")
+        dom0.wait_for('the line', "grep -q 'told-42$' /var/log/xenterm/consoles/by-name/web1/console.log")
+        dom0.wait_for('what the hook was told', f"grep -q '\"line\":\"told-42\"' {told}")
+        missed = [line for line in dom0.run('dmesg').stdout.splitlines()
+                  if 'apparmor="DENIED"' in line and 'curlrc' not in line]
+        assert not missed
+        # A file that is no business of either.
+        assert 'user =' not in dom0.run(f'cat {told}').stdout
+        dom0.wait_for('the denial', "dmesg | grep -q 'DENIED.*profile=\"xenterm-logger\" name=\"/etc/xenterm-test/curlrc'")
+    finally:
+        dom0.run(f'pkill -x xenterm-logger; rm -f {conf}; dmesg -c')
+
+
 def test_nothing_amiss_in_the_logs(dom0):
     for program in 'broker', 'worker':
         said = dom0.run(f'cat /var/log/xenterm/{program}.log').stdout
