@@ -49,7 +49,7 @@ class Tile {
 		this.words = element('span', { class: 'state other' });
 		this.facts = element('span', { class: 'quiet' });
 		this.again = button('Connect again', () => this.connect());
-		this.overlay = element('section', { class: 'over card', role: 'status' }, element('h4'), element('p'), this.again);
+		this.overlay = element('section', { class: 'over card', role: 'status', tabindex: '0' }, element('h4'), element('p'), this.again);
 		this.out = button('↗', () => popOut(this), { title: 'In a window of its own' });
 		this.close = button('×', () => remove(this), { title: 'Close' });
 		this.tile = element('article', {}, element('header', {}, this.title, this.words, this.facts,

@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, openPage } from './browser.mjs';
+import { barriers, launch, openPage, shoot } from './browser.mjs';
 import { alive, startDemo, stopDemo, until } from './demo.mjs';
 
 const browser = await launch();
@@ -72,6 +72,8 @@ test('the page of a console leads to the one for old browsers', async () => {
 	assert.equal(await page.title(), `${guest} - xenterm`);
 	assert.equal(await page.textContent('#name'), guest);
 	assert.equal(new URL(await page.getAttribute('#back', 'href'), page.url()).href, demo.url);
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'look-ajaxterm');
 });
 
 test('log in and run a command; the terminal has the focus', async () => {

@@ -40,7 +40,7 @@ async function openLive(query = 'console=web1') {
 }
 
 const until = async (condition, what) => {
-	for (let i = 0; i < 300; i++) {
+	for (let i = 0; i < 1500; i++) {
 		if (await condition())
 			return;
 		await new Promise((resolve) => setTimeout(resolve, 20));

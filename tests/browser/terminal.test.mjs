@@ -44,7 +44,7 @@ const watchRaw = () => page.evaluate(() => {
 });
 
 const until = async (condition, what) => {
-	for (let i = 0; i < 300; i++) {
+	for (let i = 0; i < 1500; i++) {
 		if (await condition())
 			return;
 		await new Promise((resolve) => setTimeout(resolve, 20));
