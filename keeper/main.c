@@ -256,12 +256,12 @@ describe(int status)
 }
 
 static void
-start_again(int status)
+start_again(int status, bool in_order)
 {
 	bool asked = keeper.restarting;
 
 	keeper.restarting = false;
-	if (asked && status == 0)
+	if (asked && in_order)
 		log_info("%s is started again, as asked", keeper.command[0]);
 	else
 		describe(status);
@@ -273,8 +273,18 @@ start_again(int status)
 		keeper.delay = DELAY_MAX;
 }
 
-/* It ends in order when it wants to, or is told to; and one that has never
- * been ready will not be ready the next time. */
+/* As it wants to, or as it was told to before it could listen. */
+static bool
+is_in_order(int status)
+{
+	if (WIFSIGNALED(status))
+		return (keeper.ending || keeper.restarting) &&
+		       (WTERMSIG(status) == SIGTERM ||
+			   WTERMSIG(status) == SIGINT);
+	return WEXITSTATUS(status) == 0;
+}
+
+/* One that has never been ready will not be ready the next time. */
 static void
 on_child(evutil_socket_t fd, short what, void *arg)
 {
@@ -290,14 +300,15 @@ on_child(evutil_socket_t fd, short what, void *arg)
 	hear();
 	keeper.child = 0;
 	event_del(keeper.overdue);
-	in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	in_order = is_in_order(status);
 	if (keeper.was_ready && !keeper.ending &&
 	    (keeper.restarting || !in_order)) {
-		start_again(status);
+		start_again(status, in_order);
 		return;
 	}
-	keeper.status =
-	    WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	if (!in_order)
+		keeper.status = WIFEXITED(status) ? WEXITSTATUS(status)
+						  : 128 + WTERMSIG(status);
 	event_base_loopbreak(keeper.base);
 }
 

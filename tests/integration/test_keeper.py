@@ -144,6 +144,20 @@ def test_ends_with_it(kept):
     assert not kept.socket.exists()
 
 
+def test_ended_before_it_can_listen(kept):
+    """By SIGTERM itself: that is in order, if it was asked for."""
+    kept.start().started()
+    kept.process.terminate()
+    assert kept.process.wait(PATIENCE) == 0
+
+
+def test_ended_by_somebody_else(kept):
+    """That is not."""
+    kept.start().started()
+    kept.kill(signal.SIGTERM)
+    assert kept.started(2) == []
+
+
 def test_ends_when_it_ends_by_itself(kept):
     kept.start().started()
     (kept.dir / "orders").write_text("sys.exit(0)\n")
@@ -214,15 +228,15 @@ def test_restarted_when_asked(kept):
 
 
 def test_killed_when_it_hangs(kept):
-    kept.start("-w", 1).started()
-    kept.order('assert os.environ["WATCHDOG_USEC"] == "1000000"')
+    kept.start("-w", 4).started()
+    kept.order('assert os.environ["WATCHDOG_USEC"] == "4000000"')
     kept.order('assert int(os.environ["WATCHDOG_PID"]) == os.getpid()')
     os.kill(kept.pid, signal.SIGSTOP)
     assert kept.started(2) == []
     kept.wait_log("no sign of life")
     # While it gives one it is left alone.
     kept.order("begun = time.monotonic()")
-    kept.order("while time.monotonic() < begun + 2: "
+    kept.order("while time.monotonic() < begun + 5: "
                "say('WATCHDOG=1'); time.sleep(0.1)")
     assert len(kept.lines("started")) == 2
 

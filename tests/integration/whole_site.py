@@ -555,25 +555,29 @@ class Site:
     def wait_connected(self):
         wait_for(self.is_connected, PATIENCE, "the worker and its broker")
 
+    def kill(self, name):
+        """With SIGKILL, and it stays dead; the broker with its keeper, and
+        all that it keeps."""
+        process = getattr(self, name)
+        process.kill()
+        process.wait(PATIENCE)
+        setattr(self, name, None)
+
     def kill_worker(self):
-        """With SIGKILL, and it stays dead."""
-        self.worker.kill()
-        self.worker.wait(PATIENCE)
-        self.worker = None
+        self.kill("worker")
 
     def kill_broker(self):
-        """The same; its keeper stays, with what it keeps, and sleeps."""
+        """The program alone; its keeper stays, with what it keeps, and
+        sleeps."""
         pid = self.pid("broker")
         os.kill(self.broker.keeper(), signal.SIGSTOP)
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not is_alive(pid), PATIENCE, "the broker's end")
 
     def lose_broker(self):
-        """And its keeper as well, with all that it keeps."""
+        """And its keeper."""
         self.kill_broker()
-        self.broker.kill()
-        self.broker.wait(PATIENCE)
-        self.broker = None
+        self.kill("broker")
 
     def restart_worker(self):
         self.end("worker")
