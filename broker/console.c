@@ -18,6 +18,7 @@
 #include "broker/state.h"
 #include "common/config.h"
 #include "common/log.h"
+#include "common/timer.h"
 
 /* Seconds between two tries to get a lock that somebody else holds. */
 #define BUSY_RETRY 1
@@ -65,7 +66,8 @@ struct consoles {
 	struct event *busy; /* pending while a console is busy */
 	int ended;	    /* reading it says "end" */
 	bool ready, has_worker, full;
-	bool blind; /* xenstore has never answered */
+	bool blind;   /* xenstore has never answered */
+	bool missing; /* some, for which there was no memory */
 	unsigned worker;
 	time_t grace_end;
 };
@@ -162,7 +164,7 @@ set_timer(struct event *timer, unsigned after)
 {
 	const struct timeval delay = {.tv_sec = after};
 
-	event_add(timer, &delay);
+	timer_start(timer, &delay);
 }
 
 static void
@@ -380,6 +382,10 @@ add_at(struct consoles *consoles, const struct console_key *key, uint32_t slot)
 		return NULL;
 	}
 	HASH_ADD(hh, consoles->table, key, sizeof c->key, c);
+	if (!c->hh.tbl) {
+		destroy(c);
+		return NULL;
+	}
 	return c;
 }
 
@@ -411,8 +417,10 @@ on_changed(void *ctx, const struct console_key *key, bool tty)
 	struct domain_console now;
 	struct console *c = find(consoles, key), *next;
 
-	if (!c && domains_lookup(consoles->domains, key, &now))
+	if (!c && domains_lookup(consoles->domains, key, &now)) {
 		c = add(consoles, key);
+		consoles->missing |= !c && !consoles->full;
+	}
 	if (c)
 		settle(c, tty);
 	/* Numbers of ttys wander between consoles when xenconsoled is started
@@ -433,6 +441,10 @@ on_rescanned(void *ctx)
 	if (!consoles->ready || consoles->blind)
 		settle_all(consoles);
 	consoles->blind = false;
+	if (consoles->missing) {
+		consoles->missing = false;
+		domains_tell_all(consoles->domains);
+	}
 	HASH_ITER (hh, consoles->table, c, next)
 		if (hold_outcome(c->hold) != HOLD_NONE || c->forgettable ||
 		    (hold_is_open(c->hold) &&

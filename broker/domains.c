@@ -12,6 +12,7 @@
 #include "common/config.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/timer.h"
 
 /* Events taken in one turn of the loop. */
 #define EVENTS_PER_TURN 1024
@@ -33,7 +34,8 @@
 
 struct domain {
 	uint32_t domid;
-	uint64_t order; /* in which domains were found */
+	uint64_t order;	  /* in which domains were found */
+	uint64_t scanned; /* when a rescan has read it */
 	struct nodes *nodes;
 	struct domain_facts facts;
 	uint64_t named[NODES_CONSOLES]; /* when the tty's name was first seen */
@@ -163,6 +165,14 @@ find_domain(struct domains *domains, uint32_t domid)
 	return d;
 }
 
+static void
+destroy_domain(struct domain *d)
+{
+	nodes_destroy(d->nodes);
+	free(d);
+}
+
+/* NULL: out of memory, or there are too many. */
 static struct domain *
 add_domain(struct domains *domains, uint32_t domid)
 {
@@ -179,18 +189,15 @@ add_domain(struct domains *domains, uint32_t domid)
 		return NULL;
 	}
 	d->domid = domid;
+	HASH_ADD(hh, domains->all, domid, sizeof d->domid, d);
+	if (!d->hh.tbl) {
+		destroy_domain(d);
+		return NULL;
+	}
 	if (domid > domains->highest)
 		domains->highest = domid;
 	d->order = ++domains->clock;
-	HASH_ADD(hh, domains->all, domid, sizeof d->domid, d);
 	return d;
-}
-
-static void
-destroy_domain(struct domain *d)
-{
-	nodes_destroy(d->nodes);
-	free(d);
 }
 
 static void
@@ -241,7 +248,7 @@ probe_domids(struct domains *domains, uint32_t **out, size_t *count)
 	*count = 0;
 	*out = malloc(NODES_DOMID_END * sizeof **out);
 	if (!*out)
-		return -EACCES;
+		return -ENOTCONN;
 	for (uint32_t domid = 1; domid < NODES_DOMID_END; domid++)
 		if (is_likely(domains, domid) && probe(domains, domid, &status))
 			(*out)[(*count)++] = domid;
@@ -325,24 +332,27 @@ incomplete(const struct domain *d)
 	       d->facts.tty[nodes_console(&first)][0] == '\0';
 }
 
+static int
+by_scan(const struct domain *a, const struct domain *b)
+{
+	return a->scanned < b->scanned ? -1 : a->scanned > b->scanned;
+}
+
 /* Lists, and reads again some of the domains, the next ones each time. */
 static int
 rescan(struct domains *domains)
 {
-	unsigned count, budget = SCANNED_PER_TURN;
+	unsigned budget = SCANNED_PER_TURN;
 	int status = relist(domains);
+	struct domain *d, *next;
 
-	count = HASH_COUNT(domains->all);
-	while (status == 0 && count-- > 0) {
-		struct domain *d = domains->all;
-
-		/* To the end of the table's order. */
-		HASH_DEL(domains->all, d);
-		HASH_ADD(hh, domains->all, domid, sizeof d->domid, d);
-		if (budget == 0 && !incomplete(d))
+	HASH_SORT(domains->all, by_scan);
+	HASH_ITER (hh, domains->all, d, next) {
+		if (status < 0 || (budget == 0 && !incomplete(d)))
 			continue;
 		if (budget > 0)
 			budget--;
+		d->scanned = ++domains->clock;
 		status = look(domains, d, true);
 	}
 	if (status == 0)
@@ -360,7 +370,7 @@ retry_later(struct domains *domains)
 	const struct timeval delay = {.tv_sec = domains->retry_ms / 1000,
 	    .tv_usec = domains->retry_ms % 1000 * 1000};
 
-	event_add(domains->retry, &delay);
+	timer_start(domains->retry, &delay);
 	domains->retry_ms *= 2;
 	if (domains->retry_ms > RETRY_MAX_MS)
 		domains->retry_ms = RETRY_MAX_MS;
@@ -564,6 +574,15 @@ domains_destroy(struct domains *domains)
 		destroy_domain(d);
 	}
 	free(domains);
+}
+
+void
+domains_tell_all(struct domains *domains)
+{
+	struct domain *d, *next;
+
+	HASH_ITER (hh, domains->all, d, next)
+		tell(domains, d, &d->facts, d->facts.present, 0);
 }
 
 bool

@@ -46,6 +46,9 @@ void domains_destroy(struct domains *domains);
 /* Connects to xenstored, now or as soon as it is there. */
 void domains_start(struct domains *domains);
 
+/* Tells of every console, as if it were new. */
+void domains_tell_all(struct domains *domains);
+
 /* False when no domain has this console. */
 bool domains_lookup(struct domains *domains, const struct console_key *key,
     struct domain_console *out);

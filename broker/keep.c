@@ -114,6 +114,11 @@ add(struct keep *keep, const char *text, int fd)
 	kept->name = name;
 	kept->fd = fd;
 	HASH_ADD(hh, keep->all, name, sizeof kept->name, kept);
+	if (!kept->hh.tbl) {
+		close(fd);
+		free(kept);
+		return false;
+	}
 	return true;
 }
 

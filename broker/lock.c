@@ -95,6 +95,10 @@ add(struct locks *locks, uint32_t domid, int fd)
 	lock->domid = domid;
 	lock->fd = fd;
 	HASH_ADD(hh, locks->held, domid, sizeof lock->domid, lock);
+	if (!lock->hh.tbl) {
+		free(lock);
+		return NULL;
+	}
 	return lock;
 }
 

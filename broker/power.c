@@ -13,6 +13,7 @@
 #include "common/config.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/timer.h"
 
 /* The node is looked at so often while a guest is asked.  It is not watched:
  * the guest may write it, and would drive our loop. */
@@ -187,7 +188,7 @@ look_later(struct powers *powers)
 {
 	const struct timeval delay = {.tv_usec = LOOK_MS * 1000};
 
-	event_add(powers->look, &delay);
+	timer_start(powers->look, &delay);
 }
 
 static void

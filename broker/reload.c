@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/memfd.h"
 #include "common/program.h"
+#include "common/timer.h"
 
 struct reload {
 	struct config *config;
@@ -133,7 +134,7 @@ reload_ask(void *ctx)
 	if (reload->last != 0 && now.tv_sec <= reload->last)
 		delay.tv_sec = 1;
 	reload->last = now.tv_sec + delay.tv_sec;
-	event_add(reload->due, &delay);
+	timer_start(reload->due, &delay);
 }
 
 struct reload *

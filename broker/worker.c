@@ -264,9 +264,9 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (status == -EAGAIN)
-		event_add(worker->writable, NULL);
-	else if (status < 0)
+	if (status == -EAGAIN && event_add(worker->writable, NULL) < 0)
+		status = -ENOMEM;
+	if (status < 0 && status != -EAGAIN)
 		drop(worker, strerror(-status));
 }
 
@@ -311,8 +311,9 @@ worker_wake(void *ctx)
 	 * has not been read yet. */
 	if (consoles_ready(worker->consoles))
 		event_add(worker->acceptable, NULL);
-	if (worker->fd >= 0 && worker->greeted)
-		event_add(worker->writable, NULL);
+	if (worker->fd >= 0 && worker->greeted &&
+	    event_add(worker->writable, NULL) < 0)
+		event_active(worker->writable, EV_WRITE, 0);
 }
 
 /* Why this peer is not let in; NULL: it is. */
@@ -339,12 +340,14 @@ welcome(struct worker *worker, int fd, pid_t pid)
 	    worker->base, fd, EV_READ | EV_PERSIST, on_readable, worker);
 	worker->writable =
 	    event_new(worker->base, fd, EV_WRITE, on_writable, worker);
-	if (!worker->readable || !worker->writable) {
+	if (!worker->readable || !worker->writable ||
+	    event_add(worker->readable, NULL) < 0) {
 		if (worker->readable)
 			event_free(worker->readable);
+		if (worker->writable)
+			event_free(worker->writable);
 		return false;
 	}
-	event_add(worker->readable, NULL);
 	worker->fd = fd;
 	worker->pid = pid;
 	worker->broken = NULL;

@@ -64,6 +64,8 @@ failure(void)
 	case ENOENT:
 		return -ENOENT;
 	case EBADF:
+	case ENOMEM: /* what was asked for is not known, and shall not be
+			guessed */
 	case EINVAL:
 	case EPIPE:
 	case ECONNRESET:
@@ -157,7 +159,7 @@ xs_conn_numbers(
 	}
 	free(names);
 	if (!*out)
-		return -EACCES;
+		return -ENOTCONN;
 	qsort(*out, *count, sizeof **out, compare_numbers);
 	return 0;
 }

@@ -397,3 +397,248 @@ def test_requests(need_site, need_library, tmp_path):
         print(f"{run.places} places, {run.refusals} refusals: "
               f"{run.sent} answers 503, {run.libevents} of libevent")
         assert not run.wrong, "\n".join(run.wrong)
+
+
+# --- What comes by itself -----------------------------------------------------
+
+class Output:
+    """What a viewer has been told, in one piece."""
+
+    def __init__(self, position):
+        self.at = position
+        self.begin = self.end = int(position.split(".")[1])
+        self.data = bytearray()
+
+    def take(self, offset, piece):
+        assert offset - len(piece) == self.end, "a gap, or bytes told twice"
+        self.data += piece
+        self.end = offset
+
+    def frames(self, body, cut=False):
+        """Those of an answer, or of a stream, which may be cut off."""
+        while len(body) >= 5:
+            size = int.from_bytes(body[1:5], "big")
+            kind, payload, body = body[:1], body[5:5 + size], body[5 + size:]
+            if cut and len(payload) < size:
+                return
+            assert len(payload) == size and kind in b"ojp"
+            if kind == b"o":
+                self.take(int.from_bytes(payload[:8], "big"), payload[8:])
+            elif kind == b"p":
+                self.at = payload.decode()
+            elif kind == b"j":
+                assert json.loads(payload)["type"]
+        assert cut or not body
+
+
+def polled(site, session, output):
+    """One poll, which waits for what the guest says next."""
+    def asked():
+        answer = Answer(fastcgi.stdout_of(fastcgi.read_to_end(peer)))
+        if answer.status == 200:
+            output.frames(answer.body)
+            output.at = answer.headers["xenterm-next"]
+        else:
+            assert answer.status in (204, 503), answer.status
+    with fastcgi.connect(site.dir / "run/xenterm/fcgi.sock") as peer:
+        peer.sendall(public("GET", "api/v1/output",
+                            f"wait=5&from={output.at}", session.token))
+        yield
+        asked()
+
+
+def streamed(site, session, output):
+    """A stream, as long as it lasts."""
+    data = b""
+    with fastcgi.connect(site.dir / "run/xenterm/fcgi.sock") as peer:
+        peer.sendall(public("GET", "api/v1/stream", f"from={output.at}",
+                            session.token))
+        while len(data) < 200:
+            data += peer.recv(65536)
+        yield
+        peer.settimeout(0.05)
+        try:
+            while piece := peer.recv(65536):
+                data += piece
+        except TimeoutError:
+            pass
+    answer = Answer(fastcgi.stdout_of(data))
+    assert answer.status == 200
+    output.frames(answer.body, cut=True)
+
+
+def fed(site, session, output):
+    """What xenterm-logger reads, until it would have to come again."""
+    def frame(kind, *numbers):
+        payload = struct.pack(*numbers)
+        return kind + struct.pack("!I", len(payload)) + payload
+
+    with fastcgi.connect(site.dir / "run/xenterm/feed.sock") as peer:
+        data, number = b"", None
+        peer.settimeout(0.05)
+        run, at = map(int, output.at.split(".")[:2])
+        armed = False
+        while True:
+            try:
+                piece = peer.recv(65536)
+            except TimeoutError:
+                piece = b"" if armed else None
+            if piece == b"":
+                break
+            data += piece or b""
+            while len(data) >= 5:
+                size = int.from_bytes(data[1:5], "big")
+                if len(data) < 5 + size:
+                    break
+                kind, payload = data[:1], data[5:5 + size]
+                data = data[5 + size:]
+                if kind == b"c":
+                    told = json.loads(payload)
+                    if told["console"] == session.id and number is None:
+                        number = told["number"]
+                        peer.sendall(frame(b"f", "!IQQB", number, run, at, 0))
+                elif kind == b"o":
+                    offset = int.from_bytes(payload[12:20], "big")
+                    output.take(offset + len(payload) - 20, payload[20:])
+                    output.at = f"{run}.{output.end}.0"
+            if number is not None and not armed:
+                armed = True
+                yield
+
+
+@pytest.mark.parametrize("viewer", (polled, streamed, fed))
+def test_what_the_guest_says(need_site, need_library, tmp_path, viewer):
+    """Nobody who is told of it misses or sees twice a byte."""
+    with Site(tmp_path, "worker") as site:
+        site.guest("--numbers", tmp_path / "numbers", "--rate", 4000,
+                   name="web1")
+        session = site.session("web1", "watch")
+        output = Output(session.at)
+        chance = random.Random(SEED)
+        for more in (0, LASTING):
+            place, quiet = 1 if SHARE == 1 else chance.randint(1, SHARE), 0
+            while quiet < 3 and place < PLACES_MAX:
+                told = viewer(site, session, output)
+                next(told)
+                site.switch.arm(place, more)
+                threading.Timer(RELIEF / 3, site.switch.put, (0, 0)).start()
+                for _ in told:
+                    pass
+                time.sleep(RELIEF / 3)
+                quiet = 0 if site.switch.disarm() else quiet + 1
+                assert site.lives(), f"place {place}, {more}"
+                place += SHARE
+            print(f"{viewer.__name__}: up to {place}")
+        for _ in viewer(site, session, output):
+            pass
+        site.quiet()
+        past = session.history()
+        assert output.data and output.data in past
+
+
+# --- The broker ---------------------------------------------------------------
+
+BROKER_CONF = """
+rescan = 1
+"""
+
+
+class Life:
+    """Of guests, as far as the broker sees it; memory is refused at some place
+    of it, and at its end everything is as it should be."""
+
+    def __init__(self, site):
+        self.site, self.host = site, site.host
+        self.host.create("web1", "--echo")
+        self.host.create("always1", "--echo")
+        self.all_up()
+
+    def all_up(self):
+        def up():
+            states = {name: console["state"]
+                      for name, console in self.site.consoles().items()}
+            return states.get("always1") == "up" and \
+                states.get("web1") in ("up", "released")
+        wait_for(up, 30, "both guests")
+
+    def reboot(self):
+        before = self.host.domid("always1")
+        self.host.reboot("always1")
+        wait_for(lambda: self.host.domid("always1") not in (None, before), 30,
+                 "the guest's new domain")
+
+    def come_and_go(self):
+        self.host.create("web2", "--echo")
+        self.host.destroy("web2")
+
+    def be_renamed(self):
+        self.host.rename("web1", "web3")
+        self.host.rename("web3", "web1")
+
+    def be_watched(self):
+        """The first session takes the tty; release gives it back."""
+        made = ask(self.site, private(
+            "POST", "/sessions?console=web1&mode=type"))
+        assert made is not None and made.status == 201
+        ask(self.site, private(
+            "DELETE", f"/sessions/{made.json()['session']}"))
+        ask(self.site, private("POST", "/release?console=web1"))
+
+    def restart_worker(self):
+        self.site.end("worker")
+        self.site.start_worker()
+
+    def check(self):
+        """All is noticed that happens now, and both can be typed at, whatever
+        has happened before."""
+        self.site.wait_connected()
+        self.host.create("new", "--echo")
+        self.site.wait_console("new")
+        self.host.destroy("new")
+        self.all_up()
+        for name in ("web1", "always1"):
+            typed = wait_for(lambda name=name: self.typed(name), 30,
+                             f"an echo at {name}")
+            assert typed
+        # What is not there any more is told as such.
+        wait_for(lambda: {name for name, console
+                          in self.site.consoles().items()
+                          if console["state"] == "up"}
+                 == {"web1", "always1"}, 30, "two consoles that are up")
+
+    def typed(self, name):
+        steps = {"steps": [{"send": "abc", "until": "abc", "timeout": 2}]}
+        answer = ask(self.site, private("POST", f"/expect?console={name}",
+                                        json.dumps(steps).encode()))
+        return answer.status == 200 and answer.json()["result"] == "done"
+
+
+def refuse(site, act, place, more):
+    """How often memory was refused while it happened, and soon after."""
+    site.switch.arm(place, more)
+    act()
+    time.sleep(RELIEF)
+    return site.switch.disarm()
+
+
+@pytest.mark.parametrize("action", (
+    "reboot", "come_and_go", "be_renamed", "be_watched", "restart_worker"))
+def test_broker(need_site, need_library, tmp_path, action):
+    with Site(tmp_path, "broker", conf=BROKER_CONF) as site:
+        life = Life(site)
+        act = getattr(life, action)
+        act()
+        life.check()
+        before, places = site.quiet(), 0
+        for more in (0, LASTING):
+            place = 1 if SHARE == 1 else random.Random(SEED).randint(1, SHARE)
+            while refuse(site, act, place, more):
+                assert site.lives(), f"place {place}, {more}"
+                life.check()
+                places += 1
+                # Each takes some seconds, so not as many last.
+                place += SHARE * (8 if more else 1)
+        left = site.quiet() - before
+        print(f"{action}: {places} places, {left} left")
+        # A guest that has gone is known for an hour, with its console.
+        assert left < LEFT_MAX + 16 * places

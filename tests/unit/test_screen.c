@@ -29,7 +29,8 @@ static struct screen *screen;
 static struct ring *ring;
 static int ring_fd;
 static int process; /* our end of its socket */
-static unsigned started, killed, failed;
+static unsigned started, killed, failed, tried;
+static int shortage; /* what spawner_screen() returns instead */
 static char replies[64];
 
 /* ---- stands in for spawner.c -------------------------------------------- */
@@ -43,6 +44,9 @@ spawner_screen(
 	(void)spawner;
 	(void)memory;
 	(void)checkpoint;
+	tried++;
+	if (shortage)
+		return shortage;
 	if (process >= 0)
 		close(process);
 	assert_int_equal(
@@ -85,7 +89,8 @@ setup(void **state)
 
 	(void)state;
 	process = -1;
-	started = killed = failed = 0;
+	started = killed = failed = tried = 0;
+	shortage = 0;
 	replies[0] = '\0';
 	base = event_base_new();
 	ring_fd = ring_make(LIMIT_RING_MIN);
@@ -529,6 +534,61 @@ test_gives_up(void **state)
 	assert_false(screen_has_failed(screen));
 }
 
+static bool
+has_tried(void *arg)
+{
+	return tried >= *(const unsigned *)arg;
+}
+
+/* No descriptor for a process: it is tried again, and nothing is given up but
+ * what has waited too long. */
+static void
+test_shortage(void **state)
+{
+	struct wish w = wish_for(SCREEN_TEXT, UINT64_MAX);
+	unsigned enough = 3;
+
+	(void)state;
+	shortage = -EMFILE;
+	print("some");
+	screen_watch(screen, true);
+	screen_render(screen, &w.job);
+	print("more");
+	assert_int_equal(tried, 1); /* not for each byte that comes */
+	loop_until(base, has_tried, &enough, 20);
+	assert_int_equal(failed, 0);
+	assert_int_equal(w.done, 0);
+	shortage = 0;
+	enough = 4;
+	loop_until(base, has_tried, &enough, 20);
+	assert_int_equal(started, 1);
+	assert_false(screen_has_failed(screen));
+	assert_int_equal(asked(), SCREEN_START);
+	screen_cancel(&w.job);
+}
+
+static bool
+is_done(void *arg)
+{
+	return ((const struct wish *)arg)->done;
+}
+
+static void
+test_shortage_that_lasts(void **state)
+{
+	struct wish w = wish_for(SCREEN_TEXT, UINT64_MAX);
+
+	(void)state;
+	shortage = -ENOMEM;
+	print("some");
+	screen_watch(screen, true);
+	screen_render(screen, &w.job);
+	loop_until(base, is_done, &w, 30);
+	assert_int_equal(w.error, -EIO);
+	assert_false(screen_has_failed(screen));
+	assert_true(tried < 10);
+}
+
 int
 main(void)
 {
@@ -544,6 +604,8 @@ main(void)
 	    WITH_SCREEN(test_rules),
 	    WITH_SCREEN(test_too_long),
 	    WITH_SCREEN(test_gives_up),
+	    WITH_SCREEN(test_shortage),
+	    WITH_SCREEN(test_shortage_that_lasts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
