@@ -33,6 +33,11 @@ def pid_of(dom0, program):
     return int(dom0.run(f'pgrep -x {program}').stdout)
 
 
+def assert_is_logged(guest, size, seen):
+    """xenconsoled's log has the same; its kernel may have said something since then."""
+    assert seen == guest.log(size)[:len(seen)]
+
+
 def test_worker_killed_in_full_flow(dom0, calm):
     """The session goes on with the next worker, in the same history, and no byte is lost."""
     size, viewer, run = calm.log_size(), calm.viewer, calm.viewer.run
@@ -45,7 +50,7 @@ def test_worker_killed_in_full_flow(dom0, calm):
     viewer.wait_for(rb'calm1 line 6000\r\ndone\r\n', begin, seconds=60)
     viewer.drain()
     assert viewer.run == run and not viewer.earlier
-    assert viewer.output[begin:] == calm.log(size)
+    assert_is_logged(calm, size, viewer.output[begin:])
     assert viewer.history() == viewer.output
     viewer.ask('echo on-$((6 * 7))', rb'\r\non-42\r\n')
 
@@ -58,7 +63,7 @@ def test_worker_killed_while_nobody_looks(dom0, web, calm):
     calm.viewer = None
     viewer = dom0.wait_for('the worker', lambda: (c := calm.console()) and c['state'] == 'up' and web.open(calm.id), 20)
     viewer.wait('all of it', lambda: viewer.output.rstrip().endswith(b'\x1b[6n') and b'finished\r\n' in viewer.output)
-    assert viewer.history()[begin:] == calm.log(size)
+    assert_is_logged(calm, size, viewer.history()[begin:])
     calm.viewer = viewer
 
 
@@ -95,7 +100,7 @@ def test_broker_killed_under_output(dom0, calm):
     wait_for_broker(dom0)
     assert pid_of(dom0, 'xenterm-broker') != pid
     assert viewer.run == run and viewer.token == token and not viewer.earlier
-    assert viewer.output[begin:] == calm.log(size)
+    assert_is_logged(calm, size, viewer.output[begin:])
     viewer.ask('echo on-$((6 * 7))', rb'\r\non-42\r\n')
 
 
