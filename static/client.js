@@ -338,6 +338,35 @@ export class ConsoleClient extends EventTarget {
 		this.#pump();
 	}
 
+	/*
+	 * Takes back what was typed and has not reached the guest yet. Resolves with how many bytes that were; null: not known.
+	 */
+	async takeBack() {
+		const session = this.#session;
+		if (!session)
+			return null;
+		const waited = this.#queued;
+		this.#queue = [];
+		this.#queued = 0;
+		try {
+			let bytes = waited + await this.#cancel(session);
+			/* What was on its way meanwhile. */
+			for (let i = 0; i < 50 && this.#inflight && !this.#closed; i++)
+				await this.#sleep(0.1);
+			bytes += await this.#cancel(session);
+			return this.#inflight || this.#closed ? null : bytes;
+		} catch {
+			return null;
+		}
+	}
+
+	async #cancel(session) {
+		const { json } = await this.#exchange({ method: 'DELETE', path: 'api/v1/input', session });
+		if (!Number.isSafeInteger(json?.cancelled))
+			throw new RequestError('The server\'s answer does not say how much was taken back.');
+		return json.cancelled;
+	}
+
 	/* What the worker still holds, as a Blob: `text` or `raw`. Throws a RequestError. */
 	async history(format) {
 		if (!this.#session)
@@ -833,6 +862,9 @@ export class ConsoleClient extends EventTarget {
 			this.#drop(code || 'refused', error.message);
 		} else if (this.#timers.now() - input.since > MAX_INPUT_AGE * 1000) {
 			this.#dropAll('too-old', 'Nothing could be sent for too long.');
+		} else if (code === 'queue-full') {
+			/* The connection is well; it is the guest that does not read. */
+			await this.#sleep(Math.max(this.#inputBackoff.next(), Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER)));
 		} else {
 			/* What a lost answer carried counts as told: the parked poll would keep it back. */
 			if (input.uncertain)

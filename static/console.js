@@ -323,13 +323,13 @@ async function compose() {
 		showNotice('Nothing was sent: another text is still being sent.');
 }
 
-function showSending({ sent, total, done, stopped }) {
+function showSending({ sent, total, done, stopped, exact }) {
 	$('sending').hidden = done;
 	$('sent').max = total;
 	$('sent').value = sent;
 	$('sentwords').textContent = `${sent} of ${total} bytes`;
 	if (stopped)
-		showNotice(`Stopped: at least ${sent} of ${total} bytes were sent.`);
+		showNotice(exact ? `Stopped: the guest has ${sent} of ${total} bytes.` : `Stopped: the guest has ${sent} of ${total} bytes or less.`);
 }
 
 $('compose').addEventListener('click', compose);

@@ -92,9 +92,9 @@ class Tile {
 			event.preventDefault();
 			this.paste(text);
 		});
-		on('pasteprogress', ({ sent, total, done, stopped }) => {
+		on('pasteprogress', ({ sent, total, done, stopped, exact }) => {
 			if (stopped || !done)
-				showNotice(`${this.name}: ${sent} of ${total} bytes sent${stopped ? ', stopped' : ''}.`);
+				showNotice(`${this.name}: ${sent} of ${total} bytes sent${exact ? '' : ' or less'}${stopped ? ', stopped' : ''}.`);
 			else
 				$('notice').hidden = true;
 		});

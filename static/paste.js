@@ -38,15 +38,18 @@ export function asTyped(text, { bracketed = false, lineEnd = '\r' } = {}) {
 /*
  * Sends bytes through send(bytes), which returns whether it has taken them, as the guest takes them, or slower:
  * `pace` bytes a second, 0 for as fast as it can. pending() says how much is under way.
- * onProgress({sent, total, done, stopped}) follows it.
+ * onProgress({sent, total, done, stopped, exact}) follows it; not `exact`: it may be less.
  */
 export class Sending {
 	#bytes; #send; #pending; #pace; #onProgress; #timers;
 	#at = 0; #timer = null; #began; #over = false;
-	#tail;
+	#tail; #takeBack;
 
-	/* `tail`: what has to follow even when it is stopped, such as the end of a bracket. */
-	constructor({ text, tail = '', send, pending, pace = 0, onProgress, timers = globalThis }) {
+	/*
+	 * `tail`: what has to follow even when it is stopped, such as the end of a bracket. takeBack(): resolves with how many of the
+	 * bytes that were sent the guest does not get, null where that is not known.
+	 */
+	constructor({ text, tail = '', send, pending, pace = 0, onProgress, takeBack = async () => null, timers = globalThis }) {
 		const encoder = new TextEncoder();
 		this.#bytes = encoder.encode(text);
 		this.#tail = encoder.encode(tail);
@@ -54,6 +57,7 @@ export class Sending {
 		this.#pending = pending;
 		this.#pace = pace;
 		this.#onProgress = onProgress;
+		this.#takeBack = takeBack;
 		this.#timers = timers;
 	}
 
@@ -62,8 +66,18 @@ export class Sending {
 		this.#step();
 	}
 
-	/* What is under way goes to its end; nothing follows. */
-	stop() {
+	/* Nothing follows, and what has not reached the guest yet does not. */
+	async stop() {
+		if (this.#over)
+			return;
+		this.#over = true;
+		this.#timers.clearTimeout(this.#timer);
+		const back = await this.#takeBack();
+		this.#end(true, Math.max(0, this.#at - (back ?? 0)), back !== null);
+	}
+
+	/* The connection is no more. */
+	abandon() {
 		this.#finish(true);
 	}
 
@@ -87,7 +101,7 @@ export class Sending {
 			return;
 		if (this.#at === this.#bytes.length && this.#pending() === 0)
 			return this.#finish(false);
-		this.#tell(false, false);
+		this.#tell();
 		this.#timer = this.#timers.setTimeout(() => this.#step(), LOOK);
 	}
 
@@ -96,13 +110,17 @@ export class Sending {
 			return;
 		this.#over = true;
 		this.#timers.clearTimeout(this.#timer);
-		if (this.#tail.length && this.#at > 0)
-			this.#send(this.#tail);
-		this.#tell(true, stopped);
+		this.#end(stopped, this.#at, !stopped);
 	}
 
-	#tell(done, stopped) {
-		const sent = Math.max(0, this.#at - (stopped ? 0 : Math.min(this.#pending(), this.#at)));
-		this.#onProgress({ sent: done && !stopped ? this.#at : sent, total: this.#bytes.length, done, stopped });
+	#end(stopped, sent, exact) {
+		if (this.#tail.length && sent > 0)
+			this.#send(this.#tail);
+		this.#onProgress({ sent, total: this.#bytes.length, done: true, stopped, exact });
+	}
+
+	#tell() {
+		const sent = this.#at - Math.min(this.#pending(), this.#at);
+		this.#onProgress({ sent, total: this.#bytes.length, done: false, stopped: false, exact: true });
 	}
 }

@@ -146,7 +146,7 @@ export class XenConsole extends HTMLElement {
 	/* Ends the session; the last screen stays. */
 	close() {
 		this.#wanted = false;
-		this.stopPaste();
+		this.#sending?.abandon();
 		this.#client?.close();
 		this.#client = null;
 		this.#leaveLine();
@@ -180,7 +180,7 @@ export class XenConsole extends HTMLElement {
 	/*
 	 * Pastes a text: without control characters, line ends as Enter, in brackets if the guest has asked for them.
 	 * `pace`: bytes a second, 0 for as fast as the guest takes them; `lineEnd`: what to send for a line's end.
-	 * The event `pasteprogress` {sent, total, done, stopped} follows it. False: another is under way, or there is nothing.
+	 * The event `pasteprogress` {sent, total, done, stopped, exact} follows it. False: another is under way, or there is nothing.
 	 */
 	paste(text, { pace = 0, lineEnd = '\r', bracketed = this.bracketedPaste } = {}) {
 		const typed = asTyped(text, { lineEnd, bracketed });
@@ -190,6 +190,7 @@ export class XenConsole extends HTMLElement {
 			text: bracketed ? typed.slice(0, -BRACKET_END.length) : typed, tail: bracketed ? BRACKET_END : '', pace,
 			send: (bytes) => this.send(bytes),
 			pending: () => this.pending,
+			takeBack: () => this.#client?.takeBack() ?? Promise.resolve(null),
 			onProgress: (progress) => {
 				if (progress.done)
 					this.#sending = null;
@@ -200,6 +201,7 @@ export class XenConsole extends HTMLElement {
 		return true;
 	}
 
+	/* What has not reached the guest yet is taken back. */
 	stopPaste() {
 		this.#sending?.stop();
 	}
@@ -281,7 +283,7 @@ export class XenConsole extends HTMLElement {
 	}
 
 	#open(mode, mayFallBack) {
-		this.stopPaste();
+		this.#sending?.abandon();
 		this.#client?.close();
 		this.#leaveLine();
 		this.#ready = false;
@@ -329,7 +331,7 @@ export class XenConsole extends HTMLElement {
 				this.#open('watch', false);
 				return;
 			}
-			this.stopPaste();
+			this.#sending?.abandon();
 			this.#emit('closed', detail);
 		}
 		this.#emit(type, detail);

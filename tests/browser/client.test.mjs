@@ -613,6 +613,50 @@ test('a worker that is killed and started anew: the session goes on, at its numb
 	client.close();
 });
 
+test('a guest that does not read: what is typed waits, and the connection is not said to be lost', async () => {
+	const { server, timers, client, seen } = await live();
+	client.send('x');
+	(await server.next(INPUT)).answer(problem(503, 'queue-full', {}, { 'Retry-After': '1' }));
+	await settle();
+	assert.equal(client.connection, 'live');
+	assert.equal(client.pending, 1);
+	await timers.advance(2000);
+	(await server.next(INPUT)).answer(typed(1));
+	await settle();
+	assert.deepEqual(states(seen), ['connecting', 'live']);
+	assert.equal(client.pending, 0);
+	client.close();
+});
+
+test('what was typed is taken back: here, in the queue, and what was on its way meanwhile', async () => {
+	const { server, timers, client } = await live();
+	client.send('abc');
+	const input = await server.next(INPUT);
+	client.send('defgh');
+	const back = client.takeBack();
+	(await server.next('DELETE input')).answer(json(200, { cancelled: 10 }));
+	await settle();
+	assert.equal(client.pending, 3);
+	input.answer(typed(1));
+	await settle();
+	await timers.advance(200);
+	const again = await server.next('DELETE input');
+	assert.equal(again.headers['Xenterm-Token'], 'a'.repeat(64));
+	again.answer(json(200, { cancelled: 3 }));
+	assert.equal(await back, 5 + 10 + 3);
+	/* The next key goes its way, with the next number. */
+	client.send('z');
+	const next = await server.next(INPUT);
+	assert.deepEqual([next.query.get('seq'), text(next.body)], ['2', 'z']);
+	next.answer(typed(2));
+	/* Where the server does not say, it is not known. */
+	const unknown = client.takeBack();
+	(await server.next('DELETE input')).answer(problem(503, 'overload'));
+	assert.equal(await unknown, null);
+	client.close();
+	assert.equal(await client.takeBack(), null);
+});
+
 test('the parked poll is asked again when an answer was lost, since it may hold back what that told', async () => {
 	const { server, client } = await live();
 	const parked = await server.next(POLL);

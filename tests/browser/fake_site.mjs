@@ -86,6 +86,7 @@ export class FakeSite {
 	calls = [];             /* 'METHOD path' of all calls */
 	previews = {};          /* console id -> text */
 	logs = {};              /* console id -> [{name, type, mtime, size}] */
+	takenBack = [];         /* what of the input can be taken back, each time; null: it is not answered */
 	power = null;           /* (what is asked) => answers, or throws [status, code, detail] */
 	held = 0;               /* answers that wait, now and at most */
 	mostHeld = 0;
@@ -152,7 +153,7 @@ export class FakeSite {
 		this.#consoles.clear();
 		this.#seqs.clear();
 		Object.assign(this, { mode: 'type', rights: ALL_RIGHTS, presence: false, user: () => 'alice', streams: true,
-			onTyped: () => {}, refuse: () => null, tickets: [], calls: [], previews: {}, logs: {}, power: null, mostHeld: 0 });
+			onTyped: () => {}, refuse: () => null, tickets: [], calls: [], previews: {}, logs: {}, power: null, takenBack: [], mostHeld: 0 });
 	}
 
 	async #handle(request, response) {
@@ -191,6 +192,9 @@ export class FakeSite {
 		case 'POST input':
 		case 'POST keys':
 			return this.#input(session, url.searchParams, call, body, response);
+		case 'DELETE input':
+			return this.takenBack === null ? problem(response, 503, 'overload', 'Not now.')
+				: json(response, 200, { cancelled: this.takenBack.shift() ?? 0 });
 		case 'DELETE sessions/current':
 			this.#sessions.delete(request.headers['xenterm-token']);
 			this.#present(console);

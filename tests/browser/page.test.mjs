@@ -112,7 +112,24 @@ test('a slow paste has a bar, and stops where it is; the bracket is closed', asy
 	await page.waitForSelector('#sending', { state: 'hidden' });
 	await until(() => site.typed.endsWith('\x1b[201~'), 'the end of the bracket');
 	assert.match(site.typed, /^\x1b\[200~x{1,1000}\x1b\[201~$/);
-	assert.match(await page.textContent('#notice'), /Stopped: at least [0-9]+ of 5006 bytes/);
+	await notice(/^Stopped: the guest has [0-9]+ of 5006 bytes\.$/);
+});
+
+test('a paste that is stopped: what the guest has not got yet is taken back, and how much it has is said', async () => {
+	await openLive();
+	for (const [takenBack, words] of [[[9, 1], (typed) => `^Stopped: the guest has ${typed - 10} of 5000 bytes\\.$`],
+		[null, (typed) => `^Stopped: the guest has ${typed} of 5000 bytes or less\\.$`]]) {
+		site.typed = '';
+		site.takenBack = takenBack;
+		await pasteText(page, 'x'.repeat(5000));
+		await page.selectOption('#pace', '960');
+		await page.click('#pastedialog button[value=paste]');
+		await until(() => site.typed.length > 200, 'the beginning');
+		await page.click('#stop');
+		await page.waitForSelector('#sending', { state: 'hidden' });
+		await notice(new RegExp(words(site.typed.length)));
+	}
+	assert.deepEqual(site.calls.filter((call) => call === 'DELETE input').length, 3);
 });
 
 test('compose and send: with the line ends that were chosen', async () => {

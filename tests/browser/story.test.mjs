@@ -188,6 +188,22 @@ test('64 KiB pasted arrive whole', async () => {
 	await calculate(page, 5, 31);
 });
 
+test('a paste into a guest that does not read is stopped: it gets what the page says, and no more', async () => {
+	await typeLine(page, 'stty raw -echo; echo READY; sleep 8; timeout --foreground 4 cat | wc -c; stty sane');
+	await waitForText(page, /^READY/m);
+	await pasteText(page, 'x'.repeat(250000));
+	await page.click('#pastedialog button[value=paste]');
+	/* The worker's queue is full, and the page waits. */
+	await page.waitForFunction(() => document.querySelector('#sent').value > 60000);
+	assert.equal(await page.textContent('#connection'), 'connected');
+	await page.click('#stop');
+	await page.waitForFunction(() => /^Stopped/.test(document.querySelector('#notice span').textContent));
+	const [, has] = /^Stopped: the guest has ([0-9]+) of 250000 bytes\.$/.exec(await page.textContent('#notice span'));
+	assert.ok(Number(has) < 60000, has);
+	await waitForText(page, new RegExp(`^ *${has}$`, 'm'), 40000);
+	await calculate(page, 5, 37);
+});
+
 test('a reload in the middle of vim: the same screen, and vim goes on', async () => {
 	await typeLine(page, 'TERM=xterm vi -u NONE -i NONE written');
 	await waitForText(page, /^~ *$/m);
