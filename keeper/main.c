@@ -473,5 +473,6 @@ main(int argc, char **argv)
 		event_free(events[i]);
 	event_free(keeper.again);
 	event_base_free(keeper.base);
+	store_destroy(keeper.store);
 	return keeper.status;
 }

@@ -43,6 +43,19 @@ store_create(size_t max)
 	return NULL;
 }
 
+void
+store_destroy(struct store *store)
+{
+	if (!store)
+		return;
+	for (size_t i = 0; i < store->count; i++) {
+		close(store->entries[i].fd);
+		free(store->entries[i].name);
+	}
+	free(store->entries);
+	free(store);
+}
+
 static int
 add(struct store *store, const char *name, int fd, bool stays)
 {

@@ -13,6 +13,8 @@ struct store;
 /* What it holds lies from max + FIRST on, so that it can be placed where a
  * program looks for it.  NULL when out of memory. */
 struct store *store_create(size_t max);
+/* Closes all it has.  NULL is fine. */
+void store_destroy(struct store *store);
 
 /* Takes ownership of fd.  One that stays is no program's to remove.  -ENOSPC
  * when it is full, or another negative errno; fd is closed then. */

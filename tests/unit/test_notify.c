@@ -261,6 +261,9 @@ test_store(void **state)
 	assert_int_equal(count_fds(), before + 1);
 	assert_int_equal(store_add(store, "nothing", -1, false), -EBADF);
 	assert_int_equal(store_count(store), 1);
+	store_destroy(store);
+	assert_int_equal(count_fds(), before);
+	store_destroy(NULL);
 }
 
 /* All names are one variable of the environment. */
@@ -279,7 +282,7 @@ test_store_of_long_names(void **state)
 	assert_int_equal(n, (128 * 1024 - 15) / SERVICE_NAME);
 	store_remove(store, name);
 	assert_int_equal(store_add(store, name, zero(), false), 0);
-	store_remove(store, name);
+	store_destroy(store);
 }
 
 static void
