@@ -6,8 +6,8 @@
  *
  * It starts no programs and no processes, sends no signals, has no memory run
  * as code, looks into no other process but by /proc, changes nothing of the
- * machine, and of a tty's controls it only asks the mode: any other call ends it.  Which
- * files it may open is the service manager's and AppArmor's to say.
+ * machine, and of a tty's controls it only asks the mode: any other call ends
+ * it.  Which files it may open is the service manager's and AppArmor's to say.
  */
 #ifndef XENTERM_BROKER_CONFINE_H
 #define XENTERM_BROKER_CONFINE_H
