@@ -262,7 +262,7 @@ def test_logger_and_its_hook(dom0):
 log "*" {{ text = true }}
 hook "tell" {{
     lines = {{"^told-[0-9]+$"}}
-    command = {{"/bin/sh", "-c", "cat >> {told}; cat /etc/xenterm-test/curlrc >> {told}"}}
+    command = {{"/bin/sh", "-c", "cat >> {told}; cat /etc/xenterm-test/start >> {told}"}}
 }}
 END
 pkill -HUP -x xenterm-fcgi
@@ -277,11 +277,11 @@ setsid xenterm-logger -f < /dev/null >> /var/log/xenterm/logger.log 2>&1 &""")
         dom0.wait_for('the line', "grep -q 'told-42$' /var/log/xenterm/consoles/by-name/web1/console.log")
         dom0.wait_for('what the hook was told', f"grep -q '\"line\":\"told-42\"' {told}")
         missed = [line for line in dom0.run('dmesg').stdout.splitlines()
-                  if 'apparmor="DENIED"' in line and 'curlrc' not in line]
+                  if 'apparmor="DENIED"' in line and 'xenterm-test' not in line]
         assert not missed
         # A file that is no business of either.
-        assert 'user =' not in dom0.run(f'cat {told}').stdout
-        dom0.wait_for('the denial', "dmesg | grep -q 'DENIED.*profile=\"xenterm-logger\" name=\"/etc/xenterm-test/curlrc'")
+        assert 'supervise' not in dom0.run(f'cat {told}').stdout
+        dom0.wait_for('the denial', "dmesg | grep -q 'DENIED.*profile=\"xenterm-logger\" name=\"/etc/xenterm-test/start'")
     finally:
         dom0.run(f'pkill -x xenterm-logger; rm -f {conf}; dmesg -c')
 
