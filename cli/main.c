@@ -223,6 +223,31 @@ run_hold(const struct options *o, char **args, int n)
 }
 
 static enum exit_status
+run_power(const struct options *o, char **args, int n)
+{
+	bool reboot = strcmp(args[1], "reboot") == 0;
+	enum exit_status status;
+	struct answer a;
+	char *path;
+
+	(void)n;
+	if (!reboot && strcmp(args[1], "shutdown") != 0) {
+		complain("power: %s is neither reboot nor shutdown", args[1]);
+		return EXIT_USAGE;
+	}
+	path = console_path(
+	    "power", args[0], reboot ? "&action=reboot" : "&action=shutdown");
+	status = ask("POST", path, &a);
+	free(path);
+	if (status != EXIT_DONE)
+		return status;
+	if (o->json)
+		return show(&a, "\n");
+	client_free(&a);
+	return EXIT_DONE;
+}
+
+static enum exit_status
 run_release(const struct options *o, char **args, int n)
 {
 	(void)n;
@@ -520,6 +545,7 @@ static const struct command commands[] = {
     {"kick", "SESSION", "end one", 1, 1, run_kick},
     {"hold", "CONSOLE", "keep it open", 1, 1, run_hold},
     {"release", "CONSOLE", "hand it to `xl console`", 1, 1, run_release},
+    {"power", "CONSOLE reboot|shutdown", "ask its guest", 2, 2, run_power},
     {"doctor", "", "look what is wrong, and what helps", 0, 0, run_doctor},
 };
 

@@ -10,7 +10,7 @@ _xenterm_sessions() {
 
 _xenterm() {
 	local commands="list attach watch send expect screen history log
-		record play ticket who kick hold release doctor"
+		record play ticket who kick hold release power doctor"
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local word command="" i
 

@@ -12,6 +12,7 @@ void admin_metrics(struct worker *w, struct request *r);
 void admin_consoles(struct worker *w, struct request *r);
 void admin_hold(struct worker *w, struct request *r);
 void admin_release(struct worker *w, struct request *r);
+void admin_power(struct worker *w, struct request *r);
 void admin_expect(struct worker *w, struct request *r);
 void admin_send(struct worker *w, struct request *r);
 void admin_sessions(struct worker *w, struct request *r);

@@ -11,6 +11,8 @@ static const struct route routes[] = {
     {"POST", "/hold", NEEDS_CONSOLE, BODY_NONE, NAMES("console"), admin_hold},
     {"POST", "/release", NEEDS_CONSOLE, BODY_NONE, NAMES("console"),
 	admin_release},
+    {"POST", "/power", NEEDS_CONSOLE, BODY_NONE, NAMES("console", "action"),
+	admin_power},
     {"GET", "/screen", NEEDS_CONSOLE, BODY_NONE,
 	NAMES("console", "format", "history"), handle_screen},
     {"GET", "/history", NEEDS_CONSOLE, BODY_NONE, NAMES("console", "format"),

@@ -1,6 +1,5 @@
 /* POST api/v1/power: asks a console's guest to shut down, or to reboot. */
 #include <stdbool.h>
-#include <string.h>
 
 #include "common/config.h"
 #include "fcgi/audit.h"
@@ -27,9 +26,8 @@ parse_action(struct request *r, enum power_action *action)
 
 	if (!request_member_text(r, "action", &text))
 		return false;
-	for (*action = 0; *action < POWER_ACTIONS; (*action)++)
-		if (strcmp(text, power_action_name(*action)) == 0)
-			return true;
+	if (power_action_parse(text, action))
+		return true;
 	reply_problem(r->conn, 400, "bad-body",
 	    "The member action must be \"shutdown\" or \"reboot\".");
 	return false;

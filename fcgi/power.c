@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "common/limits.h"
@@ -41,6 +42,15 @@ const char *
 power_action_name(enum power_action action)
 {
 	return action == POWER_REBOOT ? "reboot" : "shutdown";
+}
+
+bool
+power_action_parse(const char *text, enum power_action *out)
+{
+	for (*out = 0; *out < POWER_ACTIONS; (*out)++)
+		if (strcmp(text, power_action_name(*out)) == 0)
+			return true;
+	return false;
 }
 
 /* ---- what is answered --------------------------------------------------- */

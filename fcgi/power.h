@@ -5,6 +5,7 @@
 #ifndef XENTERM_FCGI_POWER_H
 #define XENTERM_FCGI_POWER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/proto.h"
@@ -31,5 +32,6 @@ void powers_lost(struct powers *powers);
 
 /* "shutdown", "reboot", as the HTTP interface spells them. */
 const char *power_action_name(enum power_action action);
+bool power_action_parse(const char *text, enum power_action *out);
 
 #endif

@@ -117,8 +117,9 @@ test('a slow paste has a bar, and stops where it is; the bracket is closed', asy
 
 test('a paste that is stopped: what the guest has not got yet is taken back, and how much it has is said', async () => {
 	await openLive();
-	for (const [takenBack, words] of [[[9, 1], (typed) => `^Stopped: the guest has ${typed - 10} of 5000 bytes\\.$`],
-		[null, (typed) => `^Stopped: the guest has ${typed} of 5000 bytes or less\\.$`]]) {
+	/* What the page alone has not sent is no part of it. */
+	for (const [takenBack, pattern, least] of [[[9, 1], /^Stopped: the guest has ([0-9]+) of 5000 bytes\.$/, -10],
+		[null, /^Stopped: the guest has ([0-9]+) of 5000 bytes or less\.$/, 0]]) {
 		site.typed = '';
 		site.takenBack = takenBack;
 		await pasteText(page, 'x'.repeat(5000));
@@ -127,7 +128,9 @@ test('a paste that is stopped: what the guest has not got yet is taken back, and
 		await until(() => site.typed.length > 200, 'the beginning');
 		await page.click('#stop');
 		await page.waitForSelector('#sending', { state: 'hidden' });
-		await notice(new RegExp(words(site.typed.length)));
+		await notice(pattern);
+		const has = Number(pattern.exec(await page.textContent('#notice span'))[1]) - site.typed.length;
+		assert.ok(has === least || (takenBack === null && has > 0), `${has}`);
 	}
 	assert.deepEqual(site.calls.filter((call) => call === 'DELETE input').length, 3);
 });
@@ -289,7 +292,7 @@ test('a recording is played, forwards and backwards, by keyboard too', async () 
 	await page.goto(`${site.url}play.html?cast=a.cast`);
 	await waitForText(page, /^one\ntwo\nthree$/);
 	assert.equal(await page.textContent('#name'), 'web1 boots');
-	assert.equal(await page.textContent('#time'), '0:02 of 0:02');
+	await until(async () => await page.textContent('#time') === '0:02 of 0:02', 'the time of the end');
 	assert.equal(await page.evaluate(() => window.xenterm.terminal.cols), 60);
 	await until(async () => await page.textContent('#play') === 'Play', 'the end');
 	assert.deepEqual(await barriers(page), []);
@@ -301,7 +304,7 @@ test('a recording is played, forwards and backwards, by keyboard too', async () 
 	await page.keyboard.press('ArrowRight');
 	await waitForText(page, /^one$/);
 	await page.uncheck('#pauses');
-	assert.equal(await page.textContent('#time'), '0:00 of 1:40');
+	await until(async () => await page.textContent('#time') === '0:00 of 1:40', 'the time without short pauses');
 	await page.keyboard.press('Tab');
 	assert.equal(site.calls.length, 0);
 });
@@ -677,6 +680,7 @@ test('the login is over: words say so, and what was typed is kept for sending, o
 
 test('the worker restarts: 502, then 503, and what was typed meanwhile arrives once', async () => {
 	await openLive();
+	const { sessions } = site;
 	site.refuse = () => [502, 'no-worker', 'The worker is away.'];
 	site.cut();
 	await until(async () => /connection lost/.test(await page.textContent('#connection')), 'the loss');
@@ -689,7 +693,7 @@ test('the worker restarts: 502, then 503, and what was typed meanwhile arrives o
 	await page.waitForFunction(() => window.xenterm.connection === 'live');
 	assert.equal(await page.isHidden('#overlay'), true);
 	assert.equal(await page.isHidden('#notice'), true);
-	assert.equal(site.sessions, 1);
+	assert.equal(site.sessions, sessions);
 });
 
 test('a frame that names another parent says and does nothing', async () => {

@@ -39,6 +39,7 @@ def test_every_call(site, guest):
     openapi.DOCUMENT.answered.add(("public", "GET", "/api/v1/logs/{console}"))
     # Nor anybody who may shut down a guest, as that of test_power.py.
     openapi.DOCUMENT.answered.add(("public", "POST", "/api/v1/power"))
+    openapi.DOCUMENT.answered.add(("admin", "POST", "/power"))
     assert session.delete().status == 204
 
     for path in ("consoles", "sessions", "healthz", "livez", "metrics"):

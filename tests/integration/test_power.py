@@ -12,6 +12,7 @@ import pytest
 import test_broker
 from standin import wait_for
 from test_broker import POWER, Key, start   # noqa: F401 (a fixture)
+from xenterm import xenterm
 
 CONF = """
 audit_file = "{dir}/audit.log"
@@ -135,6 +136,30 @@ def test_who_may(site):
 ])
 def test_what_is_no_request(shared_site, body, status):
     assert shared_site.request("POST", "api/v1/power", body).problem(status)
+
+
+def test_the_command(site):
+    name = site.guest("--echo", control=True)
+    session = site.session(name)
+    xenterm(site, "power", name, "halt", status=2)
+    assert xenterm(site, "power", name, "shutdown") == ""
+    session.read_until(b"reboot: Power down")
+    wait_for(lambda: site.host.domid(name) is None, what="the guest's end")
+    xenterm(site, "power", name, "reboot", status=1)
+    xenterm(site, "power", "nobody", "reboot", status=4)
+    assert site.admin("POST", f"/power?console={name}&action=halt") \
+        .problem(400)["code"] == "bad-parameter"
+    assert audited(site)[:2] == [("power-asked", "shutdown", None),
+                                 ("power-answered", "shutdown", "taken")]
+
+
+def test_not_for_root_either(own_site):
+    """Where the configuration gives it to nobody."""
+    site = own_site()
+    name = site.guest("--echo", control=True)
+    assert site.admin("POST", f"/power?console={name}&action=reboot") \
+        .problem(403)["code"] == "not-allowed"
+    assert word(site, name) == ""
 
 
 def test_it_is_that_domain(site):
