@@ -256,7 +256,8 @@ too_hard(struct expect *e, int error)
 	    error == -E2BIG
 		? "A pattern takes more work than it may: it repeats what is "
 		  "repeated already."
-		: "A pattern could not be looked for.");
+	    : error == -ENOMEM ? "The worker is out of memory."
+			       : "A pattern could not be looked for.");
 	return OVER;
 }
 

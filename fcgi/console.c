@@ -451,7 +451,11 @@ console_attach(struct console *c, int fds[TTY_FDS], const struct msg_tty *msg)
 	if (c->kept->input_domid != c->domid)
 		input_lost(c, input_cancel(c->input, NULL), LOSS_GUEST_ENDED);
 	c->kept->input_domid = c->domid;
-	input_set_fd(c->input, c->fd);
+	if (input_set_fd(c->input, c->fd) < 0) {
+		close_pty(c);
+		c->state = STATE_WAITING;
+		return -ENOMEM;
+	}
 	happened(c, NEWS_STATE);
 	return 0;
 }

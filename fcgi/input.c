@@ -147,7 +147,7 @@ input_set_queue(struct input *input, struct input_queue *queue)
 	input->pending = input_queue_pending(queue);
 }
 
-void
+int
 input_set_fd(struct input *input, int fd)
 {
 	if (input->writable)
@@ -163,6 +163,7 @@ input_set_fd(struct input *input, int fd)
 		input->fd = -1;
 	else if (input->pending > 0)
 		pump(input);
+	return input->fd == fd ? 0 : -ENOMEM;
 }
 
 /* Nothing of the last request was written, and nothing will be: it was not

@@ -25,8 +25,8 @@ void input_destroy(struct input *input);
 void input_set_queue(struct input *input, struct input_queue *queue);
 
 /* The pty to write to, borrowed: what is queued goes on there.  -1: there is
- * none, it waits. */
-void input_set_fd(struct input *input, int fd);
+ * none, it waits.  0; -ENOMEM: it is as for -1. */
+int input_set_fd(struct input *input, int fd);
 
 /* Queues all of bytes, or nothing: -ENOBUFS when the guest does not drain,
  * -ENOTCONN without a pty.  by NULL: no session's. */

@@ -57,15 +57,24 @@ find(struct all *all, uint32_t number)
 	return e;
 }
 
+/* The one that is started next goes on where the files end. */
+static void
+out_of_memory(void)
+{
+	log_fatal("out of memory");
+}
+
 static void
 set_number(struct all *all, struct entry *e, uint32_t number)
 {
 	if (e->number)
 		HASH_DELETE(by_number, all->by_number, e);
 	e->number = number;
-	if (number)
-		HASH_ADD(
-		    by_number, all->by_number, number, sizeof e->number, e);
+	if (!number)
+		return;
+	HASH_ADD(by_number, all->by_number, number, sizeof e->number, e);
+	if (!e->by_number.tbl)
+		out_of_memory();
 }
 
 static void
@@ -102,6 +111,8 @@ entry_of(struct all *all, struct json_object *obj)
 	}
 	e->id = logged_id(e->logged);
 	HASH_ADD_KEYPTR(hh, all->by_id, e->id, strlen(e->id), e);
+	if (!e->hh.tbl)
+		out_of_memory();
 	return e;
 }
 

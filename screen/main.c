@@ -71,15 +71,19 @@ on_start(void *ctx, struct packet *packet)
 	if (!child)
 		return; /* the closed socket tells the worker */
 	child->id = packet->msg.spawn.id;
-	child->pid = fork();
-	if (child->pid == 0)
-		become_screen(packet->fds);
-	if (child->pid < 0) {
-		log_error("fork: %s", strerror(errno));
+	HASH_ADD(hh, children, id, sizeof child->id, child);
+	if (!child->hh.tbl) {
 		free(child);
 		return;
 	}
-	HASH_ADD(hh, children, id, sizeof child->id, child);
+	child->pid = fork();
+	if (child->pid == 0)
+		become_screen(packet->fds);
+	if (child->pid > 0)
+		return;
+	log_error("fork: %s", strerror(errno));
+	HASH_DEL(children, child);
+	free(child);
 }
 
 static void
