@@ -28,11 +28,6 @@ def pss_kib(pid):
                    if line.startswith("Pss:"))
 
 
-def is_sanitized(pid):
-    with open(f"/proc/{pid}/maps", encoding="ascii") as f:
-        return "libasan" in f.read()
-
-
 class Day:
     def __init__(self, site):
         self.site = site
@@ -119,7 +114,7 @@ def test_a_day_leaves_nothing_behind(day):
     day.settle()
     after = day.used()
     print(f"{HOURS} hours: {before} became {after}")
-    sanitized = is_sanitized(day.site.pid("worker"))
+    sanitized = whole_site.is_sanitized(day.site.pid("worker"))
     for what, amount in before.items():
         if what.endswith("PSS"):
             # A sanitizer keeps what was freed.

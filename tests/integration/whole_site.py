@@ -750,6 +750,11 @@ class Site:
         return len(os.listdir(f"/proc/{self.pid('worker')}/task"))
 
 
+def is_sanitized(pid):
+    """By AddressSanitizer, which keeps what was freed, up to 256 MB."""
+    return "libasan" in pathlib.Path(f"/proc/{pid}/maps").read_text()
+
+
 def pause_process(process):
     """A program that does nothing until resume_process()."""
     os.kill(process.inside(), signal.SIGSTOP)
