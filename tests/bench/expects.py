@@ -6,8 +6,6 @@ its floors, in turns, as `make bench` measures it (docs/performance.md)."""
 import argparse
 import contextlib
 import http.client
-import importlib.machinery
-import importlib.util
 import json
 import os
 import pathlib
@@ -16,18 +14,9 @@ import sys
 import threading
 
 sys.dont_write_bytecode = True
+import latency  # noqa: E402
 import report  # noqa: E402
 from stack import Stack, standin, work_dir  # noqa: E402
-
-
-def bench_run():
-    """tests/bench/run, for its typists: it has no suffix."""
-    path = str(pathlib.Path(__file__).with_name("run"))
-    loader = importlib.machinery.SourceFileLoader("bench_run", path)
-    module = importlib.util.module_from_spec(
-        importlib.util.spec_from_loader("bench_run", loader))
-    loader.exec_module(module)
-    return module
 
 
 # What does not come, and a little work for each byte that does.
@@ -111,14 +100,12 @@ def wait_for_sessions(stack, count):
 
 
 def measure(stack, options):
-    run = bench_run()
     names = [f"held{n}" for n in range(options.guests)]
-    stack.create_guests(["typed", "polled", "plain", *names])
+    stack.create_guests([*latency.GUESTS.values(), "plain", *names])
     result = {"guests": len(names), "rounds": {}}
     states = {"quiet": None, "waiting": WAITING, "working": WORKING}
     taken = {state: [] for state in states}
-    with contextlib.ExitStack() as running:
-        everybody = [running.enter_context(t) for t in run.typists(stack)]
+    with latency.at_work(stack) as everybody:
         for _ in range(options.rounds):
             for state, body in states.items():
                 with contextlib.ExitStack() as busy:
@@ -126,23 +113,25 @@ def measure(stack, options):
                         callers = busy.enter_context(
                             Callers(stack, names, body))
                         wait_for_sessions(stack, len(names))
-                    taken[state].append(run.one_round(everybody, options.keys))
+                    taken[state].append(
+                        latency.one_round(everybody, options.keys))
                     if body and callers.failed:
                         raise RuntimeError(f"expect: {callers.failed[0]}")
     for state, rounds in taken.items():
         result["rounds"][state] = rounds
-        result[state] = report.latency(rounds)
     return result
 
 
 def show(result):
     print(f"{result['guests']} guests with a call of expect each:")
-    for state in ("quiet", "waiting", "working"):
-        echo = result[state]["echo"]
-        print(f"  {state:8} key to echo p50 {echo['p50_ms']['median']:6.3f} "
-              f"ms, p99 {echo['p99_ms']['median']:6.3f} ms; "
-              f"{echo['p50_to_a_b']['median']:.2f} x (A + B), "
-              f"{echo['p50_to_axen_b']['median']:.2f} x (A of Xen + B)")
+    for state, rounds in result["rounds"].items():
+        def median(figure):
+            return report.over(rounds, figure)["median"]
+        print(f"  {state:8} key to echo "
+              f"p50 {median(lambda r: r['echo']['p50_ms']):6.3f} ms, "
+              f"p99 {median(lambda r: r['echo']['p99_ms']):6.3f} ms; "
+              f"{median(report.to_floors('echo')):.2f} x (A + B), "
+              f"{median(report.to_floors('echo', 'tty')):.2f} x (A of Xen + B)")
 
 
 def main():
