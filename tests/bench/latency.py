@@ -3,7 +3,6 @@
 import contextlib
 import time
 
-import peers
 import report
 import screens
 from programs import Crowd, Driver, on_site, on_tty
@@ -42,12 +41,12 @@ def at_work(stack, others=None):
                for row, typist in (typists(stack) | (others or {})).items()}
 
 
-def measure(stack, rounds, keys, seconds, say):
+def measure(stack, rounds, keys, seconds, say, others=None):
     """No round begins when that many seconds are over: that is a busy
-    machine."""
+    machine. others: further rows, with their drivers."""
     end = time.monotonic() + seconds
     taken = []
-    with at_work(stack, peers.typists(stack)) as everybody:
+    with at_work(stack, others) as everybody:
         for number in range(1, rounds + 1):
             if taken and time.monotonic() > end:
                 say(f"the machine is slow: {len(taken)} rounds only")
