@@ -92,8 +92,9 @@ def measure_flow(stack, guests, rounds, ms, others=None):
         everybody = {row: running.enter_context(reader)
                      for row, reader in rows.items()}
         for _ in range(rounds):
-            taken.append({row: summary(reader.ask(ms)[0])
-                          for row, reader in everybody.items()})
+            taken.append({row: summary(answer)
+                          for row, (answer,) in peers.ask_all(
+                              everybody, lambda reader: reader.ask(ms))})
     return taken
 
 
@@ -112,9 +113,9 @@ def measure_interrupt(stack, guests, rounds, ms, others=None):
                 everybody[row] = running.enter_context(driver)
         for _ in range(rounds):
             taken.append({
-                row: report.summary([ns for ns, in program.ask(
-                    times, times)])
-                for row, program in everybody.items()})
+                row: report.summary([ns for ns, in answers])
+                for row, answers in peers.ask_all(
+                    everybody, lambda program: program.ask(times, times))})
     return taken
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import time
 
+import peers
 import report
 import screens
 from programs import Crowd, Driver, on_site, on_tty
@@ -28,10 +29,11 @@ def one_round(everybody, keys):
     """They take turns, so that what else the machine does meets them all."""
     samples = {row: [] for row in everybody}
     for begin in range(0, keys, TURN_KEYS):
-        for row, typist in everybody.items():
-            count = min(TURN_KEYS, keys - begin)
-            samples[row] += typist.ask(count, count)
-    return {row: report.key_summary(taken) for row, taken in samples.items()}
+        count = min(TURN_KEYS, keys - begin)
+        for row, taken in peers.ask_all(
+                everybody, lambda typist, n=count: typist.ask(n, n)):
+            samples[row] += taken
+    return {row: report.key_summary(samples[row]) for row in everybody}
 
 
 @contextlib.contextmanager

@@ -144,6 +144,18 @@ def drivers(stack, program_name, guests):
                          login=stack.login(["-"])) for name in stack.peers}
 
 
+def ask_all(everybody, ask):
+    """(row, what ask(driver) returns) of each. A peer that fails is not asked
+    again; the others' figures are not lost for it."""
+    for row, driver in list(everybody.items()):
+        try:
+            yield row, ask(driver)
+        except (RuntimeError, OSError):
+            if row not in COMMANDS:
+                raise
+            del everybody[row]
+
+
 def typists(stack):
     guests = {name: f"peer-{name}" for name in stack.peers}
     if guests:
@@ -229,22 +241,28 @@ def look(stack, name):
             "helpers": living_pss_kib(helpers(stack, name))}
 
 
+def measure_sessions(stack, name, guests):
+    wait_for_helpers(stack, name, 0)
+    before = look(stack, name)
+    offer(stack, name, guests)
+    with parked(stack, ["-"] * len(guests), transport=(name,)):
+        wait_for_helpers(stack, name, len(guests))
+        time.sleep(SETTLE_SECONDS)
+        after = look(stack, name)
+    if name != "siab":
+        wait_for_helpers(stack, name, 0)
+    return {what: (after[what] - before[what]) / len(guests)
+            for what in after}
+
+
 def measure_memory(stack, sessions):
-    """{row: KiB for each session}, while they are idle."""
+    """{row: KiB for each session}, while they are idle; without those that
+    fail."""
     guests = [f"peer-idle{n}" for n in range(sessions)]
     if stack.peers:
         stack.create_guests(guests)
     taken = {}
     for name in stack.peers:
-        wait_for_helpers(stack, name, 0)
-        before = look(stack, name)
-        offer(stack, name, guests)
-        with parked(stack, ["-"] * sessions, transport=(name,)):
-            wait_for_helpers(stack, name, sessions)
-            time.sleep(SETTLE_SECONDS)
-            after = look(stack, name)
-        if name != "siab":
-            wait_for_helpers(stack, name, 0)
-        taken[name] = {what: (after[what] - before[what]) / sessions
-                       for what in after}
+        with contextlib.suppress(RuntimeError, AssertionError, OSError):
+            taken[name] = measure_sessions(stack, name, guests)
     return {"sessions": sessions, "each": taken}

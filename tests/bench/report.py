@@ -23,6 +23,9 @@ OURS = ("echo", "poll", "stream")
 # Those of the peers, where they were measured.
 PEER_ROWS = {"siab": "shellinabox", "ttyd": "ttyd", "wetty": "wetty"}
 
+# What is known of them when they were not asked for.
+NO_PEERS = {"running": {}, "missing": {}}
+
 FLOW_ROWS = {
     "pty": "floor A: a pty pair",
     "tty": "a guest's tty, no xenterm",
@@ -121,16 +124,24 @@ def table(*rows):
     yield ""
 
 
-def missing_rows(missing, width):
-    """Of the peers that could not run here."""
-    for name, why in missing.items():
+def complete(rows, rounds):
+    """Those of the rows that all rounds have: a peer may have failed."""
+    return {row: title for row, title in rows.items()
+            if all(row in r for r in rounds)}
+
+
+def missing_rows(peers, shown_rows, width):
+    """Of the peers that could not run here, or have failed on the way."""
+    reasons = peers["missing"] | {
+        name: "it has failed" for name in peers["running"]
+        if name not in shown_rows}
+    for name, why in reasons.items():
         yield (PEER_ROWS[name], f"not measured: {why}", *[""] * (width - 2))
 
 
-def key_lines(keys, missing):
+def key_lines(keys, peers):
     rounds = keys["rounds"]
-    rows = {row: title for row, title in (KEY_ROWS | PEER_ROWS).items()
-            if row in rounds[0]}
+    rows = complete(KEY_ROWS | PEER_ROWS, rounds)
 
     def column(row, figure, digits):
         return shown(over(rounds, lambda r: r[row][figure]), digits)
@@ -140,7 +151,7 @@ def key_lines(keys, missing):
         *((title, column(row, "p50_ms", 3), column(row, "p99_ms", 2),
            f"{rounds[0][row]['wire_down']:.0f}",
            f"{rounds[0][row]['wire_up']:.0f}")
-          for row, title in rows.items()), *missing_rows(missing, 5))
+          for row, title in rows.items()), *missing_rows(peers, rows, 5))
     yield from table(
         ("ratio", "p50 : A + B", "p50 : A(xen) + B", "p99 : p99 of B"),
         *((title, shown(over(rounds, to_floors(row)), 2),
@@ -249,7 +260,9 @@ def rate_lines(rates):
                               ("input", "keys that are acknowledged"))))
 
 
-def flow_lines(rounds, title, missing=None):
+def flow_lines(rounds, title, peers=NO_PEERS):
+    rows = complete(FLOW_ROWS | PEER_ROWS, rounds)
+
     def row(name, what):
         viewer = name in OURS or name in PEER_ROWS
         return (what,
@@ -265,27 +278,29 @@ def flow_lines(rounds, title, missing=None):
     yield from table(
         (title, "MB/s", "to A", "to that tty", "bytes on the wire for one",
          "skipped"),
-        *(row(name, what) for name, what in (FLOW_ROWS | PEER_ROWS).items()
-          if name in rounds[0]), *missing_rows(missing or {}, 6))
+        *(row(name, what) for name, what in rows.items()),
+        *missing_rows(peers, rows, 6))
 
 
-def interrupt_lines(rounds, keys, title, missing=None):
+def interrupt_lines(rounds, keys, title, peers=NO_PEERS):
+    rows = complete(complete(KEY_ROWS | PEER_ROWS, keys), rounds)
+
     def row(name):
         quiet = over(keys, lambda r: r[name]["p50_ms"])["median"]
         p50 = over(rounds, lambda r: r[name]["p50_ms"])
         worst = max(r[name]["max_ms"] for r in rounds)
-        return ((KEY_ROWS | PEER_ROWS)[name], shown(p50, 2), f"{worst:.1f}",
+        return (rows[name], shown(p50, 2), f"{worst:.1f}",
                 f"{p50['median'] / quiet:.1f}", f"{worst / quiet:.1f}")
     yield from table(
         (title, "p50", "max", "p50 : quiet key", "max : quiet key"),
-        *(row(name) for name in rounds[0]), *missing_rows(missing or {}, 5))
+        *(row(name) for name in rows), *missing_rows(peers, rows, 5))
 
 
-def flood_lines(floods, keys, missing):
-    yield from flow_lines(floods["flow"], "flood at the pty", missing)
+def flood_lines(floods, keys, peers):
+    yield from flow_lines(floods["flow"], "flood at the pty", peers)
     yield from flow_lines(floods["xen_flow"], "flood through xenconsoled")
     yield from interrupt_lines(floods["interrupt"], keys,
-                               "Ctrl-C in a flood at the pty, ms", missing)
+                               "Ctrl-C in a flood at the pty, ms", peers)
     yield from interrupt_lines(floods["xen_interrupt"], keys,
                                "Ctrl-C in a flood through xenconsoled, ms")
 
@@ -310,8 +325,9 @@ def peer_memory_lines(result):
         *((PEER_ROWS[name], known["version"], known["server_kib"],
            *(f"{taken['each'][name][what]:.0f}"
              for what in ("all", "helpers")))
-          for name, known in peers["running"].items()),
-        *missing_rows(peers["missing"], 5))
+          for name, known in peers["running"].items()
+          if name in taken["each"]),
+        *missing_rows(peers, taken["each"], 5))
 
 
 def kill_lines(kills):
@@ -375,7 +391,7 @@ def goal_lines(result):
         value <= 4
     value = stop("max_ms", max)
     yield "Ctrl-C in a flood, max", "<= 30 x", f"{value:.1f}", value <= 30
-    running = result["peers"]["running"]
+    running = complete(PEER_ROWS, flow)
     if running:
         value = over(flow, lambda r: max(
             r[row]["mb_per_s"] for row in ("stream", "poll")) / max(
@@ -410,14 +426,14 @@ def head_lines(result):
 
 def tables(result):
     (*head, _), *goals = goal_lines(result)
-    missing = result["peers"]["missing"]
     lines = [
         *head_lines(result),
         *table((*head, ""), *((*goal, "reached" if reached else "missed")
                               for *goal, reached in goals)),
-        *key_lines(result["keys"], missing), *crowd_lines(result["crowd"]),
+        *key_lines(result["keys"], result["peers"]), *crowd_lines(result["crowd"]),
         *idle_lines(result["idle"]),
-        *flood_lines(result["floods"], result["keys"]["rounds"], missing),
+        *flood_lines(result["floods"], result["keys"]["rounds"],
+                     result["peers"]),
         *kill_lines(result["kills"]), *rate_lines(result["rates"]),
         *memory_lines(result["memory"]), *peer_memory_lines(result), *screen_lines(result["screens"]),
         *first_screen_lines(result["first_screen"])]
