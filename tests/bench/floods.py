@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 
+import peers
 import report
 from programs import Driver, on_site, on_tty
 
@@ -77,18 +78,27 @@ def flow_rows(stack, guests):
         yield row, on_site(stack, "flow", row, guests[row])
 
 
-def measure_flow(stack, guests, rounds, ms):
+def peer_guests(stack, prefix):
+    return {name: f"{prefix}-{name}" for name in stack.peers}
+
+
+def measure_flow(stack, guests, rounds, ms, others=None):
+    """others: the peers' guests."""
     taken = []
     with contextlib.ExitStack() as running:
+        rows = dict(flow_rows(stack, guests))
+        if others:
+            rows |= peers.drivers(stack, "flow", others)
         everybody = {row: running.enter_context(reader)
-                     for row, reader in flow_rows(stack, guests)}
+                     for row, reader in rows.items()}
         for _ in range(rounds):
-            taken.append({row: summary(reader.ask(ms)[0])
-                          for row, reader in everybody.items()})
+            taken.append({row: summary(answer)
+                          for row, (answer,) in peers.ask_all(
+                              everybody, lambda reader: reader.ask(ms))})
     return taken
 
 
-def measure_interrupt(stack, guests, rounds, ms):
+def measure_interrupt(stack, guests, rounds, ms, others=None):
     times = max(1, ms // INTERRUPT_MS)
     taken = []
     with contextlib.ExitStack() as running:
@@ -97,11 +107,15 @@ def measure_interrupt(stack, guests, rounds, ms):
         for row in ("stream", "poll"):
             everybody[row] = running.enter_context(
                 on_site(stack, "interrupt", row, guests[f"stop-{row}"]))
+        if others:
+            for row, driver in peers.drivers(
+                    stack, "interrupt", others).items():
+                everybody[row] = running.enter_context(driver)
         for _ in range(rounds):
             taken.append({
-                row: report.summary([ns for ns, in program.ask(
-                    times, times)])
-                for row, program in everybody.items()})
+                row: report.summary([ns for ns, in answers])
+                for row, answers in peers.ask_all(
+                    everybody, lambda program: program.ask(times, times))})
     return taken
 
 
@@ -138,12 +152,16 @@ def measure(stack, rounds, ms):
     guest so much and no more, is stopped at the end, for good."""
     slow = make_guests(stack, "slow", "--flood")
     fast = make_guests(stack, "fast", "--echo")
+    others, stops = (peer_guests(stack, f"fast-{what}")
+                     for what in ("peer", "stop-peer"))
+    pumped_guests = [*fast.values(), *others.values(), *stops.values()]
+    stack.create_guests(pumped_guests[len(fast):])
     # xenterm opens a tty only while xenconsoled lives.
     stack.open_sessions(
         [name for row, name in fast.items() if not row.endswith("tty")])
     result = {"xen_flow": measure_flow(stack, slow, 1, ms),
               "xen_interrupt": measure_interrupt(stack, slow, 1, ms)}
-    with pumped(stack, list(fast.values())):
-        result["flow"] = measure_flow(stack, fast, rounds, ms)
-        result["interrupt"] = measure_interrupt(stack, fast, rounds, ms)
+    with pumped(stack, pumped_guests):
+        result["flow"] = measure_flow(stack, fast, rounds, ms, others)
+        result["interrupt"] = measure_interrupt(stack, fast, rounds, ms, stops)
     return result

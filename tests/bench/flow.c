@@ -5,8 +5,9 @@
  *   flow tty PATH       a guest's tty, without xenterm
  *   flow stream PORT    as a viewer, by the stream
  *   flow poll PORT      as a viewer, by long polls
+ *   flow siab PORT      as shellinabox's page, or ttyd's or wetty's (peer.h)
  *
- * From the standard input: "USER PASSWORD TOKEN" for the last two; then how
+ * From the standard input: "USER PASSWORD TOKEN" for all with a PORT; then how
  * many milliseconds to read, again and again.  The viewers start the flood by
  * Enter and end it by Ctrl-C; to the tty both are written.
  * To the standard output, for each: nanoseconds, bytes of the guest, bytes on
@@ -28,6 +29,7 @@
 #include <unistd.h>
 
 #include "tests/bench/http.h"
+#include "tests/bench/peer.h"
 #include "tests/bench/viewer.h"
 
 #define NS_PER_S  1000000000
@@ -46,6 +48,7 @@ struct reader {
 	struct viewer *viewer;
 	struct http *input;
 	uint64_t seq;
+	struct peer *peer;
 };
 
 static uint8_t bytes[VIEWER_OUTPUT];
@@ -94,15 +97,19 @@ open_pty(struct reader *r)
 }
 
 static void
-open_viewer(struct reader *r, const char *port, bool stream)
+open_viewer(struct reader *r, const char *how, const char *port)
 {
 	static char user[TEXT_MAX], password[TEXT_MAX], token[TEXT_MAX];
 
 	if (scanf("%127s %127s %127s", user, password, token) != 3)
 		errx(2, "no user, password and token");
 	http_init((uint16_t)atoi(port), user, password);
+	if (peer_known(how)) {
+		r->peer = peer_open(how);
+		return;
+	}
 	r->input = http_open(token);
-	r->viewer = viewer_open(token, stream);
+	r->viewer = viewer_open(token, strcmp(how, "stream") == 0);
 }
 
 static void
@@ -111,6 +118,10 @@ type(struct reader *r, char c)
 	char target[TEXT_MAX];
 	struct http_answer answer;
 
+	if (r->peer) {
+		peer_type(r->peer, c);
+		return;
+	}
 	if (!r->viewer) {
 		/* The pair's writer does not listen. */
 		if (write(r->tty, &c, 1) < 0)
@@ -133,6 +144,12 @@ take(struct reader *r, int ms)
 	size_t n = 0;
 	ssize_t got;
 
+	if (r->peer) {
+		n = peer_read(r->peer, bytes);
+		if (n == 0)
+			peer_wait(r->peer, ms);
+		return n;
+	}
 	if (r->viewer) {
 		n = viewer_read(r->viewer, bytes);
 		if (n == 0)
@@ -170,6 +187,8 @@ take_rest(struct reader *r)
 static struct http_wire
 wire_of(const struct reader *r)
 {
+	if (r->peer)
+		return peer_wire(r->peer);
 	return r->viewer ? http_wire(viewer_http(r->viewer))
 			 : (struct http_wire){0, 0};
 }
@@ -204,22 +223,24 @@ main(int argc, char **argv)
 	bool pair = argc == 2 && strcmp(argv[1], "pty") == 0;
 	int ms;
 
+	setvbuf(stdin, NULL, _IONBF, 0);
 	if (pair)
 		open_pty(&r);
 	else if (argc == 3 && strcmp(argv[1], "tty") == 0)
 		r.tty = open(argv[2], O_RDWR | O_NOCTTY | O_NONBLOCK);
 	else if (argc == 3)
-		open_viewer(&r, argv[2], strcmp(argv[1], "stream") == 0);
+		open_viewer(&r, argv[1], argv[2]);
 	else
-		errx(2, "usage: flow pty|tty|stream|poll [PATH|PORT]");
-	if (!r.viewer && r.tty < 0)
+		errx(2, "usage: flow pty|tty|stream|poll|siab|ttyd|wetty "
+			"[PATH|PORT]");
+	if (!r.viewer && !r.peer && r.tty < 0)
 		err(1, "tty");
 	/* A guest that floods from its start. */
 	if (!pair) {
 		type(&r, '\003');
 		take_rest(&r);
 	}
-	while (scanf("%d", &ms) == 1) {
+	while (peer_idle(r.peer), scanf("%d", &ms) == 1) {
 		measure(&r, ms);
 		if (!pair)
 			take_rest(&r);

@@ -318,6 +318,63 @@ http_read_body(struct http *http, void *to, size_t size)
 	}
 }
 
+void
+http_upgrade(struct http *http, const char *target, const char *protocol)
+{
+	struct pollfd fd = {.fd = http->fd, .events = POLLIN};
+	char request[REQUEST_MAX];
+	const char *end;
+	int n;
+
+	/* A nonce is for servers that mistake a WebSocket for something else.
+	 */
+	n = snprintf(request, sizeof request,
+	    "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+	    "Authorization: Basic %s\r\nConnection: Upgrade\r\n"
+	    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s%s%s\r\n",
+	    target, ntohs(address.sin_port), authorization,
+	    protocol ? "Sec-WebSocket-Protocol: " : "",
+	    protocol ? protocol : "", protocol ? "\r\n" : "");
+	http->len = http->head = http->at = http->chunk = 0;
+	http->bytes[0] = '\0';
+	if (n >= (int)sizeof request || SSL_write(http->ssl, request, n) != n)
+		errx(1, "TLS: cannot write");
+	while ((end = strstr(http->bytes, "\r\n\r\n")) == NULL)
+		if (!take(http) && poll(&fd, 1, ANSWER_PATIENCE_MS) != 1)
+			errx(1, "no answer");
+	if (strncmp(http->bytes, "HTTP/1.1 101 ", 13) != 0)
+		errx(1, "no WebSocket:\n%s", http->bytes);
+	http->at = (size_t)(end + 4 - http->bytes);
+}
+
+size_t
+http_read_raw(struct http *http, void *to, size_t size)
+{
+	size_t n = http->len - http->at;
+	int got;
+
+	if (n > 0) {
+		n = n < size ? n : size;
+		memcpy(to, http->bytes + http->at, n);
+		http->at += n;
+		return n;
+	}
+	got = SSL_read(http->ssl, to, (int)size);
+	if (got > 0)
+		return (size_t)got;
+	if (SSL_get_error(http->ssl, got) != SSL_ERROR_WANT_READ)
+		errx(1, "TLS: the connection has ended");
+	return 0;
+}
+
+void
+http_write_raw(struct http *http, const void *bytes, size_t len)
+{
+	if (SSL_write(http->ssl, bytes, (int)len) != (int)len)
+		errx(1, "TLS: cannot write");
+}
+
 struct http_wire
 http_wire(const struct http *http)
 {

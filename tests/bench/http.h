@@ -44,6 +44,14 @@ void http_wait(struct http *http, struct http_answer *answer);
  */
 size_t http_read_body(struct http *http, void *to, size_t size);
 
+/* Makes the connection a WebSocket, of this subprotocol unless it is NULL. What
+ * comes and goes from then on are its frames. */
+void http_upgrade(struct http *http, const char *target, const char *protocol);
+/* At most size of the bytes that have come.  0: nothing has. */
+size_t http_read_raw(struct http *http, void *to, size_t size);
+/* Few enough for an empty socket buffer. */
+void http_write_raw(struct http *http, const void *bytes, size_t len);
+
 /* Bytes on this connection, those of TLS with them, since it was opened. */
 struct http_wire {
 	uint64_t down, up;

@@ -4,8 +4,10 @@
  *   interrupt tty PATH      at a guest's tty, without xenterm
  *   interrupt stream PORT   as a viewer, by the stream
  *   interrupt poll PORT     as a viewer, by long polls
+ *   interrupt siab PORT     as shellinabox's page, or ttyd's or wetty's
+ * (peer.h)
  *
- * From the standard input: "USER PASSWORD TOKEN" for the last two; then how
+ * From the standard input: "USER PASSWORD TOKEN" for all with a PORT; then how
  * many times, again and again.  To the standard output a line for each time,
  * in nanoseconds.
  */
@@ -21,6 +23,7 @@
 #include <unistd.h>
 
 #include "tests/bench/http.h"
+#include "tests/bench/peer.h"
 #include "tests/bench/viewer.h"
 
 #define NS_PER_S  1000000000
@@ -43,6 +46,7 @@ struct guest {
 	struct http *input;
 	bool answered;
 	uint64_t seq;
+	struct peer *peer;
 	char last[TAIL]; /* bytes that came */
 };
 
@@ -72,6 +76,10 @@ open_guest(struct guest *g, const char *how, const char *where)
 	if (scanf("%127s %127s %127s", user, password, token) != 3)
 		errx(2, "no user, password and token");
 	http_init((uint16_t)atoi(where), user, password);
+	if (peer_known(how)) {
+		g->peer = peer_open(how);
+		return;
+	}
 	g->input = http_open(token);
 	g->viewer = viewer_open(token, strcmp(how, "stream") == 0);
 	viewer_show_snapshots(g->viewer);
@@ -82,6 +90,10 @@ type(struct guest *g, char c)
 {
 	char target[TEXT_MAX];
 
+	if (g->peer) {
+		peer_type(g->peer, c);
+		return;
+	}
 	if (!g->viewer) {
 		if (write(g->tty, &c, 1) != 1)
 			err(1, "tty");
@@ -115,9 +127,12 @@ sleep_until(struct guest *g, int64_t until)
 	    {.fd = g->answered ? -1 : http_fd(g->input), .events = POLLIN},
 	};
 	int64_t left = until - now();
+	int ms = (int)(left / NS_PER_MS) + 1;
 
-	if (left > 0)
-		poll(fds, 2, (int)(left / NS_PER_MS) + 1);
+	if (left > 0 && g->peer)
+		peer_wait(g->peer, ms);
+	else if (left > 0)
+		poll(fds, 2, ms);
 }
 
 /* Keeps the last bytes. */
@@ -139,12 +154,21 @@ has_prompt(const struct guest *g)
 	return c && memchr(c, '$', (size_t)(g->last + TAIL - c));
 }
 
+static ssize_t
+read_some(struct guest *g)
+{
+	if (g->peer)
+		return (ssize_t)peer_read(g->peer, bytes);
+	if (g->viewer)
+		return (ssize_t)viewer_read(g->viewer, bytes);
+	return read(g->tty, bytes, sizeof bytes);
+}
+
 /* Reads; false: there was nothing. */
 static bool
 take(struct guest *g)
 {
-	ssize_t n = g->viewer ? (ssize_t)viewer_read(g->viewer, bytes)
-			      : read(g->tty, bytes, sizeof bytes);
+	ssize_t n = read_some(g);
 
 	take_answer(g);
 	if (n <= 0)
@@ -181,6 +205,8 @@ take_prompt(struct guest *g)
 static void
 settle(struct guest *g)
 {
+	if (g->peer)
+		peer_settle(g->peer);
 	for (take_answer(g); !g->answered; take_answer(g))
 		sleep_until(g, now() + NS_PER_MS);
 }
@@ -208,13 +234,15 @@ main(int argc, char **argv)
 	int count;
 
 	if (argc != 3)
-		errx(2, "usage: interrupt tty|stream|poll PATH|PORT");
+		errx(2, "usage: interrupt tty|stream|poll|siab|ttyd|wetty "
+			"PATH|PORT");
+	setvbuf(stdin, NULL, _IONBF, 0);
 	open_guest(&g, argv[1], argv[2]);
 	/* Whether or not it floods from its start. */
 	type(&g, '\r');
 	settle(&g);
 	interrupt(&g);
-	while (scanf("%d", &count) == 1) {
+	while (peer_idle(g.peer), scanf("%d", &count) == 1) {
 		while (count-- > 0) {
 			type(&g, '\r');
 			settle(&g);

@@ -7,9 +7,9 @@
  *   keys echo PORT    POST input?echo=, a poll waiting beside it
  *   keys poll PORT    POST input, the echo comes with the waiting poll
  *   keys stream PORT  POST input, the echo comes by the stream
- *   keys siab PORT    shellinabox, as its page does it: two POSTs
+ *   keys siab PORT    shellinabox, or ttyd or wetty (peer.h)
  *
- * From the standard input: "USER PASSWORD TOKEN" for the last five; then how
+ * From the standard input: "USER PASSWORD TOKEN" for all with a PORT; then how
  * many keys to type, again and again, so that several of us can take turns.
  * To the standard output: a line for each key: nanoseconds, and the bytes on
  * the wire that it took, down and up.
@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "tests/bench/http.h"
+#include "tests/bench/peer.h"
 #include "tests/bench/viewer.h"
 
 #define API "/xenterm/api/v1/"
@@ -53,6 +54,7 @@ struct typist {
 	int tty;
 	struct http *input, *poll;
 	struct viewer *stream;
+	struct peer *peer;
 	bool polling, answered; /* the poll is parked; the input is answered */
 	uint64_t seq;
 	char next[TEXT_MAX]; /* where the output goes on */
@@ -67,6 +69,15 @@ struct row {
 	/* Brings to an end what the key's echo has not. */
 	void (*settle)(struct typist *t);
 };
+
+static int64_t
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
 
 /* --- Without HTTP -------------------------------------------------------- */
 
@@ -297,96 +308,35 @@ key_stream(struct typist *t, char c)
 	}
 }
 
-/* --- shellinabox ---------------------------------------------------------- */
+/* --- Other programs ------------------------------------------------------- */
 
-#define SIAB	  "/siab/"
-#define SIAB_TYPE "application/x-www-form-urlencoded; charset=utf-8"
-
-/* Asks for what comes next, or types a key. */
 static void
-siab_post(struct typist *t, struct http *http, const char *keys)
+start_peer(struct typist *t, const char *where)
 {
-	char body[4 * TEXT_MAX];
-	int n = snprintf(body, sizeof body, "width=80&height=24&session=%s%s%s",
-	    t->next, *keys ? "&keys=" : "", keys);
-
-	http_send(http, SIAB, body, (size_t)n);
-}
-
-/* The first answer names the session. */
-static void
-start_siab(struct typist *t, const char *where)
-{
-	static const char first[] = "width=80&height=24&rooturl=%2Fsiab%2F";
-	struct http_answer answer;
-	const char *at;
-
 	start_site(t, where);
-	t->poll = http_open(NULL);
-	http_set_type(t->poll, SIAB_TYPE);
-	http_set_type(t->input, SIAB_TYPE);
-	http_send(t->poll, SIAB, first, sizeof first - 1);
-	http_wait(t->poll, &answer);
-	at = memmem(answer.body, answer.len, "\"session\":\"", 11);
-	if (answer.status != 200 || !at)
-		errx(1, "siab: status %d", answer.status);
-	snprintf(t->next, sizeof t->next, "%.*s", (int)strcspn(at + 11, "\""),
-	    at + 11);
-	siab_post(t, t->poll, "");
-	t->polling = true;
-}
-
-/* Takes the poll's answer, if there is one.  True: its data ends in c. */
-static bool
-siab_take(struct typist *t, char c)
-{
-	struct http_answer answer;
-	const char *at;
-
-	if (!t->polling || !http_receive(t->poll, &answer))
-		return false;
-	t->polling = false;
-	at = memmem(answer.body, answer.len, "\"data\":\"", 8);
-	if (answer.status != 200 || !at)
-		errx(1, "siab: status %d", answer.status);
-	at += 8 + strcspn(at + 8, "\"");
-	return at[-1] == c;
+	t->peer = peer_open(t->row->name);
 }
 
 static void
-key_siab(struct typist *t, char c)
+key_peer(struct typist *t, char c)
 {
-	struct pollfd fds[2] = {
-	    {.fd = http_fd(t->poll), .events = POLLIN},
-	    {.fd = http_fd(t->input), .events = POLLIN},
-	};
-	char keys[3];
+	static uint8_t bytes[PEER_OUTPUT];
+	int64_t end = now() + PATIENCE_MS * INT64_C(1000000);
+	size_t n;
 
-	snprintf(keys, sizeof keys, "%02X", (unsigned)c);
-	siab_post(t, t->input, keys);
-	t->answered = false;
-	while (!siab_take(t, c)) {
-		if (!t->polling)
-			siab_post(t, t->poll, "");
-		t->polling = true;
-		take_input(t);
-		fds[1].fd = t->answered ? -1 : http_fd(t->input);
-		if (poll(fds, 2, PATIENCE_MS) < 1)
-			errx(1, "siab: no echo");
+	peer_type(t->peer, c);
+	while ((n = peer_read(t->peer, bytes)) == 0 ||
+	       bytes[n - 1] != (uint8_t)c) {
+		if (now() > end)
+			errx(1, "%s: no echo", t->row->name);
+		peer_wait(t->peer, PATIENCE_MS);
 	}
 }
 
 static void
-settle_siab(struct typist *t)
+settle_peer(struct typist *t)
 {
-	struct pollfd fd = {.fd = http_fd(t->input), .events = POLLIN};
-
-	if (!t->polling)
-		siab_post(t, t->poll, "");
-	t->polling = true;
-	for (take_input(t); !t->answered; take_input(t))
-		if (poll(&fd, 1, PATIENCE_MS) != 1)
-			errx(1, "siab: no answer");
+	peer_settle(t->peer);
 }
 
 /*
@@ -423,7 +373,9 @@ static const struct row rows[] = {
     {"echo", start_session, key_echo, settle_echo},
     {"poll", start_session, key_poll, settle_input},
     {"stream", start_stream, key_stream, settle_input},
-    {"siab", start_siab, key_siab, settle_siab},
+    {"siab", start_peer, key_peer, settle_peer},
+    {"ttyd", start_peer, key_peer, settle_peer},
+    {"wetty", start_peer, key_peer, settle_peer},
 };
 
 static const struct row *
@@ -432,16 +384,8 @@ find_row(const char *name)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		if (strcmp(rows[i].name, name) == 0)
 			return &rows[i];
-	errx(2, "usage: keys pty|tty|floor|echo|poll|stream|siab [PATH|PORT]");
-}
-
-static int64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+	errx(2, "usage: keys pty|tty|floor|echo|poll|stream|siab|ttyd|wetty "
+		"[PATH|PORT]");
 }
 
 static void
@@ -460,6 +404,8 @@ all_wire(const struct typist *t)
 	    t->input, t->poll, t->stream ? viewer_http(t->stream) : NULL};
 	struct http_wire sum = {0, 0}, wire;
 
+	if (t->peer)
+		return peer_wire(t->peer);
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
 		if (!all[i])
 			continue;
@@ -501,8 +447,9 @@ main(int argc, char **argv)
 	struct typist t = {.row = find_row(argc > 1 ? argv[1] : "")};
 	int count, warm_up = WARM_UP_FIRST;
 
+	setvbuf(stdin, NULL, _IONBF, 0);
 	t.row->start(&t, argc > 2 ? argv[2] : "");
-	while (scanf("%d", &count) == 1) {
+	while (peer_idle(t.peer), scanf("%d", &count) == 1) {
 		while (warm_up-- > 0)
 			type_key(&t);
 		while (count-- > 0)

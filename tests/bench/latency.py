@@ -29,10 +29,11 @@ def one_round(everybody, keys):
     """They take turns, so that what else the machine does meets them all."""
     samples = {row: [] for row in everybody}
     for begin in range(0, keys, TURN_KEYS):
-        for row, typist in everybody.items():
-            count = min(TURN_KEYS, keys - begin)
-            samples[row] += typist.ask(count, count)
-    return {row: report.key_summary(taken) for row, taken in samples.items()}
+        count = min(TURN_KEYS, keys - begin)
+        for row, taken in peers.ask_all(
+                everybody, lambda typist, n=count: typist.ask(n, n)):
+            samples[row] += taken
+    return {row: report.key_summary(samples[row]) for row in everybody}
 
 
 @contextlib.contextmanager
@@ -42,12 +43,12 @@ def at_work(stack, others=None):
                for row, typist in (typists(stack) | (others or {})).items()}
 
 
-def measure(stack, rounds, keys, seconds, say):
+def measure(stack, rounds, keys, seconds, say, others=None):
     """No round begins when that many seconds are over: that is a busy
-    machine."""
+    machine. others: further rows, with their drivers."""
     end = time.monotonic() + seconds
     taken = []
-    with at_work(stack, peers.typists(stack)) as everybody:
+    with at_work(stack, others) as everybody:
         for number in range(1, rounds + 1):
             if taken and time.monotonic() > end:
                 say(f"the machine is slow: {len(taken)} rounds only")

@@ -3,9 +3,11 @@
  * whenever it is answered; or with a stream.
  *
  *   park PORT [stream]
+ *   park PORT siab|ttyd|wetty    viewers of that program (peer.h)
  *
- * From the standard input: "USER PASSWORD" and then the sessions' tokens.
- * Prints a line once nothing has been answered for a while: all are parked.
+ * From the standard input: "USER PASSWORD" and then the sessions' tokens, or a
+ * word for each viewer of another program.  Prints a line once nothing has been
+ * answered for a while: all are parked; or when all have seen something.
  */
 #include <err.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 #include <sys/resource.h>
 
 #include "tests/bench/http.h"
+#include "tests/bench/peer.h"
 #include "tests/bench/viewer.h"
 
 #define TEXT_MAX 128
@@ -23,25 +26,61 @@
 #define QUIET_MS 1000
 
 static void
-begin(const char *token, bool stream, int epoll)
+add(int epoll, int fd, void *whose)
 {
-	struct viewer *viewer = viewer_open(token, stream);
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = viewer};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = whose};
 
-	if (epoll_ctl(
-		epoll, EPOLL_CTL_ADD, http_fd(viewer_http(viewer)), &event) < 0)
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 		err(1, "epoll_ctl");
 }
 
+static void
+begin(const char *token, bool stream, int epoll)
+{
+	struct viewer *viewer = viewer_open(token, stream);
+
+	add(epoll, http_fd(viewer_http(viewer)), viewer);
+}
+
+/* The first answer's rest, and then it waits. */
+static void
+read_peer(struct peer *peer)
+{
+	static uint8_t bytes[PEER_OUTPUT];
+
+	while (peer_read(peer, bytes) > 0)
+		;
+}
+
+static void
+begin_peer(const char *name, int epoll)
+{
+	struct peer *peer = peer_open(name);
+
+	read_peer(peer);
+	add(epoll, peer_fd(peer), peer);
+}
+
+/* how: "stream", a peer's name, or something else. */
 static unsigned
-begin_all(bool stream, int epoll)
+begin_all(const char *how, int epoll)
 {
 	char token[TEXT_MAX];
 	unsigned count = 0;
 
 	for (; scanf("%127s", token) == 1; count++)
-		begin(strdup(token), stream, epoll);
+		if (peer_known(how))
+			begin_peer(how, epoll);
+		else
+			begin(strdup(token), strcmp(how, "stream") == 0, epoll);
 	return count;
+}
+
+static void
+say(unsigned count)
+{
+	printf("%u\n", count);
+	fflush(stdout);
 }
 
 static void
@@ -62,23 +101,30 @@ main(int argc, char **argv)
 	char user[TEXT_MAX], password[TEXT_MAX];
 	struct epoll_event event;
 	int epoll = epoll_create1(EPOLL_CLOEXEC), timeout = QUIET_MS;
-	bool stream = argc == 3 && strcmp(argv[2], "stream") == 0;
+	const char *how = argc == 3 ? argv[2] : "";
 	unsigned count;
 
-	if (argc != 2 + stream || scanf("%127s %127s", user, password) != 2)
-		errx(2, "usage: park PORT [stream] <USER PASSWORD TOKEN...");
+	if (argc < 2 || argc > 3 || scanf("%127s %127s", user, password) != 2)
+		errx(2, "usage: park PORT [stream|siab|ttyd|wetty] "
+			"<USER PASSWORD TOKEN...");
 	raise_files();
 	http_init((uint16_t)atoi(argv[1]), user, password);
-	count = begin_all(stream, epoll);
+	count = begin_all(how, epoll);
+	if (peer_known(how)) {
+		say(count);
+		timeout = -1;
+	}
 	for (;;) {
 		switch (epoll_wait(epoll, &event, 1, timeout)) {
 		case 1:
-			while (viewer_read(event.data.ptr, bytes) > 0)
-				;
+			if (peer_known(how))
+				read_peer(event.data.ptr);
+			else
+				while (viewer_read(event.data.ptr, bytes) > 0)
+					;
 			break;
 		case 0:
-			printf("%u\n", count);
-			fflush(stdout);
+			say(count);
 			timeout = -1;
 		}
 	}

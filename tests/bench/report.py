@@ -21,7 +21,10 @@ KEY_ROWS = {
 OURS = ("echo", "poll", "stream")
 
 # Those of the peers, where they were measured.
-PEER_ROWS = {"siab": "shellinabox"}
+PEER_ROWS = {"siab": "shellinabox", "ttyd": "ttyd", "wetty": "wetty"}
+
+# What is known of them when they were not asked for.
+NO_PEERS = {"running": {}, "missing": {}}
 
 FLOW_ROWS = {
     "pty": "floor A: a pty pair",
@@ -121,10 +124,24 @@ def table(*rows):
     yield ""
 
 
-def key_lines(keys):
+def complete(rows, rounds):
+    """Those of the rows that all rounds have: a peer may have failed."""
+    return {row: title for row, title in rows.items()
+            if all(row in r for r in rounds)}
+
+
+def missing_rows(peers, shown_rows, width):
+    """Of the peers that could not run here, or have failed on the way."""
+    reasons = peers["missing"] | {
+        name: "it has failed" for name in peers["running"]
+        if name not in shown_rows}
+    for name, why in reasons.items():
+        yield (PEER_ROWS[name], f"not measured: {why}", *[""] * (width - 2))
+
+
+def key_lines(keys, peers):
     rounds = keys["rounds"]
-    rows = {row: title for row, title in (KEY_ROWS | PEER_ROWS).items()
-            if row in rounds[0]}
+    rows = complete(KEY_ROWS | PEER_ROWS, rounds)
 
     def column(row, figure, digits):
         return shown(over(rounds, lambda r: r[row][figure]), digits)
@@ -134,7 +151,7 @@ def key_lines(keys):
         *((title, column(row, "p50_ms", 3), column(row, "p99_ms", 2),
            f"{rounds[0][row]['wire_down']:.0f}",
            f"{rounds[0][row]['wire_up']:.0f}")
-          for row, title in rows.items()))
+          for row, title in rows.items()), *missing_rows(peers, rows, 5))
     yield from table(
         ("ratio", "p50 : A + B", "p50 : A(xen) + B", "p99 : p99 of B"),
         *((title, shown(over(rounds, to_floors(row)), 2),
@@ -243,8 +260,11 @@ def rate_lines(rates):
                               ("input", "keys that are acknowledged"))))
 
 
-def flow_lines(rounds, title):
+def flow_lines(rounds, title, peers=NO_PEERS):
+    rows = complete(FLOW_ROWS | PEER_ROWS, rounds)
+
     def row(name, what):
+        viewer = name in OURS or name in PEER_ROWS
         return (what,
                 shown(over(rounds, lambda r: r[name]["mb_per_s"]), 1),
                 shown(over(rounds, lambda r: r[name]["mb_per_s"]
@@ -252,34 +272,62 @@ def flow_lines(rounds, title):
                 shown(over(rounds, lambda r: r[name]["mb_per_s"]
                            / r["tty"]["mb_per_s"]), 2),
                 shown(over(rounds, lambda r: r[name]["wire_down"]), 3)
-                if name in OURS else "",
+                if viewer else "",
                 f"{sum(r[name]['skipped'] for r in rounds)}"
                 if name in OURS else "")
     yield from table(
         (title, "MB/s", "to A", "to that tty", "bytes on the wire for one",
          "skipped"),
-        *(row(name, what) for name, what in FLOW_ROWS.items()))
+        *(row(name, what) for name, what in rows.items()),
+        *missing_rows(peers, rows, 6))
 
 
-def interrupt_lines(rounds, keys, title):
+def interrupt_lines(rounds, keys, title, peers=NO_PEERS):
+    rows = complete(complete(KEY_ROWS | PEER_ROWS, keys), rounds)
+
     def row(name):
         quiet = over(keys, lambda r: r[name]["p50_ms"])["median"]
         p50 = over(rounds, lambda r: r[name]["p50_ms"])
         worst = max(r[name]["max_ms"] for r in rounds)
-        return (KEY_ROWS[name], shown(p50, 2), f"{worst:.1f}",
+        return (rows[name], shown(p50, 2), f"{worst:.1f}",
                 f"{p50['median'] / quiet:.1f}", f"{worst / quiet:.1f}")
     yield from table(
         (title, "p50", "max", "p50 : quiet key", "max : quiet key"),
-        *(row(name) for name in ("tty", "stream", "poll")))
+        *(row(name) for name in rows), *missing_rows(peers, rows, 5))
 
 
-def flood_lines(floods, keys):
-    yield from flow_lines(floods["flow"], "flood at the pty")
+def flood_lines(floods, keys, peers):
+    yield from flow_lines(floods["flow"], "flood at the pty", peers)
     yield from flow_lines(floods["xen_flow"], "flood through xenconsoled")
     yield from interrupt_lines(floods["interrupt"], keys,
-                               "Ctrl-C in a flood at the pty, ms")
+                               "Ctrl-C in a flood at the pty, ms", peers)
     yield from interrupt_lines(floods["xen_interrupt"], keys,
                                "Ctrl-C in a flood through xenconsoled, ms")
+
+
+def peer_memory_lines(result):
+    """Sessions at a console of their own each, idle. Empty without peers."""
+    peers, taken = result["peers"], result["peers_memory"]
+    memory, quiet = result["memory"], result["screens"]
+    if not peers["running"] and not peers["missing"]:
+        return
+    screen = quiet["watched"]["process_kib"] / quiet["watched"]["watched"]
+    base = memory["start"]["worker"] + memory["start"]["broker"]
+    yield from table(
+        (f"PSS, KiB; {taken['sessions']} idle sessions", "version",
+         "server without sessions", "each session",
+         "of it a process of its own"),
+        ("xenterm, one more viewer of a console", "", base,
+         f"{memory['per_viewer_kib']:.0f}", 0),
+        ("xenterm, a console's only viewer", "", base,
+         f"{memory['per_console_kib'] + memory['per_viewer_kib'] + screen:.0f}",
+         f"{screen:.0f}"),
+        *((PEER_ROWS[name], known["version"], known["server_kib"],
+           *(f"{taken['each'][name][what]:.0f}"
+             for what in ("all", "helpers")))
+          for name, known in peers["running"].items()
+          if name in taken["each"]),
+        *missing_rows(peers, taken["each"], 5))
 
 
 def kill_lines(kills):
@@ -343,6 +391,13 @@ def goal_lines(result):
         value <= 4
     value = stop("max_ms", max)
     yield "Ctrl-C in a flood, max", "<= 30 x", f"{value:.1f}", value <= 30
+    running = complete(PEER_ROWS, flow)
+    if running:
+        value = over(flow, lambda r: max(
+            r[row]["mb_per_s"] for row in ("stream", "poll")) / max(
+                r[row]["mb_per_s"] for row in running))["median"]
+        yield ("flood delivered to a viewer that keeps up",
+               ">= 2 x the best peer", f"{value:.2f}", value >= 2)
     for row in ("unwatched", "stalled"):
         value = drained(row, "pty")
         yield (FLOW_ROWS[row], ">= 0.8 x floor A", f"{value:.2f}; "
@@ -375,10 +430,11 @@ def tables(result):
         *head_lines(result),
         *table((*head, ""), *((*goal, "reached" if reached else "missed")
                               for *goal, reached in goals)),
-        *key_lines(result["keys"]), *crowd_lines(result["crowd"]),
+        *key_lines(result["keys"], result["peers"]), *crowd_lines(result["crowd"]),
         *idle_lines(result["idle"]),
-        *flood_lines(result["floods"], result["keys"]["rounds"]),
+        *flood_lines(result["floods"], result["keys"]["rounds"],
+                     result["peers"]),
         *kill_lines(result["kills"]), *rate_lines(result["rates"]),
-        *memory_lines(result["memory"]), *screen_lines(result["screens"]),
+        *memory_lines(result["memory"]), *peer_memory_lines(result), *screen_lines(result["screens"]),
         *first_screen_lines(result["first_screen"])]
     return "\n".join(lines)

@@ -55,11 +55,18 @@ FLOOR = """location = /floor {
 		}
 		"""
 
-# The peers, behind the same nginx.
+# The peers, behind the same nginx, with WebSockets.
+PEERS_HTTP = """http {
+		map $http_upgrade $peer_connection {
+			"" "";
+			default upgrade;
+		}
+"""
 PEERS = """location /{name}/ {{
 			proxy_pass http://127.0.0.1:{port}/;
 			proxy_http_version 1.1;
-			proxy_set_header Connection "";
+			proxy_set_header Upgrade $http_upgrade;
+			proxy_set_header Connection $peer_connection;
 			proxy_buffering off;
 		}}
 		"""
@@ -107,6 +114,7 @@ class Stack:
         self.programs = {}
         self.tokens = []
         self.peer_ports = {name: free_port() for name in peers}
+        self.peers = []     # those that run
 
     def bench(self, name):
         return str(self.build / "tests" / "bench" / name)
@@ -141,6 +149,7 @@ class Stack:
                          .replace(shipped, FLOOR + "".join(
                              PEERS.format(name=name, port=port) for name, port
                              in self.peer_ports.items()) + shipped)
+                         .replace("http {\n", PEERS_HTTP, 1)
                          .replace(*NGINX_CONNECTIONS))
 
     def _start(self, name, *command):
@@ -170,7 +179,7 @@ class Stack:
 
     def _answers(self):
         for name, program in self.programs.items():
-            if program.poll() is not None:
+            if program.poll() is not None and name not in self.peer_ports:
                 log = (self.dir / "log" / f"{name}.log").read_text()
                 raise RuntimeError(f"{name} has ended:\n{log}")
         try:
