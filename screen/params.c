@@ -27,11 +27,12 @@ add_sub(struct params *p)
 static void
 add_digit(struct params *p, int32_t digit)
 {
-	int32_t *value = p->digit_is_sub ? &p->sub[p->sub_count - 1]
-					 : &p->value[p->count - 1];
+	int32_t *value;
 
 	if (p->reject_digits || (p->digit_is_sub && p->reject_sub_digits))
 		return;
+	value = p->digit_is_sub ? &p->sub[p->sub_count - 1]
+				: &p->value[p->count - 1];
 	if (*value == -1)
 		*value = digit;
 	else if (*value > (PARAM_VALUE_MAX - digit) / 10)
