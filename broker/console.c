@@ -16,6 +16,7 @@
 #include "broker/keep.h"
 #include "broker/memory.h"
 #include "broker/state.h"
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/log.h"
 #include "common/timer.h"
@@ -92,15 +93,6 @@ console_state_of(const struct console_facts *f)
 	return STATE_UP;
 }
 
-static time_t
-seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 static void
 add_due(struct console *c, unsigned what)
 {
@@ -127,7 +119,7 @@ static bool
 wanted(const struct console *c)
 {
 	return c->wanted && (c->wanted_by == c->all->worker ||
-				seconds() < c->all->grace_end);
+				clock_seconds() < c->all->grace_end);
 }
 
 static bool
@@ -575,7 +567,7 @@ consoles_worker_came(struct consoles *consoles)
 
 	consoles->has_worker = true;
 	consoles->worker++;
-	consoles->grace_end = seconds() + WANT_GRACE;
+	consoles->grace_end = clock_seconds() + WANT_GRACE;
 	for (c = consoles->table; c; c = c->hh.next)
 		add_due(c, DUE_CONSOLE | (c->memory.run != 0 ? DUE_TTY : 0));
 }

@@ -10,6 +10,7 @@
 #include "broker/domains.h"
 #include "broker/tty.h"
 #include "broker/xs.h"
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -53,15 +54,6 @@ static const struct {
     [POWER_SHUTDOWN] = {"poweroff", "feature-poweroff"},
     [POWER_REBOOT] = {"reboot", "feature-reboot"},
 };
-
-static time_t
-seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
 
 /* ---- the nodes ---------------------------------------------------------- */
 
@@ -194,7 +186,7 @@ look_later(struct powers *powers)
 static void
 look(struct powers *powers, struct slot *slot)
 {
-	bool over = seconds() >= slot->deadline;
+	bool over = clock_seconds() >= slot->deadline;
 	enum power_outcome outcome =
 	    at_once(powers, slot, over ? withdraw : see);
 
@@ -259,7 +251,7 @@ powers_ask(struct powers *powers, const struct msg_power *msg)
 	*slot = (struct slot){.number = msg->number,
 	    .action = msg->action,
 	    .domid = msg->domid,
-	    .deadline = seconds() + LIMIT_POWER_SECONDS};
+	    .deadline = clock_seconds() + LIMIT_POWER_SECONDS};
 	memcpy(slot->uuid, msg->key.uuid, sizeof slot->uuid);
 	outcome = check(powers, msg);
 	if (outcome == POWER_OUTCOMES)

@@ -11,6 +11,7 @@
 #include "broker/console.h"
 #include "broker/worker.h"
 #include "common/audit_file.h"
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/config_files.h"
 #include "common/key_file.h"
@@ -126,14 +127,13 @@ reload_ask(void *ctx)
 {
 	struct reload *reload = ctx;
 	struct timeval delay = {0};
-	struct timespec now;
+	const time_t now = clock_seconds();
 
 	if (event_pending(reload->due, EV_TIMEOUT, NULL))
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (reload->last != 0 && now.tv_sec <= reload->last)
+	if (reload->last != 0 && now <= reload->last)
 		delay.tv_sec = 1;
-	reload->last = now.tv_sec + delay.tv_sec;
+	reload->last = now + delay.tv_sec;
 	timer_start(reload->due, &delay);
 }
 

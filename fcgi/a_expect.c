@@ -10,8 +10,8 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/pattern.h"
 #include "common/ring.h"
@@ -48,15 +48,6 @@ struct expect {
 	struct json_object *steps;
 	size_t told; /* bytes of output in there */
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void
 expect_free(struct expect *e, enum wake why)
@@ -321,7 +312,7 @@ begin_step(struct expect *e)
 		return OVER;
 	}
 	memset(e->resume, 0, sizeof e->resume);
-	e->step_ends = now_ms() + step->timeout_ms;
+	e->step_ends = clock_ms() + step->timeout_ms;
 	/* The screen is looked at once something was printed after this. */
 	e->seen = ring && step->send ? ring_end(ring) : 0;
 	if (step->send &&
@@ -390,7 +381,7 @@ ask_screen(struct expect *e)
 static uint64_t
 time_left(const struct expect *e)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 	uint64_t end = e->step_ends < e->ends ? e->step_ends : e->ends;
 
 	return end > now ? end - now : 0;
@@ -442,7 +433,7 @@ late(struct expect *e)
 	if (e->asked)
 		screen_cancel(&e->job);
 	e->asked = false;
-	if (now_ms() >= e->ends)
+	if (clock_ms() >= e->ends)
 		finish(e, WAKE_READY, "limit", "The call takes too long.");
 	else if (otherwise == EXPECT_FAIL)
 		finish(e, WAKE_READY, "timeout",
@@ -551,7 +542,7 @@ admin_expect(struct worker *w, struct request *r)
 	e->console = r->console;
 	e->config = w->config;
 	e->steps = json_object_new_array();
-	e->ends = now_ms() + LIMIT_EXPECT_SECONDS * 1000ull;
+	e->ends = clock_ms() + LIMIT_EXPECT_SECONDS * 1000ull;
 	e->opening = !console_is_settled(r->console);
 	if (!e->opening)
 		begin(e);

@@ -1,7 +1,6 @@
 #include "fcgi/guess.h"
 
-#include <time.h>
-
+#include "common/clock.h"
 #include "common/config.h"
 #include "fcgi/failures.h"
 #include "fcgi/reply.h"
@@ -12,12 +11,8 @@
 bool
 guess_counted(struct worker *w, struct request *r)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (failures_note(w->failures, conn_param(r->conn, "REMOTE_ADDR"),
-		w->config->failures_per_minute,
-		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000))
+		w->config->failures_per_minute, clock_ms()))
 		return true;
 	reply_problem_with(r->conn, 429, "too-many-failures",
 	    "Retry-After: 10\r\n", NULL,

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/timer.h"
 #include "fcgi/input_queue.h"
@@ -49,20 +49,12 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	pump(arg);
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Time that has passed is worth bytes, up to a whole burst. */
 static void
 refill(struct input *input)
 {
-	uint64_t now = now_ms(), worth = (now - input->budgeted) * BYTES_PER_MS;
+	uint64_t now = clock_ms(),
+		 worth = (now - input->budgeted) * BYTES_PER_MS;
 
 	if (worth > BURST - input->budget)
 		worth = BURST - input->budget;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/ring.h"
@@ -91,15 +92,6 @@ struct screen {
 };
 
 static void step(struct screen *s);
-
-static time_t
-seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
 
 /* ---- the process -------------------------------------------------------- */
 
@@ -199,7 +191,7 @@ is_shortage(int error)
 static void
 crashed(struct screen *s, const char *why)
 {
-	time_t now = seconds();
+	time_t now = clock_seconds();
 
 	log_warn(
 	    "console %s: screen process %u %s", s->owner->name, s->id, why);
@@ -653,7 +645,7 @@ screen_watch(struct screen *s, bool watched)
 		s->answered = ring_end(s->ring);
 	s->watched = watched;
 	if (watched && s->process == PROCESS_FAILS && s->spawner &&
-	    seconds() - s->crash_time > CRASH_MEMORY_SECONDS)
+	    clock_seconds() - s->crash_time > CRASH_MEMORY_SECONDS)
 		recover(s);
 	step(s);
 }

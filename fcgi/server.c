@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "fcgi/memory.h"
@@ -251,15 +252,6 @@ conn_begin(struct conn *conn)
 	server->handler(server->ctx, conn);
 }
 
-static time_t
-monotonic(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 /*
  * Goes on if a request has arrived.  True: conn is as before, and waits for
  * (more of) one.  Otherwise conn may be no more.
@@ -302,7 +294,7 @@ is_late(const struct conn *conn, short what)
 {
 	return (what & EV_TIMEOUT) ||
 	       (conn->begun &&
-		   monotonic() - conn->begun > LIMIT_REQUEST_SECONDS);
+		   clock_seconds() - conn->begun > LIMIT_REQUEST_SECONDS);
 }
 
 static void
@@ -321,7 +313,7 @@ conn_read(struct conn *conn, short what)
 		conn_free(conn);
 	} else if (conn->part && !conn->begun) {
 		/* A kept connection has time until the next one begins. */
-		conn->begun = monotonic();
+		conn->begun = clock_seconds();
 		event_add(conn->event, conn->server->deadline);
 	}
 }
@@ -382,7 +374,7 @@ conn_start(struct server *server, struct conn *conn, int fd)
 	/* nginx writes right after it has connected: it may be there. */
 	if (!conn_look(conn))
 		return;
-	conn->begun = monotonic();
+	conn->begun = clock_seconds();
 	if (!conn_watch(conn) || event_add(conn->event, server->deadline) < 0)
 		conn_free(conn);
 }

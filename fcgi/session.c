@@ -8,6 +8,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/limits.h"
 #include "common/log.h"
@@ -80,15 +81,6 @@ audit_session(const struct session *s, const char *event, const char *why)
 	    .session = s->id,
 	    .mode = s->viewer.may_type ? "type" : "watch",
 	    .why = why});
-}
-
-static time_t
-monotonic(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
 }
 
 static void
@@ -185,7 +177,7 @@ static void
 watch_time(struct session *s)
 {
 	time_t end = s->last_used + (time_t)s->all->config->session_idle;
-	time_t now = monotonic();
+	time_t now = clock_seconds();
 	struct timeval delay = {0};
 
 	if (end > s->ends)
@@ -200,7 +192,7 @@ static void
 on_idle(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *s = arg;
-	time_t now = monotonic();
+	time_t now = clock_seconds();
 
 	(void)fd;
 	(void)what;
@@ -232,7 +224,7 @@ used(struct session *s)
 {
 	const struct timeval delay = {.tv_sec = LIMIT_ABSENT};
 
-	s->last_used = monotonic();
+	s->last_used = clock_seconds();
 	if (s->parked == 0)
 		timer_start(s->absent, &delay);
 	console_set_away(s->console, &s->viewer, false);
@@ -316,7 +308,7 @@ open_as(struct sessions *all, const uint8_t hash[HASH_BYTES],
 		return -errno;
 	memcpy(s->hash, hash, HASH_BYTES);
 	randombytes_buf(s->id_bytes, sizeof s->id_bytes);
-	s->ends = monotonic() + (time_t)all->config->session_max;
+	s->ends = clock_seconds() + (time_t)all->config->session_max;
 	s->expires = time(NULL) + (time_t)all->config->session_max;
 	if (!enter(s, console, may_type)) {
 		destroy(s);
@@ -350,7 +342,7 @@ session_of_viewer(struct sessions *all, struct console *console,
 	HASH_FIND(hh, all->by_hash, hash, HASH_BYTES, *out);
 	if (!*out)
 		return open_as(all, hash, console, user, may_type, out);
-	(*out)->last_used = monotonic();
+	(*out)->last_used = clock_seconds();
 	return 0;
 }
 
@@ -561,7 +553,7 @@ restore(struct sessions *all, uint32_t slot, struct session_record *r,
 	r->grant_text[sizeof r->grant_text - 1] = '\0';
 	if (!console)
 		return "console-gone";
-	if (monotonic() >= r->ends)
+	if (clock_seconds() >= r->ends)
 		return "session_max";
 	HASH_FIND(hh, all->by_hash, r->hash, HASH_BYTES, s);
 	if (s)

@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/number.h"
@@ -72,15 +73,6 @@ usage(FILE *out)
 	      "  -h          print this\n"
 	      "  -V          print the version\n",
 	    out);
-}
-
-static time_t
-seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
 }
 
 /* ---- starting ----------------------------------------------------------- */
@@ -155,7 +147,7 @@ start(void)
 		become_program(parent);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	keeper.started = seconds();
+	keeper.started = clock_seconds();
 	if (keeper.child < 0) {
 		log_error("fork: %s", strerror(errno));
 		keeper.child = 0;
@@ -265,7 +257,7 @@ start_again(int status, bool in_order)
 		log_info("%s is started again, as asked", keeper.command[0]);
 	else
 		describe(status);
-	if (asked || seconds() - keeper.started > SHORT_LIFE)
+	if (asked || clock_seconds() - keeper.started > SHORT_LIFE)
 		keeper.delay = DELAY_MIN;
 	start_later();
 	keeper.delay *= 2;

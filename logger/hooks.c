@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/log.h"
 #include "common/pattern.h"
@@ -55,15 +56,6 @@ struct hooks {
 	size_t nqueued;
 	bool ends;
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- In the thread ---------------------------------------------------------
  */
@@ -210,7 +202,7 @@ work(void *arg)
 static bool
 may_call(struct hook *hook)
 {
-	uint64_t now = now_ms(), full = hook->config->per_minute * 60000ull;
+	uint64_t now = clock_ms(), full = hook->config->per_minute * 60000ull;
 
 	hook->credit += (now - hook->since_ms) * hook->config->per_minute;
 	hook->since_ms = now;
@@ -352,7 +344,7 @@ take(struct hook *hook, const struct config_hook *config)
 
 	hook->config = config;
 	hook->credit = config->per_minute * 60000ull;
-	hook->since_ms = now_ms();
+	hook->since_ms = clock_ms();
 	while (config->lines[n])
 		n++;
 	hook->lines = calloc(n + 1, sizeof *hook->lines);

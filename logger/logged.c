@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/console_key.h"
 #include "common/feed_proto.h"
@@ -68,15 +69,6 @@ struct logged {
 	struct event *part, *silence;
 	time_t printed; /* when there was output last */
 };
-
-static time_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
 
 /* --- What is told of it ----------------------------------------------------
  */
@@ -250,7 +242,7 @@ on_part(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (now() < l->printed + PART_SECONDS) {
+	if (clock_seconds() < l->printed + PART_SECONDS) {
 		arm(l->part, PART_SECONDS);
 		return;
 	}
@@ -263,7 +255,7 @@ on_silence(evutil_socket_t fd, short what, void *arg)
 {
 	struct logged *l = arg;
 	struct hook_event event = event_of(l, "silent");
-	time_t left = l->printed + (time_t)l->config->silent - now();
+	time_t left = l->printed + (time_t)l->config->silent - clock_seconds();
 
 	(void)fd;
 	(void)what;
@@ -282,7 +274,7 @@ on_silence(evutil_socket_t fd, short what, void *arg)
 static void
 watch_silence(struct logged *l)
 {
-	l->printed = now();
+	l->printed = clock_seconds();
 	if (l->config && l->config->silent > 0)
 		arm(l->silence, (time_t)l->config->silent);
 }
@@ -299,9 +291,9 @@ wants_recording(const struct logged *l)
 static void
 ask_screen(struct logged *l)
 {
-	if (l->asked && now() < l->asked + SCREEN_AGAIN_SECONDS)
+	if (l->asked && clock_seconds() < l->asked + SCREEN_AGAIN_SECONDS)
 		return;
-	l->asked = now();
+	l->asked = clock_seconds();
 	link_ask_snapshot(l->logger->link, l->number);
 }
 

@@ -25,14 +25,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/clock.h"
 #include "tests/bench/http.h"
 #include "tests/bench/peer.h"
 #include "tests/bench/viewer.h"
 
-#define NS_PER_S  1000000000
 #define NS_PER_MS 1000000
 
 /* Until a flood runs, before its bytes are counted. */
@@ -52,15 +51,6 @@ struct reader {
 };
 
 static uint8_t bytes[VIEWER_OUTPUT];
-
-static int64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 static void
 write_all(int fd)

@@ -19,14 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/clock.h"
 #include "tests/bench/http.h"
 #include "tests/bench/peer.h"
 #include "tests/bench/viewer.h"
 
-#define NS_PER_S  1000000000
 #define NS_PER_MS 1000000
 
 /* A flood lasts so long. */
@@ -51,15 +50,6 @@ struct guest {
 };
 
 static uint8_t bytes[VIEWER_OUTPUT];
-
-static int64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 static void
 open_guest(struct guest *g, const char *how, const char *where)

@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/clock.h"
 #include "tests/bench/http.h"
 #include "tests/bench/peer.h"
 #include "tests/bench/viewer.h"
@@ -44,7 +45,6 @@
 #define PAUSE_MAX_US 25000
 
 #define PATIENCE_MS 10000
-#define NS_PER_S    1000000000
 
 #define TEXT_MAX 128
 
@@ -69,15 +69,6 @@ struct row {
 	/* Brings to an end what the key's echo has not. */
 	void (*settle)(struct typist *t);
 };
-
-static int64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 /* --- Without HTTP -------------------------------------------------------- */
 

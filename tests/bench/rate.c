@@ -18,13 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
+#include "tests/bench/clock.h"
 #include "tests/bench/http.h"
 
 #define API "/xenterm/api/v1/"
 
-#define NS_PER_S  1000000000
 #define NS_PER_MS 1000000
 #define TEXT_MAX  128
 
@@ -38,15 +37,6 @@ struct client {
 };
 
 enum kind { FLOOR, POLL, INPUT };
-
-static int64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
 
 /* Behind the output that is there; without the number of an event, so that it
  * is told of none that is over. */
