@@ -371,6 +371,19 @@ def test_groups_are_what_the_web_server_says(guarded):
             assert b"web1" not in fastcgi.read_to_end(peer), groups
 
 
+@pytest.mark.parametrize(("length", "status"), [(1024, 200), (1025, 401)])
+def test_groups_have_a_bound(guarded, length, status):
+    """They are kept with each session."""
+    groups = "ops,".ljust(length, "x")
+    with guarded.fastcgi() as peer:
+        peer.sendall(fastcgi.request("GET", "/api/v1/consoles", user="nobody",
+                                     XENTERM_GROUPS=groups))
+        answer = fastcgi.read_to_end(peer)
+    assert fastcgi.status_of(answer) == status
+    assert (b"web1" in answer) == (status == 200)
+    assert (b"no-identity" in answer) == (status == 401)
+
+
 def test_http_parameters_are_no_identity(guarded):
     """Should a web server pass all headers on: they are not looked at."""
     for name in ("HTTP_REMOTE_USER", "HTTP_XENTERM_USER", "HTTP_AUTHORIZATION",
