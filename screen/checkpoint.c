@@ -37,6 +37,7 @@ _Static_assert(sizeof(struct header) <= PAGE, "one page");
 struct checkpoint {
 	struct header *header;
 	uint8_t *base;
+	bool untidy; /* the slot that does not count may take memory */
 };
 
 size_t
@@ -64,6 +65,7 @@ checkpoint_map(int fd)
 		return NULL;
 	}
 	cp->header = (struct header *)cp->base;
+	cp->untidy = true;
 	return cp;
 }
 
@@ -113,38 +115,60 @@ checkpoint_load(struct checkpoint *cp, uint64_t run, void *block, size_t size,
 	return true;
 }
 
-/* False: it is all zero. */
+/* used: there was something before.  False: it is all zero. */
 static bool
-save_page(uint8_t *to, const uint8_t *from, size_t n)
+save_page(uint8_t *to, const uint8_t *from, size_t n, bool used)
 {
 	static const uint8_t zeros[PAGE];
 
-	if (memcmp(from, zeros, n) == 0)
-		return false;
-	memcpy(to, from, n);
-	return true;
+	if (memcmp(from, zeros, n) != 0) {
+		memcpy(to, from, n);
+		return true;
+	}
+	if (used)
+		madvise(to, PAGE, MADV_REMOVE);
+	return false;
 }
 
+/* The slot that the next state goes to. */
+static uint32_t
+next_slot(const struct checkpoint *cp)
+{
+	return atomic_load_explicit(
+		   &cp->header->current, memory_order_relaxed) == 1
+		   ? 1
+		   : 0;
+}
+
+/* Over what is there: in a flood the pages are not given back and taken anew
+ * for each state, which cost more than the copy. */
 void
 checkpoint_save(struct checkpoint *cp, uint64_t run, uint64_t offset,
     const void *block, size_t size)
 {
-	uint32_t before =
-	    atomic_load_explicit(&cp->header->current, memory_order_relaxed);
-	uint32_t next = before == 1 ? 1 : 0;
+	uint32_t next = next_slot(cp);
 	struct slot *slot = &cp->header->slots[next];
 
 	if (size > LIMIT_SCREEN_STATE)
 		return;
-	/* It may hold the half of what somebody was killed over. */
-	madvise(slot_data(cp, next), LIMIT_SCREEN_STATE, MADV_REMOVE);
-	*slot = (struct slot){EMULATOR_LAYOUT, run, offset, size, {0}};
+	slot->layout = EMULATOR_LAYOUT;
+	slot->run = run;
+	slot->offset = offset;
+	slot->size = size;
 	for (size_t at = 0; at < size; at += PAGE)
 		slot->pages[at / PAGE] = save_page(slot_data(cp, next) + at,
-		    (const uint8_t *)block + at, page_size(at, size));
+		    (const uint8_t *)block + at, page_size(at, size),
+		    slot->pages[at / PAGE]);
 	atomic_store_explicit(
 	    &cp->header->current, next + 1, memory_order_release);
-	if (before != 0)
-		madvise(
-		    slot_data(cp, before - 1), LIMIT_SCREEN_STATE, MADV_REMOVE);
+	cp->untidy = true;
+}
+
+void
+checkpoint_tidy(struct checkpoint *cp)
+{
+	if (cp->untidy)
+		madvise(slot_data(cp, next_slot(cp)), LIMIT_SCREEN_STATE,
+		    MADV_REMOVE);
+	cp->untidy = false;
 }

@@ -6,8 +6,7 @@
  * A slot holds a copy of the emulator's block.  A new state goes into the slot
  * that does not count, and counts once it is whole; so who is killed while it
  * saves leaves the one before.  The broker makes the memfd and keeps it with
- * the ring; screen processes load and save.  Pages of nothing but zeros take
- * no memory.
+ * the ring; screen processes load and save.
  */
 #ifndef XENTERM_SCREEN_CHECKPOINT_H
 #define XENTERM_SCREEN_CHECKPOINT_H
@@ -38,5 +37,12 @@ bool checkpoint_load(struct checkpoint *cp, uint64_t run, void *block,
 /* Saves the state after the output up to offset. */
 void checkpoint_save(struct checkpoint *cp, uint64_t run, uint64_t offset,
     const void *block, size_t size);
+
+/*
+ * Gives back the memory of all but the state saved last, of which pages of
+ * nothing but zeros then take none.  Until then another state's memory stays,
+ * for the next one.
+ */
+void checkpoint_tidy(struct checkpoint *cp);
 
 #endif

@@ -92,6 +92,13 @@ save(struct process *p)
 	p->saved = p->offset;
 }
 
+static void
+save_and_tidy(struct process *p)
+{
+	save(p);
+	checkpoint_tidy(p->checkpoint);
+}
+
 /* Goes on margin bytes into what the ring holds, behind a line's end. */
 static void
 skip(struct process *p, size_t margin)
@@ -137,6 +144,17 @@ feed(struct process *p, uint64_t end)
 		if (p->offset - p->saved > ring_size(p->ring) / 2)
 			save(p);
 	}
+}
+
+/* There is more.  Little of it: what a flood has left is cleared away. */
+static void
+go_on(struct process *p)
+{
+	uint64_t before = p->offset;
+
+	feed(p, ring_end(p->ring));
+	if (p->offset - before < STRETCH)
+		checkpoint_tidy(p->checkpoint);
 }
 
 static void
@@ -250,7 +268,7 @@ resize(struct process *p, const struct screen_resize *msg)
 	if (emulator_resize(p->emulator, msg->rows, msg->cols) < 0)
 		return -1;
 	p->saved = UINT64_MAX;
-	save(p);
+	save_and_tidy(p);
 	return 0;
 }
 
@@ -301,7 +319,7 @@ take(struct process *p, const union message *msg, size_t size)
 		tell_at(p);
 	} else if (msg->type == SCREEN_FEED && size == sizeof msg->feed &&
 		   started) {
-		feed(p, ring_end(p->ring));
+		go_on(p);
 		tell_at(p);
 	} else if (msg->type == SCREEN_RESIZE && size == sizeof msg->resize &&
 		   started) {
@@ -335,7 +353,7 @@ converse(struct process *p)
 	}
 	if (status == PROCESS_DONE && p->emulator) {
 		feed(p, ring_end(p->ring));
-		save(p);
+		save_and_tidy(p);
 		tell_at(p);
 	}
 	return status;

@@ -88,8 +88,33 @@ test_last_one(void **state)
 		assert_int_equal(offset, n * 1000);
 		assert_memory_equal(copy, block, SIZE);
 	}
-	/* One state is kept, without its empty pages. */
-	assert_in_range(kilobytes_used(), 4 * 4, 6 * 4);
+	/* Two, and then one, without its empty pages. */
+	assert_in_range(kilobytes_used(), 7 * 4, 8 * 4);
+	checkpoint_tidy(cp);
+	assert_in_range(kilobytes_used(), 4 * 4, 5 * 4);
+	memset(copy, 0, sizeof copy);
+	assert_true(checkpoint_load(cp, RUN, copy, SIZE, UINT64_MAX, &offset));
+	assert_memory_equal(copy, block, SIZE);
+}
+
+/* Pages that are empty in the next state but one, which has the same place. */
+static void
+test_emptied(void **state)
+{
+	uint64_t offset;
+
+	(void)state;
+	for (uint8_t n = 1; n < 4; n++) {
+		fill(n);
+		checkpoint_save(cp, RUN, n, block, SIZE);
+	}
+	memset(block, 0, sizeof block);
+	block[0] = 1;
+	checkpoint_save(cp, RUN, 4, block, SIZE);
+	assert_true(checkpoint_load(cp, RUN, copy, SIZE, UINT64_MAX, &offset));
+	assert_memory_equal(copy, block, SIZE);
+	checkpoint_tidy(cp);
+	assert_int_equal(kilobytes_used(), 2 * 4); /* with the header */
 }
 
 /* Nothing of a state that is not for the one who asks. */
@@ -187,6 +212,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_last_one, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_emptied, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_not_for_us, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_from_outside, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_half_saved, setup, teardown),
