@@ -101,11 +101,12 @@ def wait_for_sessions(stack, count):
 
 def measure(stack, options):
     names = [f"held{n}" for n in range(options.guests)]
-    stack.create_guests([*latency.GUESTS.values(), "plain", *names])
+    stack.create_guests(names)
     result = {"guests": len(names), "rounds": {}}
     states = {"quiet": None, "waiting": WAITING, "working": WORKING}
     taken = {state: [] for state in states}
-    with latency.at_work(stack) as everybody:
+    typists = latency.typists(stack, latency.make_guests(stack, "typed"))
+    with latency.at_work(typists) as everybody:
         for _ in range(options.rounds):
             for state, body in states.items():
                 with contextlib.ExitStack() as busy:

@@ -3,12 +3,12 @@ Ctrl-C."""
 
 import contextlib
 import socket
-import subprocess
 import time
 
 import peers
 import report
 from programs import Driver, on_site, on_tty
+from pump import pumped
 
 # Until a flood runs.
 BEGIN_SECONDS = 0.2
@@ -119,26 +119,6 @@ def measure_interrupt(stack, guests, rounds, ms, others=None):
     return taken
 
 
-def pty_index(stack, guest):
-    return stack.host.tty(guest).rsplit("/", 1)[1]
-
-
-@contextlib.contextmanager
-def pumped(stack, guests):
-    """From now on they are the pump's, and xenconsoled is stopped."""
-    pid = next(pid for pid, command in stack.host.processes().items()
-               if command and command[0].endswith(b"xenconsoled"))
-    with stack.host.popen(
-            stack.bench("pump"), pid, *(pty_index(stack, g) for g in guests),
-            text=True, stdout=subprocess.PIPE) as pump:
-        try:
-            if pump.stdout.readline() != f"{len(guests)}\n":
-                raise RuntimeError("pump: it has not got the ptys")
-            yield
-        finally:
-            pump.kill()
-
-
 def make_guests(stack, prefix, *behaviour):
     """{row: name}; those nobody watches are held from their start."""
     guests = {row: f"held-{prefix}-{row}" if row in HELD
@@ -148,8 +128,8 @@ def make_guests(stack, prefix, *behaviour):
 
 
 def measure(stack, rounds, ms):
-    """Each guest floods only while it is its turn. xenconsoled, which gives each
-    guest so much and no more, is stopped at the end, for good."""
+    """Each guest floods only while it is its turn. Through xenconsoled, which
+    gives each guest so much and no more, and at the pty."""
     slow = make_guests(stack, "slow", "--flood")
     fast = make_guests(stack, "fast", "--echo")
     others, stops = (peer_guests(stack, f"fast-{what}")

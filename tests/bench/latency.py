@@ -1,4 +1,5 @@
-"""Key to echo: the rows, by turns, alone and with others who wait."""
+"""Key to echo: the rows, by turns, alone and with others who wait; at guests
+of xenconsoled's, and at the pty (pump.py)."""
 
 import contextlib
 import time
@@ -7,22 +8,30 @@ import peers
 import report
 import screens
 from programs import Crowd, Driver, on_site, on_tty
+from pump import pumped
 
 # Keys of one row before it is the next one's turn.
 TURN_KEYS = 30
 
-# Which row is at which guest.
-GUESTS = {"echo": "typed", "poll": "polled", "stream": "streamed"}
+# The rows that have a guest of their own.
+AT_GUESTS = ("tty", "echo", "poll", "stream")
 
 
-def typists(stack):
+def make_guests(stack, prefix):
+    """{row: name}."""
+    guests = {row: f"{prefix}-{row}" for row in AT_GUESTS}
+    stack.create_guests(guests.values())
+    return guests
+
+
+def typists(stack, guests):
     """One for each row of the table."""
     return {"pty": Driver(stack, "keys", "pty"),
-            "tty": on_tty(stack, "keys", "plain"),
+            "tty": on_tty(stack, "keys", guests["tty"]),
             "floor": Driver(stack, "keys", "floor", stack.port,
                             login=stack.login(["-"])),
-            **{row: on_site(stack, "keys", row, guest)
-               for row, guest in GUESTS.items()}}
+            **{row: on_site(stack, "keys", row, guests[row])
+               for row in report.OURS}}
 
 
 def one_round(everybody, keys):
@@ -36,26 +45,46 @@ def one_round(everybody, keys):
     return {row: report.key_summary(samples[row]) for row in everybody}
 
 
+def peer_typists(stack, prefix):
+    """Their guests, {row: name}, and drivers."""
+    guests = {name: f"{prefix}-{name}" for name in stack.peers}
+    if guests:
+        stack.create_guests(guests.values())
+    return guests, peers.drivers(stack, "keys", guests)
+
+
 @contextlib.contextmanager
-def at_work(stack, others=None):
+def at_work(everybody):
     with contextlib.ExitStack() as running:
         yield {row: running.enter_context(typist)
-               for row, typist in (typists(stack) | (others or {})).items()}
+               for row, typist in everybody.items()}
 
 
-def measure(stack, rounds, keys, seconds, say, others=None):
+def several_rounds(everybody, rounds, keys, seconds, say):
     """No round begins when that many seconds are over: that is a busy
-    machine. others: further rows, with their drivers."""
+    machine."""
     end = time.monotonic() + seconds
     taken = []
-    with at_work(stack, others) as everybody:
-        for number in range(1, rounds + 1):
-            if taken and time.monotonic() > end:
-                say(f"the machine is slow: {len(taken)} rounds only")
-                break
-            say(f"keys, round {number} of {rounds}")
-            taken.append(one_round(everybody, keys))
+    for number in range(1, rounds + 1):
+        if taken and time.monotonic() > end:
+            say(f"the machine is slow: {len(taken)} rounds only")
+            break
+        say(f"keys, round {number} of {rounds}")
+        taken.append(one_round(everybody, keys))
     return taken
+
+
+def measure(stack, rounds, keys, seconds, say):
+    result = {"keys": keys}
+    for what in ("xen", "pty"):
+        guests = make_guests(stack, f"keys-{what}")
+        others, drivers = peer_typists(stack, f"keys-{what}")
+        everybody = typists(stack, guests) | drivers
+        at_pty = pumped(stack, [*guests.values(), *others.values()]) \
+            if what == "pty" else contextlib.nullcontext()
+        with at_work(everybody) as working, at_pty:
+            result[what] = several_rounds(working, rounds, keys, seconds, say)
+    return result
 
 
 def idle(stack, seconds):
@@ -79,16 +108,22 @@ def measure_crowd(stack, consoles, sizes, rounds, keys, say):
     """The same rows while others wait."""
     result = []
     memory = stack.pss()
-    with at_work(stack) as everybody, Crowd(stack, consoles) as crowd:
+    xen, pty = (make_guests(stack, f"crowd-{what}") for what in ("xen", "pty"))
+    with at_work(typists(stack, xen)) as at_guests, \
+            at_work(typists(stack, pty)) as at_pty, \
+            Crowd(stack, consoles) as crowd:
         for size in sizes:
             say(f"keys beside {size} waiting viewers")
             crowd.grow(size)
-            result.append({
-                "viewers": size, "consoles": len(consoles),
-                "pss_kib": {name: kib - memory[name]
-                            for name, kib in stack.pss().items()},
-                "rounds": [one_round(everybody, keys)
-                           for _ in range(rounds)]})
+            found = {"viewers": size, "consoles": len(consoles),
+                     "pss_kib": {name: kib - memory[name]
+                                 for name, kib in stack.pss().items()},
+                     "xen": [one_round(at_guests, keys)
+                             for _ in range(rounds)]}
+            with pumped(stack, pty.values()):
+                found["pty"] = [one_round(at_pty, keys)
+                                for _ in range(rounds)]
+            result.append(found)
     stack.close_sessions()
     return result
 

@@ -156,13 +156,6 @@ def ask_all(everybody, ask):
             del everybody[row]
 
 
-def typists(stack):
-    guests = {name: f"peer-{name}" for name in stack.peers}
-    if guests:
-        stack.create_guests(guests.values())
-    return drivers(stack, "keys", guests)
-
-
 def start_one(stack, name):
     """Starts one and tries it; its version, and its memory without sessions."""
     command = COMMANDS[name](stack.build, stack.peer_ports[name],

@@ -1,7 +1,8 @@
 /*
- * Floods ttys from where xenconsoled does, but without its limit of some 0.3
- * MB/s for each guest: takes xenconsoled's own ends of the ptys over while it
- * is stopped, and plays the guests, which are those of `guest --flood`.
+ * Plays guests from where xenconsoled does, but without the ring that it shares
+ * with them and its limit of some 0.3 MB/s for each: takes xenconsoled's own
+ * ends of the ptys over while it is stopped.  The guests echo what is typed;
+ * Enter begins a flood, as that of `guest --flood`, and Ctrl-C ends it.
  *
  *   pump PID INDEX...    xenconsoled, and the numbers of /dev/pts/INDEX
  *
@@ -103,6 +104,8 @@ take_key(struct guest *g, char key)
 		memcpy(g->out, PROMPT, g->end);
 	} else if (key == '\r') {
 		g->flooding = true;
+	} else if (!g->flooding && g->end < sizeof g->out) {
+		g->out[g->end++] = key;
 	}
 }
 
@@ -131,6 +134,8 @@ write_some(struct guest *g)
 		g->at += (size_t)n;
 	else if (errno != EAGAIN && errno != EINTR)
 		err(1, "/dev/pts/%d", g->index);
+	if (g->at == g->end)
+		g->at = g->end = 0;
 }
 
 /* EPOLLOUT only while there is something: an idle pty always takes more. */
