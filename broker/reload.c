@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/config_files.h"
+#include "common/config_parse.h"
 #include "common/key_file.h"
 #include "common/log.h"
 #include "common/memfd.h"

@@ -2,7 +2,7 @@
  * xenterm.conf, and after it the files *.conf of the directory conf.d beside
  * it, in the order of their names; read by both programs with libconfuse.
  *
- * Every mistake is reported on stderr with file, line and reason.
+ * Every mistake is reported with file, line and reason (config_report.h).
  */
 #ifndef XENTERM_CONFIG_H
 #define XENTERM_CONFIG_H
@@ -126,16 +126,13 @@ struct config {
 	size_t nhooks;
 };
 
-/* The two steps of config_load(): what can be done by who may open files, and
- * by who may not.  False or NULL: a mistake has been reported.  All three end
- * the program when there is no memory: a configuration is small. */
+/* The file and its parts, for config_parse() (common/config_parse.h), which may
+ * be somebody's who may not open them.  False: a mistake has been reported. */
 bool config_read(const char *path, struct config_files *files);
-struct config *config_parse(const struct config_files *files);
-/* NULL when the file cannot be read or is wrong; that has been reported. */
+/* Both.  NULL when the file cannot be read or is wrong; that has been
+ * reported. */
 struct config *config_load(const char *path);
 void config_free(struct config *config);
-/* From now on mistakes are reported to the log, not on stderr. */
-void config_reports_to_log(void);
 
 /* Makes one the other, so who has a pointer to `now` sees the next. */
 void config_exchange(struct config *now, struct config *next);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/config.h"
+#include "common/config_report.h"
 #include "common/listener.h"
 #include "common/log.h"
 #include "common/service.h"

@@ -7,6 +7,7 @@
 
 #include "common/config.h"
 #include "common/config_files.h"
+#include "common/config_parse.h"
 #include "common/log.h"
 #include "common/memfd.h"
 #include "fcgi/audit.h"

@@ -96,8 +96,9 @@ def test_the_map_has_every_file(folder):
 
 # --- the options ------------------------------------------------------------------
 
-SOURCE = (TOP / "common/config.c").read_text()
-KINDS = r"CFG_(?:STR|BOOL|INT|FLOAT)(?:_LIST)?"
+SOURCE = (TOP / "common/config_parse.c").read_text()
+CHECKS = (TOP / "common/config_check.c").read_text()
+KINDS = r"(?:NUMBER|CFG_(?:STR|BOOL|INT|FLOAT)(?:_LIST)?)"
 
 
 def options_of(array):
@@ -111,7 +112,7 @@ def options_of(array):
 
 def all_options():
     names, sections = options_of("options")
-    assert len(names) > 10 and sections, "config.c is written otherwise now"
+    assert len(names) > 10 and sections, "config_parse.c is written otherwise now"
     found = {("", name) for name in names}
     for section, array in sections.items():
         found.add((section, ""))
@@ -165,10 +166,9 @@ def defaults():
                              (TOP / "common/limits.h").read_text()))
     found = dict(re.findall(
         r'\n\t    CFG_STR\("(\w+)", "([^"]+)"', SOURCE))
-    table = re.search(r"(?s)number_options\[\] = {(.*?)\n};", SOURCE)
-    if table:
-        for name, value in re.findall(r'{"(\w+)", (\w+),', table[1]):
-            found[name] = limits.get(value, value)
+    table = re.search(r"(?s)config_numbers\[\] = {(.*?)\n};", CHECKS)
+    for name, value in re.findall(r'{"(\w+)", (\w+),', table[1]):
+        found[name] = limits.get(value, value)
     return found
 
 
