@@ -13,6 +13,10 @@ from pump import pumped
 # Keys of one row before it is the next one's turn.
 TURN_KEYS = 30
 
+# For the processor time of a key; and those that a driver types before it begins
+# (WARM_UP in keys.c).
+COST_KEYS, WARM_UP = 100, 3
+
 # The rows that have a guest of their own.
 AT_GUESTS = ("tty", "echo", "poll", "stream")
 
@@ -74,6 +78,25 @@ def several_rounds(everybody, rounds, keys, seconds, say):
     return taken
 
 
+def measure_cost(stack, everybody):
+    """Microseconds of the processor for a key, of each program on its way:
+    {row: {program: us}}. Who wakes it is not in it."""
+    cost = {}
+    for row in ("floor", *report.OURS):
+        typist = everybody[row]
+        programs = {"client": [typist.process.pid],
+                    **{name: stack.pids(name) for name in ("nginx", "floor")},
+                    "worker": stack.pids("worker"),
+                    "screen": screens.screen_pids(stack)}
+        before = {name: screens.cpu_times(pids)
+                  for name, pids in programs.items()}
+        typist.ask(COST_KEYS, COST_KEYS)
+        cost[row] = {name: 1e6 * screens.cpu_since(times)
+                     / (COST_KEYS + WARM_UP)
+                     for name, times in before.items()}
+    return cost
+
+
 def measure(stack, rounds, keys, seconds, say):
     result = {"keys": keys}
     for what in ("xen", "pty"):
@@ -84,6 +107,8 @@ def measure(stack, rounds, keys, seconds, say):
             if what == "pty" else contextlib.nullcontext()
         with at_work(everybody) as working, at_pty:
             result[what] = several_rounds(working, rounds, keys, seconds, say)
+            if what == "pty":
+                result["cost_us"] = measure_cost(stack, working)
     return result
 
 

@@ -163,6 +163,22 @@ def key_lines(rounds, count, where, peers):
           for row, title in rows.items() if row in OURS or row in PEER_ROWS))
 
 
+def cost_lines(keys):
+    """What the programs do for a key; the rest of it is waking them."""
+    programs = ("client", "nginx", "floor", "worker", "screen")
+
+    def row(name):
+        cost = keys["cost_us"][name]
+        p50 = over(keys["pty"], lambda r: r[name]["p50_ms"])["median"]
+        return (KEY_ROWS[name], *(f"{cost[p]:.0f}" for p in programs),
+                f"{sum(cost.values()):.0f}", f"{1e3 * p50:.0f}")
+    yield from table(
+        (f"processor time of a key {AT_PTY}, µs", "client", "nginx",
+         "floor B's program", "worker", "screen", "all of these",
+         "from key to echo, p50"),
+        *(row(name) for name in keys["cost_us"]))
+
+
 def memory_lines(memory):
     yield from table(
         (f"PSS, KiB; {memory['viewers']:,} viewers, "
@@ -438,6 +454,7 @@ def tables(result):
         *(line for what, where in (("pty", AT_PTY), ("xen", AT_GUEST))
           for line in key_lines(keys[what], keys["keys"], where,
                                 result["peers"])),
+        *cost_lines(keys),
         *(line for what, where in (("pty", AT_PTY), ("xen", AT_GUEST))
           for line in crowd_lines(result["crowd"], what, where)),
         *idle_lines(result["idle"]),
