@@ -172,6 +172,7 @@ function typeHere() {
 		takenBy = null;
 		showTaken();
 		showNotice('You type here now.');
+		view.focus();
 	});
 }
 
@@ -182,6 +183,7 @@ $('watchonly').addEventListener('click', () => changeMode('watch', undefined, ()
 	showNotice(takenFrom.length ? `You have handed the console back to ${namesWords(takenFrom)}; you are watching now.`
 		: 'You are watching now.');
 	takenFrom = [];
+	$('menu').focus();              /* what was pressed is not there any more */
 }));
 
 $('takeover').addEventListener('click', async () => {
@@ -263,7 +265,10 @@ function showOverlay() {
 function remedyWords(end) {
 	const words = endWords(end);
 	return words.login ? { ...words, action: 'Reload and log in', run: () => location.reload() }
-		: { ...words, action: 'Connect again', run: () => connect() };
+		: { ...words, action: 'Connect again', run: () => {
+			connect();
+			view.focus();
+		} };
 }
 
 /* What was typed last is not lost, and is not typed by surprise either. */
@@ -324,6 +329,8 @@ async function compose() {
 }
 
 function showSending({ sent, total, done, stopped, exact }) {
+	if (done && $('sending').contains(document.activeElement))
+		view.focus();
 	$('sending').hidden = done;
 	$('sent').max = total;
 	$('sent').value = sent;
@@ -509,7 +516,10 @@ hint.querySelector('button').addEventListener('click', () => {
 	view.send('\r');
 	view.focus();
 });
-notice.querySelector('button').addEventListener('click', () => { notice.hidden = true; });
+notice.querySelector('button').addEventListener('click', () => {
+	notice.hidden = true;
+	view.focus();
+});
 addEventListener('online', () => view.wake());
 document.addEventListener('visibilitychange', () => {
 	if (document.hidden)

@@ -113,6 +113,13 @@ test('a slow paste has a bar, and stops where it is; the bracket is closed', asy
 	await until(() => site.typed.endsWith('\x1b[201~'), 'the end of the bracket');
 	assert.match(site.typed, /^\x1b\[200~x{1,1000}\x1b\[201~$/);
 	await notice(/^Stopped: the guest has [0-9]+ of 5006 bytes\.$/);
+	/* The button is gone; the terminal has the focus again, and so it does when the message is closed. */
+	site.typed = '';
+	await page.keyboard.type('y');
+	await typedIs('y');
+	await page.click('#notice button');
+	await page.keyboard.type('z');
+	await typedIs('yz');
 });
 
 test('a paste that is stopped: what the guest has not got yet is taken back, and how much it has is said', async () => {
