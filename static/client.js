@@ -137,6 +137,7 @@ async function askWithoutSession({ base, path, fetch, headers, ...more }) {
  *   output      {data, offset}: the guest's bytes, each once and in order
  *   state, viewers, size       the worker's events, as they came
  *   notice      {code, detail}: something a person should know, in a sentence
+ *   lost        some of what was typed does not reach the guest (a notice said why): what follows it must not, either
  */
 export class ConsoleClient extends EventTarget {
 	#base; #console; #wantedMode; #fetch; #timers; #online;
@@ -654,6 +655,8 @@ export class ConsoleClient extends EventTarget {
 				this.#takenOver(event);
 			else if (['state', 'viewers', 'size', 'notice'].includes(event?.type))
 				this.#emit(event.type, event);
+			if (event?.type === 'notice' && event.code === 'input-lost')
+				this.#emit('lost');
 		} else if (type === 's') {
 			this.#offset = offsetOf(payload);
 			this.#generation++;
@@ -673,8 +676,10 @@ export class ConsoleClient extends EventTarget {
 		const waiting = this.#queued;
 		this.#queue = [];
 		this.#queued = 0;
-		const unsent = waiting ? ` ${count(waiting)} that waited were not sent.` : '';
+		const unsent = waitedWords(waiting);
 		this.#watchOnly();
+		if (waiting)
+			this.#emit('lost');
 		if (why) {
 			this.#notice('read-only', `You may not type here any more; you are watching now.${unsent}`);
 			return;
@@ -908,6 +913,7 @@ export class ConsoleClient extends EventTarget {
 		this.#notice(code, input.uncertain
 			? `${reason} ${what} may not have been typed: look at the screen before you type again.`
 			: `${reason} ${what} ${what === 'The key' || input.bytes.length === 1 ? 'was' : 'were'} not typed.`);
+		this.#emit('lost');
 	}
 
 	/* … and what waits behind it: the rest of a line alone could be another command. */
@@ -915,7 +921,7 @@ export class ConsoleClient extends EventTarget {
 		const waiting = this.#queued;
 		this.#queue = [];
 		this.#queued = 0;
-		this.#drop(code, waiting ? `${reason} ${count(waiting)} that waited were not sent.` : reason);
+		this.#drop(code, reason + waitedWords(waiting));
 	}
 
 	/* ---- requests, waiting, reporting ---- */
@@ -1176,6 +1182,10 @@ function parseJson(text) {
 
 function count(bytes) {
 	return bytes === 1 ? '1 byte' : `${bytes} bytes`;
+}
+
+function waitedWords(bytes) {
+	return bytes === 0 ? '' : ` ${count(bytes)} that waited ${bytes === 1 ? 'was' : 'were'} not sent.`;
 }
 
 /* fetch() refuses URLs with a user and password in them; the browser sends those by itself. */

@@ -142,6 +142,38 @@ test('a paste that is stopped: what the guest has not got yet is taken back, and
 	assert.deepEqual(site.calls.filter((call) => call === 'DELETE input').length, 3);
 });
 
+test('a paste of which a part is lost ends: the rest is not for the guest that comes then', async () => {
+	site.print('\x1b[?2004hready');
+	await openLive();
+	await waitForText(page, /ready/);
+	const begin = async () => {
+		site.typed = '';
+		await pasteText(page, 'x'.repeat(5000));
+		await page.selectOption('#pace', '960');
+		await page.click('#pastedialog button[value=paste]');
+		await until(() => site.typed.length > 100, 'the beginning');
+	};
+	const ended = async () => {
+		await page.waitForSelector('#sending', { state: 'hidden' });
+		await notice(/^Stopped: the guest has [0-9]+ of 5006 bytes or less\.$/);
+		await page.keyboard.type('q');
+		await until(() => site.typed.endsWith('q'), 'the key');
+		assert.match(site.typed, /^\x1b\[200~x+q$/);
+		assert.ok(site.typed.length < 5000);
+	};
+	await begin();
+	site.refuse = (method, path) => method === 'POST' && path.startsWith('input') ? [409, 'not-up', 'The console is waiting.'] : null;
+	await page.waitForSelector('#sending', { state: 'hidden' });
+	site.refuse = () => null;
+	await ended();
+	/* And where nothing of it was under way just then. */
+	await begin();
+	site.set('state', { state: 'waiting', domid: 0, name: 'web1' });
+	await page.waitForSelector('#sending', { state: 'hidden' });
+	site.set('state', { state: 'up', domid: 8, name: 'web1' });
+	await ended();
+});
+
 test('compose and send: with the line ends that were chosen', async () => {
 	await openLive();
 	await page.click('#compose');
