@@ -264,6 +264,8 @@ function showOverlay() {
 
 function remedyWords(end) {
 	const words = endWords(end);
+	if (words.toList)
+		return { ...words, action: 'Back to list', run: () => location.assign('./') };
 	return words.login ? { ...words, action: 'Reload and log in', run: () => location.reload() }
 		: { ...words, action: 'Connect again', run: () => {
 			connect();
@@ -324,8 +326,14 @@ async function pasteAfterLook(text) {
 async function compose() {
 	const choice = await askToSend();
 	view.focus();
-	if (choice && choice.text !== '' && !view.paste(choice.text, { lineEnd: choice.lineEnd, bracketed: false }))
-		showNotice('Nothing was sent: another text is still being sent.');
+	if (!choice || choice.text === '')
+		return;
+	const connected = view.mayType && view.connection !== 'ended';
+	if (connected && view.paste(choice.text, { lineEnd: choice.lineEnd, bracketed: false }))
+		return;
+	keepForSending(choice.written);
+	showNotice(`Nothing was sent: ${connected ? 'another text is still being sent' : 'you cannot type here at the moment'}. `
+		+ 'What you wrote is kept under “Compose”.');
 }
 
 function showSending({ sent, total, done, stopped, exact }) {
@@ -553,8 +561,7 @@ makeKeyBar();
 setName(wanted || 'Console');
 applySettings();
 if (wanted === '') {
-	ended = { reason: 'refused', detail: 'The address names no console. Choose one from the list.', status: 404 };
-	showOverlay();
+	showConnection({ state: 'ended', reason: 'refused', code: 'no-name' });
 } else {
 	$('plain').href = `ajaxterm/${encodeURIComponent(wanted)}/`;
 	$('plain').hidden = false;

@@ -191,6 +191,22 @@ test('compose and send: with the line ends that were chosen', async () => {
 	await typedIs('three\r\nfour');
 });
 
+test('what was composed and cannot be sent is kept', async () => {
+	await openLive();
+	await page.click('#compose');
+	await page.fill('#composed', 'one\ntwo\n');
+	site.refuse = () => [403, 'wrong-user', 'You are somebody else.'];
+	site.cut();
+	await page.waitForSelector('#overlay:has-text("You are somebody else.")');
+	await page.click('#composedialog button[value=send]');
+	await notice(/^Nothing was sent: you cannot type here at the moment\./);
+	site.refuse = () => null;
+	await page.click('#overlay button');
+	await page.waitForFunction(() => window.xenterm.connection === 'live');
+	await page.click('#compose');
+	assert.equal(await page.inputValue('#composed'), 'one\ntwo\n');
+});
+
 /* ---- finding, copying, saving ---- */
 
 test('text in the history is found, from the end on', async () => {
