@@ -209,6 +209,11 @@ export class ConsoleClient extends EventTarget {
 		return this.#connection;
 	}
 
+	/* By a ticket: no other session can follow it. */
+	get byTicket() {
+		return this.#byTicket;
+	}
+
 	/* How output comes: `stream`, `poll`, or `turns`: asked for now and then, because others hold the connections. */
 	get transport() {
 		return this.#transport;

@@ -1,7 +1,7 @@
 /*
  * One console, the whole window: <xen-console> with what a person wants around it, and in words how things are.
  * The address is console.html?console=NAME-OR-ID[&mode=watch][#ticket=TICKET]. What stands behind # is sent to no server and
- * is taken out of the address at once.
+ * is taken out of the address at once. Who came by a ticket has this one session, and gets offered nothing else.
  */
 import './xen-console.js';
 import { askToPaste, askToSend, confirmed, keepForSending } from './dialogs.js';
@@ -48,6 +48,7 @@ let retryTimer = null;
 let viewers = [];
 let takenBy = null;             /* {by, session}: who made this page watch */
 let takenFrom = [];             /* the users whom this page made watch */
+let ticketed = false;           /* the address had a ticket */
 
 function connect() {
 	ended = null;
@@ -75,7 +76,7 @@ on('taken', (who) => {
 	takenFrom = [];
 	showTaken();
 });
-on('leave', () => $('back').focus());
+on('leave', () => (ticketed ? $('menu') : $('back')).focus());
 on('bell', ringBell);
 on('pasting', ({ text, needsLook }, event) => {
 	if (!needsLook && text.length <= LONG_PASTE)
@@ -143,9 +144,9 @@ function showWho() {
 		item.textContent = text;
 		return item;
 	}));
-	const rights = view.session?.rights ?? [];
+	const rights = view.byTicket ? [] : view.session?.rights ?? [];
 	$('typehere').hidden = view.mayType || !rights.includes('type');
-	$('watchonly').hidden = !view.mayType;
+	$('watchonly').hidden = !view.mayType || view.byTicket;
 	$('watchonly').textContent = takenFrom.length ? 'Hand back' : 'Watch only';
 	$('takeover').hidden = !rights.includes('force') || typists().length === 0;
 }
@@ -202,6 +203,7 @@ $('takeover').addEventListener('click', async () => {
 
 function showTaken() {
 	$('taken').hidden = takenBy === null;
+	$('taken').querySelector('button').hidden = view.byTicket;
 	if (takenBy)
 		$('taken').querySelector('span').textContent = `${takenBy.by} has taken over; you are watching.`;
 }
@@ -212,6 +214,11 @@ function watchTaker() {
 		return;
 	const { by } = takenBy;
 	takenBy = null;
+	if (view.byTicket) {
+		showTaken();
+		showNotice(`${by} has handed the console back. To type again, open it anew from the page that led here.`);
+		return;
+	}
 	changeMode('type', undefined, () => {
 		showTaken();
 		showNotice(`${by} has handed the console back; you type again.`);
@@ -264,6 +271,9 @@ function showOverlay() {
 
 function remedyWords(end) {
 	const words = endWords(end);
+	if (ticketed && (words.login || end.code === 'bad-ticket'))
+		return { title: 'This link has been used', text: `${words.login ? '' : `${end.detail} `}It was good for one session. `
+			+ 'Open the console anew from the page that led here.' };
 	if (words.toList)
 		return { ...words, action: 'Back to list', run: () => location.assign('./') };
 	return words.login ? { ...words, action: 'Reload and log in', run: () => location.reload() }
@@ -541,13 +551,24 @@ addEventListener('pageshow', (event) => {
 		connect();
 });
 
-/* A link with a ticket works once; it is not to stay where it could be copied from. */
-function ticketOf({ hash, pathname, search }) {
+/* A link with a ticket works once; it is not to stay where it could be copied from. That there was one is known after a reload, too. */
+function takeTicket({ hash, pathname, search }) {
 	const ticket = new URLSearchParams(hash.slice(1)).get('ticket');
-	if (ticket !== null)
-		history.replaceState(null, '', pathname + search);
-	return ticket;
+	if (ticket !== null) {
+		history.replaceState({ ticketed: true }, '', pathname + search);
+		view.ticket = ticket;
+	}
+	ticketed = history.state?.ticketed === true;
+	for (const id of ['plain', 'beside', 'popout', 'back'])
+		$(id).hidden = ticketed;
+	return ticket !== null;
 }
+
+/* The same link with another ticket is no other page to a browser. */
+addEventListener('hashchange', () => {
+	if (wanted !== '' && takeTicket(location))
+		connect();
+});
 
 /* For tests and for a person at the developer tools; nothing here that the page could not do. */
 window.xenterm = {
@@ -564,9 +585,8 @@ if (wanted === '') {
 	showConnection({ state: 'ended', reason: 'refused', code: 'no-name' });
 } else {
 	$('plain').href = `ajaxterm/${encodeURIComponent(wanted)}/`;
-	$('plain').hidden = false;
 	$('beside').href = `consoles.html?${new URLSearchParams({ console: wanted })}`;
-	view.ticket = ticketOf(location);
+	takeTicket(location);
 	connect();
 	view.focus();
 }

@@ -692,6 +692,62 @@ test('a ticket comes to a frame by a message, to the element as an attribute, to
 	await until(async () => /ticket was for one only/.test(await page.textContent('#overlay')), 'the words');
 	assert.deepEqual(await barriers(page), []);
 	assert.equal(site.tickets.length, 3);
+	assert.equal(await page.isHidden('#overlay button'), true);
+});
+
+test('who came by a ticket is offered nothing that needs a login, and is told where to go for another', async () => {
+	const refused = [401, 'no-identity', 'Who?'];
+	site.refuse = (method, path, body) => path === 'sessions' && !JSON.parse(body).ticket ? refused : null;
+	const address = (ticket) => `${site.url}console.html?console=web1#ticket=${ticket}`;
+	await page.goto(address('first'));
+	await page.waitForFunction(() => window.xenterm?.connection === 'live');
+	await menu();
+	for (const id of ['back', 'popout', 'beside', 'plain', 'typehere', 'watchonly', 'takeover'])
+		assert.equal(await page.isHidden(`#${id}`), true, id);
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'menu-ticket');
+	await page.focus('#terminal textarea');
+	await page.keyboard.press('Control+Shift+F6');
+	assert.equal(await page.evaluate(() => document.activeElement.id), 'menu');
+
+	await page.reload();
+	await page.waitForSelector('#overlay:has-text("Open the console anew from the page that led here.")');
+	assert.match(await page.textContent('#overlay'), /This link has been used/);
+	assert.equal(await page.isHidden('#overlay button'), true);
+	await shoot(page, 'ticket-used');
+
+	/* The same address with a new one, in the same window. */
+	await page.evaluate((url) => location.assign(url), address('second'));
+	await page.waitForFunction(() => window.xenterm?.connection === 'live');
+	assert.deepEqual(site.tickets, ['first', 'second']);
+	assert.equal(page.url(), `${site.url}console.html?console=web1`);
+
+	/* Who took over hands back: a ticket is no way to type again. */
+	const [type, self] = await page.evaluate(() => ['mode', document.querySelector('#terminal').session.session]);
+	const console = site.console('web1');
+	console.viewers = [{ session: self, user: 'alice', mode: 'watch' }, { session: '99', user: 'bob', mode: 'type' }];
+	console.told.push([console.event + 1, { type, mode: 'watch', by: 'bob', session: '99' }]);
+	console.changed();
+	await page.waitForSelector('#taken:not([hidden])');
+	assert.equal(await page.isHidden('#taken button'), true);
+	site.set('viewers', [{ session: self, user: 'alice', mode: 'watch' }]);
+	await notice(/^bob has handed the console back\. To type again, open it anew/);
+	assert.equal(await page.isHidden('#taken'), true);
+});
+
+test('a ticket that is refused for another cause is kept for the next try, in its own mode', async () => {
+	site.refuse = (method, path) => path === 'sessions' ? [409, 'taken', 'Another user types.'] : null;
+	await page.goto(`${site.url}console.html?console=web1#ticket=early`);
+	await page.waitForSelector('#overlay:has-text("Another user types.")');
+	assert.equal(site.calls.filter((call) => call === 'POST sessions').length, 1);
+	site.refuse = () => null;
+	await page.click('#overlay button');
+	await page.waitForFunction(() => window.xenterm?.connection === 'live');
+	assert.deepEqual(site.tickets, ['early']);
+	site.refuse = (method, path) => path === 'sessions' ? [403, 'bad-ticket', 'This ticket is for the other mode.'] : null;
+	await page.evaluate(() => { location.hash = '#ticket=late'; });
+	await page.waitForSelector('#overlay:has-text("This ticket is for the other mode.")');
+	assert.match(await page.textContent('#overlay'), /Open the console anew/);
 });
 
 test('the session is gone: another is made, and nobody has to do anything', async () => {
