@@ -628,6 +628,51 @@ test('in a sandboxed frame of another site that may have it: both speak by messa
 	await shoot(page, 'frame');
 });
 
+test('a frame connects anew at a press, and when the browser comes back to it', async () => {
+	const origin = new URL(panel.url).origin;
+	site.ancestors = origin;
+	const go = async (more) => {
+		panel.pages['panel.html'] = frameIn(`console=web1&parent=${encodeURIComponent(origin)}${more}`);
+		await page.goto(`${origin}/xenterm/panel.html`);
+		await until(async () => (await messages('m.event === "loaded"')).length === 1, 'the frame');
+		return page.frames()[1];
+	};
+	const live = (inside) => inside.waitForFunction(() => document.querySelector('xen-console').connection === 'live');
+	const back = async (inside) => {
+		await inside.evaluate(() => {
+			dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));
+			dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
+		});
+		await until(async () => (await messages('m.event === "loaded"')).length === 2, 'another "loaded"');
+	};
+	site.refuse = (method, path) => path === 'sessions' ? [403, 'not-allowed', 'You may not.'] : null;
+	let inside = await go('&mode=type');
+	await inside.waitForSelector('#overlay:has-text("You may not.")');
+	assert.deepEqual(await barriers(inside), []);
+	await shoot(page, 'frame-ended');
+	site.refuse = () => null;
+	await inside.click('#overlay button');
+	await live(inside);
+	await page.keyboard.type('x');
+	await typedIs('x');
+	await back(inside);
+	await live(inside);
+	assert.equal(site.sessions, 2);
+
+	/* With a ticket the page around it has to bring another. */
+	inside = await go('&manual');
+	assert.match(await inside.textContent('#overlay'), /has not connected it yet/);
+	await page.evaluate(() => window.call({ call: 'connect', id: 1, ticket: 'one' }));
+	await live(inside);
+	await back(inside);
+	assert.match(await inside.textContent('#overlay'), /has not connected it yet/);
+	site.refuse = (method, path) => path === 'sessions' ? [403, 'bad-ticket', 'This ticket has been used.'] : null;
+	await page.evaluate(() => window.call({ call: 'connect', id: 2, ticket: 'one' }));
+	await inside.waitForSelector('#overlay:has-text("This ticket has been used.")');
+	assert.equal(await inside.isHidden('#overlay button'), true);
+	assert.equal((await messages('m.event === "closed"')).at(-1).detail.code, 'bad-ticket');
+});
+
 test('the examples of docs/embedding.md work', async () => {
 	const text = await readFile(new URL('../../docs/embedding.md', import.meta.url), 'utf8');
 	const [element, frame] = [...text.matchAll(/```html\n([^]*?)```/g)].map(([, html]) => html);
