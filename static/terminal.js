@@ -96,13 +96,14 @@ export class ConsoleTerminal {
 	/*
 	 * onInput(string | Uint8Array): what the user typed, or did with the mouse. onPaste(string): what is to be pasted.
 	 * onLeave(): the exit key. onBell(). onTitle(string): the guest's words, without control characters.
+	 * `typing`: false where nothing is ever typed; Tab then goes on to the next of the page's elements.
 	 */
-	constructor(host, { onInput, onPaste, onLeave, onBell, onTitle }) {
+	constructor(host, { onInput, onPaste, onLeave, onBell, onTitle, typing = true }) {
 		this.#host = host;
 		this.#term = new Terminal({
 			rows: 24, cols: 80, scrollback: 2000, cursorBlink: false, fontSize: 14, theme: THEMES.dark,
 			fontFamily: '"DejaVu Sans Mono", "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace',
-			altClickMovesCursor: false, minimumContrastRatio: 4.5, drawBoldTextInBrightColors: false,
+			altClickMovesCursor: false, minimumContrastRatio: 4.5, drawBoldTextInBrightColors: false, disableStdin: !typing,
 		});
 		this.#fit = new FitAddon();
 		this.#search = new SearchAddon();
@@ -111,12 +112,12 @@ export class ConsoleTerminal {
 		this.#swallowQueries();
 		this.#guardErase();
 		this.#passInput(onInput);
-		this.#bindKeys(onLeave, onInput);
+		this.#bindKeys(onLeave, onInput, typing);
 		this.#term.onBell(onBell);
 		this.#term.onTitleChange((title) => onTitle(clean(title).replace(/\s+/g, ' ').slice(0, MAX_TITLE)));
 		this.#term.open(host);
 		this.#term.textarea.setAttribute('aria-label',
-			'Terminal. Control Shift F6 leaves the terminal.');
+			typing ? 'Terminal. Control Shift F6 leaves the terminal.' : 'Terminal, as it was recorded.');
 		host.addEventListener('paste', (event) => {
 			event.preventDefault();
 			event.stopPropagation();
@@ -331,8 +332,10 @@ export class ConsoleTerminal {
 		this.#term.onBinary((data) => onInput(Uint8Array.from(data, (c) => c.charCodeAt(0))));
 	}
 
-	#bindKeys(onLeave, onInput) {
+	#bindKeys(onLeave, onInput, typing) {
 		this.#term.attachCustomKeyEventHandler((event) => {
+			if (event.key === 'Tab' && !typing)
+				return false;
 			if (event.key === 'Backspace' && this.#backspace !== '\x7f' && !event.isComposing
 				&& !event.ctrlKey && !event.altKey && !event.metaKey) {
 				event.preventDefault();

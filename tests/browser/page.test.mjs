@@ -360,8 +360,35 @@ test('a recording is played, forwards and backwards, by keyboard too', async () 
 	await waitForText(page, /^one$/);
 	await page.uncheck('#pauses');
 	await until(async () => await page.textContent('#time') === '0:00 of 1:40', 'the time without short pauses');
-	await page.keyboard.press('Tab');
+	/* Tab goes round, through the terminal too. */
+	const seen = [];
+	await page.focus('#file');
+	for (let i = 0; i < 3; i++) {
+		await page.keyboard.press('Tab');
+		seen.push(await page.evaluate(() => (document.activeElement.shadowRoot ?? document).activeElement.localName));
+	}
+	assert.deepEqual(seen, ['textarea', 'button', 'input']);
 	assert.equal(site.calls.length, 0);
+});
+
+test('a long recording is written as the terminal takes it', async () => {
+	const line = JSON.stringify([0.1, 'o', `${'x'.repeat((1 << 20) - 2)}\r\n`]);
+	const cast = [CAST[0], ...Array.from({ length: 12 }, () => line), JSON.stringify([9, 'o', 'end'])].join('\n');
+	await page.goto(`${site.url}play.html`);
+	await page.evaluate(() => {
+		const { terminal } = window.xenterm;
+		const write = terminal.write.bind(terminal);
+		let behind = 0;
+		window.most = 0;
+		terminal.write = (data, done) => {
+			behind += data.length;
+			window.most = Math.max(window.most, behind);
+			write(data, () => { behind -= data.length; done?.(); });
+		};
+	});
+	await page.setInputFiles('#file', { name: 'long.cast', mimeType: 'text/plain', buffer: Buffer.from(cast) });
+	await waitForText(page, /end$/, 60000);
+	assert.ok(await page.evaluate(() => window.most) < 6 << 20, 'what waits to be drawn');
 });
 
 test('what is no recording, or is elsewhere, is not played; one that was cut is', async () => {
