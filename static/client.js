@@ -373,6 +373,14 @@ export class ConsoleClient extends EventTarget {
 		return json.cancelled;
 	}
 
+	/* Sets the console's grid, which all viewers share; `tellGuest`: and types the `stty` that says so. Throws a RequestError. */
+	async setSize({ rows, cols, tellGuest = false }) {
+		if (!this.#session)
+			throw new RequestError('Not connected.');
+		await this.#exchange({ method: 'POST', path: 'api/v1/size', session: this.#session, type: 'application/json',
+			body: JSON.stringify({ rows, cols, tell_guest: tellGuest }) });
+	}
+
 	/* What the worker still holds, as a Blob: `text` or `raw`. Throws a RequestError. */
 	async history(format) {
 		if (!this.#session)

@@ -463,6 +463,29 @@ $('keybarswitch').addEventListener('click', () => {
 });
 $('sendbreak').addEventListener('click', () => view.send(keySequence('^O')));
 
+/* ---- the console's size ---- */
+
+const NORMAL_FONT = 14;         /* pixels, with which the window is filled */
+
+on('size', showSize);
+
+function showSize({ rows, cols }) {
+	$('gridnow').textContent = `${rows} rows, ${cols} columns, as it is`;
+	$('grid').value = '';
+}
+
+$('setgrid').addEventListener('click', async () => {
+	const [rows, cols] = ($('grid').value || `${view.terminal.rows}x${view.terminal.cols}`).split('x').map(Number);
+	const wanted = $('grid').value === 'window' ? view.roomAt(NORMAL_FONT) : { rows, cols };
+	try {
+		await view.setSize(wanted.rows, wanted.cols, { tellGuest: $('tellguest').checked });
+		showNotice(`The console has ${wanted.rows} rows and ${wanted.cols} columns now, for all who are here.`);
+		view.focus();
+	} catch (error) {
+		showNotice(error.message);
+	}
+});
+
 /* ---- the guest's kernel ---- */
 
 $('sysrq').append(...SYSRQ.map(([key, words]) => new Option(words, key)));

@@ -14,6 +14,8 @@ import { clean } from './paste.js';
 
 const MIN_FONT = 6;
 const MAX_FONT = 40;
+const MAX_ROWS = 200;           /* of the worker */
+const MAX_COLS = 400;
 
 const MAX_TITLE = 200;
 
@@ -173,7 +175,7 @@ export class ConsoleTerminal {
 	/* The grid is the console's; the font is what fits it into the window. */
 	setGrid({ rows, cols }) {
 		const fine = (n, min, max) => Number.isInteger(n) && n >= min && n <= max;
-		if (!fine(rows, 1, 200) || !fine(cols, 2, 400))
+		if (!fine(rows, 1, MAX_ROWS) || !fine(cols, 2, MAX_COLS))
 			return;
 		/* After the output that came before it: how that wraps depends on the size. */
 		this.#term.write('', () => {
@@ -211,6 +213,14 @@ export class ConsoleTerminal {
 		this.#term.options.fontSize = size;
 		const room = this.#fit.proposeDimensions();
 		return room !== undefined && room.cols >= this.#grid.cols && room.rows >= this.#grid.rows;
+	}
+
+	/* {rows, cols}: the grid that fills the window with a font of so many pixels, or null while there is no window. */
+	roomAt(size) {
+		this.#term.options.fontSize = size;
+		const room = this.#fit.proposeDimensions() ?? null;
+		this.fit();
+		return room && { rows: Math.min(MAX_ROWS, Math.max(1, room.rows)), cols: Math.min(MAX_COLS, Math.max(2, room.cols)) };
 	}
 
 	/* dark, light or contrast. */

@@ -167,6 +167,19 @@ export class XenConsole extends HTMLElement {
 		return this.#client.changeMode(mode, take);
 	}
 
+	/*
+	 * Sets the console's grid, for all its viewers; `tellGuest`: and types the `stty` that says so. The promise throws an Error
+	 * with a sentence.
+	 */
+	setSize(rows, cols, { tellGuest = false } = {}) {
+		if (!this.#client)
+			return Promise.reject(new Error('Not connected.'));
+		return this.#client.setSize({ rows, cols, tellGuest });
+	}
+
+	/* {rows, cols}: what fills the element with a font of so many pixels; null: it is not seen. */
+	roomAt(fontSize) { return this.#terminal?.roomAt(fontSize) ?? null; }
+
 	/* Presses `sysrq` with a letter or digit, or `ctrl-o`. False: not taken, as send(). */
 	press(key, arg) {
 		return this.#client?.press(key, arg) ?? false;

@@ -277,6 +277,38 @@ test('colours, text size, Backspace: chosen, and kept', async () => {
 	await typedIs('\b\x7f');
 });
 
+test('the size: of the list, of the window, told to the shell where that is wanted', async () => {
+	await openLive();
+	const grid = () => page.evaluate(() => [window.xenterm.terminal.rows, window.xenterm.terminal.cols]);
+	const gridIs = (rows, cols) => until(async () => (await grid()).join() === `${rows},${cols}`, `${rows} x ${cols}`);
+	await menu();
+	await gridIs(24, 80);
+	assert.equal(await page.textContent('#gridnow'), '24 rows, 80 columns, as it is');
+	await page.selectOption('#grid', '43x132');
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'size');
+	await page.click('#setgrid');
+	await gridIs(43, 132);
+	await notice(/^The console has 43 rows and 132 columns now/);
+	assert.equal(site.typed, '');
+	await until(async () => await page.inputValue('#grid') === '', 'the choice, as it is');
+	await page.check('#tellguest');
+	await page.click('#setgrid');
+	await typedIs('stty rows 43 cols 132\r');
+
+	await page.uncheck('#tellguest');
+	await page.selectOption('#grid', 'window');
+	await page.click('#setgrid');
+	await until(async () => (await grid()).join() !== '43,132', 'another size');
+	const [rows, cols] = await grid();
+	assert.ok(rows >= 30 && rows <= 50 && cols >= 100 && cols <= 160, `${rows} x ${cols}`);
+	assert.equal(await page.evaluate(() => Math.round(window.xenterm.terminal.options.fontSize)), 14);
+
+	site.refuse = (method, path) => path === 'size' ? [409, 'not-up', 'The console is waiting.'] : null;
+	await page.click('#setgrid');
+	await notice(/^The console is waiting\.$/);
+});
+
 test('the bell is shown', async () => {
 	await openLive();
 	site.print('\x07');
