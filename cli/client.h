@@ -1,5 +1,5 @@
 /*
- * A client of the worker's admin interface (docs/protocol.md, 1.11): HTTP over
+ * A client of the worker's admin interface (docs/protocol.md, 1.12): HTTP over
  * its unix socket, with libcurl.
  */
 #ifndef XENTERM_CLIENT_H

@@ -3,7 +3,7 @@
  *
  *	{"steps": [{"name", "send", "until", "timeout", "else", "on"}, …]}
  *
- * docs/protocol.md 1.12 tells what each means.
+ * docs/protocol.md 1.13 tells what each means.
  */
 #ifndef XENTERM_EXPECT_PROGRAM_H
 #define XENTERM_EXPECT_PROGRAM_H

@@ -88,6 +88,7 @@ redeem_ticket(struct worker *w, struct request *r, const char *text,
     const char *name, bool may_type, struct ticket *ticket, uint32_t *rights)
 {
 	const char *why = tickets_check(w->tickets, text, ticket);
+	struct console *c;
 
 	if (why && conn_was_refused(r->conn)) {
 		reply_no_memory(r->conn);
@@ -102,5 +103,8 @@ redeem_ticket(struct worker *w, struct request *r, const char *text,
 	}
 	if (!fits(r, ticket, name, may_type))
 		return NULL;
-	return find_console(w, r, ticket, name, rights);
+	c = find_console(w, r, ticket, name, rights);
+	if (!ticket->may_type) /* whatever else its key may sign */
+		*rights &= RIGHT_LIST | RIGHT_WATCH;
+	return c;
 }

@@ -187,7 +187,7 @@ check_made(struct tickets *all, const char *text, struct ticket *ticket)
 	    sodium_hex2bin(bytes, sizeof bytes, text, TICKET_TEXT - 1, NULL, &n,
 		NULL) != 0 ||
 	    n != sizeof bytes)
-		return "is none";
+		return "is neither 64 hexadecimal digits nor a signed token";
 	hash_random(bytes, hash);
 	made = find_made(all, hash);
 	if (!made || made->expires <= now(all))

@@ -137,6 +137,7 @@ async function askWithoutSession({ base, path, fetch, headers, ...more }) {
  *   output      {data, offset}: the guest's bytes, each once and in order
  *   state, viewers, size       the worker's events, as they came
  *   notice      {code, detail}: something a person should know, in a sentence
+ *   lost        some of what was typed does not reach the guest (a notice said why): what follows it must not, either
  */
 export class ConsoleClient extends EventTarget {
 	#base; #console; #wantedMode; #fetch; #timers; #online;
@@ -206,6 +207,11 @@ export class ConsoleClient extends EventTarget {
 
 	get connection() {
 		return this.#connection;
+	}
+
+	/* By a ticket: no other session can follow it. */
+	get byTicket() {
+		return this.#byTicket;
 	}
 
 	/* How output comes: `stream`, `poll`, or `turns`: asked for now and then, because others hold the connections. */
@@ -365,6 +371,14 @@ export class ConsoleClient extends EventTarget {
 		if (!Number.isSafeInteger(json?.cancelled))
 			throw new RequestError('The server\'s answer does not say how much was taken back.');
 		return json.cancelled;
+	}
+
+	/* Sets the console's grid, which all viewers share; `tellGuest`: and types the `stty` that says so. Throws a RequestError. */
+	async setSize({ rows, cols, tellGuest = false }) {
+		if (!this.#session)
+			throw new RequestError('Not connected.');
+		await this.#exchange({ method: 'POST', path: 'api/v1/size', session: this.#session, type: 'application/json',
+			body: JSON.stringify({ rows, cols, tell_guest: tellGuest }) });
 	}
 
 	/* What the worker still holds, as a Blob: `text` or `raw`. Throws a RequestError. */
@@ -654,6 +668,8 @@ export class ConsoleClient extends EventTarget {
 				this.#takenOver(event);
 			else if (['state', 'viewers', 'size', 'notice'].includes(event?.type))
 				this.#emit(event.type, event);
+			if (event?.type === 'notice' && event.code === 'input-lost')
+				this.#emit('lost');
 		} else if (type === 's') {
 			this.#offset = offsetOf(payload);
 			this.#generation++;
@@ -673,8 +689,10 @@ export class ConsoleClient extends EventTarget {
 		const waiting = this.#queued;
 		this.#queue = [];
 		this.#queued = 0;
-		const unsent = waiting ? ` ${count(waiting)} that waited were not sent.` : '';
+		const unsent = waitedWords(waiting);
 		this.#watchOnly();
+		if (waiting)
+			this.#emit('lost');
 		if (why) {
 			this.#notice('read-only', `You may not type here any more; you are watching now.${unsent}`);
 			return;
@@ -908,6 +926,7 @@ export class ConsoleClient extends EventTarget {
 		this.#notice(code, input.uncertain
 			? `${reason} ${what} may not have been typed: look at the screen before you type again.`
 			: `${reason} ${what} ${what === 'The key' || input.bytes.length === 1 ? 'was' : 'were'} not typed.`);
+		this.#emit('lost');
 	}
 
 	/* … and what waits behind it: the rest of a line alone could be another command. */
@@ -915,7 +934,7 @@ export class ConsoleClient extends EventTarget {
 		const waiting = this.#queued;
 		this.#queue = [];
 		this.#queued = 0;
-		this.#drop(code, waiting ? `${reason} ${count(waiting)} that waited were not sent.` : reason);
+		this.#drop(code, reason + waitedWords(waiting));
 	}
 
 	/* ---- requests, waiting, reporting ---- */
@@ -1176,6 +1195,10 @@ function parseJson(text) {
 
 function count(bytes) {
 	return bytes === 1 ? '1 byte' : `${bytes} bytes`;
+}
+
+function waitedWords(bytes) {
+	return bytes === 0 ? '' : ` ${count(bytes)} that waited ${bytes === 1 ? 'was' : 'were'} not sent.`;
 }
 
 /* fetch() refuses URLs with a user and password in them; the browser sends those by itself. */

@@ -1,7 +1,7 @@
 /*
  * One console, the whole window: <xen-console> with what a person wants around it, and in words how things are.
  * The address is console.html?console=NAME-OR-ID[&mode=watch][#ticket=TICKET]. What stands behind # is sent to no server and
- * is taken out of the address at once.
+ * is taken out of the address at once. Who came by a ticket has this one session, and gets offered nothing else.
  */
 import './xen-console.js';
 import { askToPaste, askToSend, confirmed, keepForSending } from './dialogs.js';
@@ -48,6 +48,7 @@ let retryTimer = null;
 let viewers = [];
 let takenBy = null;             /* {by, session}: who made this page watch */
 let takenFrom = [];             /* the users whom this page made watch */
+let ticketed = false;           /* the address had a ticket */
 
 function connect() {
 	ended = null;
@@ -75,7 +76,7 @@ on('taken', (who) => {
 	takenFrom = [];
 	showTaken();
 });
-on('leave', () => $('back').focus());
+on('leave', () => (ticketed ? $('menu') : $('back')).focus());
 on('bell', ringBell);
 on('pasting', ({ text, needsLook }, event) => {
 	if (!needsLook && text.length <= LONG_PASTE)
@@ -143,9 +144,9 @@ function showWho() {
 		item.textContent = text;
 		return item;
 	}));
-	const rights = view.session?.rights ?? [];
+	const rights = view.byTicket ? [] : view.session?.rights ?? [];
 	$('typehere').hidden = view.mayType || !rights.includes('type');
-	$('watchonly').hidden = !view.mayType;
+	$('watchonly').hidden = !view.mayType || view.byTicket;
 	$('watchonly').textContent = takenFrom.length ? 'Hand back' : 'Watch only';
 	$('takeover').hidden = !rights.includes('force') || typists().length === 0;
 }
@@ -172,6 +173,7 @@ function typeHere() {
 		takenBy = null;
 		showTaken();
 		showNotice('You type here now.');
+		view.focus();
 	});
 }
 
@@ -182,6 +184,7 @@ $('watchonly').addEventListener('click', () => changeMode('watch', undefined, ()
 	showNotice(takenFrom.length ? `You have handed the console back to ${namesWords(takenFrom)}; you are watching now.`
 		: 'You are watching now.');
 	takenFrom = [];
+	$('menu').focus();              /* what was pressed is not there any more */
 }));
 
 $('takeover').addEventListener('click', async () => {
@@ -200,6 +203,7 @@ $('takeover').addEventListener('click', async () => {
 
 function showTaken() {
 	$('taken').hidden = takenBy === null;
+	$('taken').querySelector('button').hidden = view.byTicket;
 	if (takenBy)
 		$('taken').querySelector('span').textContent = `${takenBy.by} has taken over; you are watching.`;
 }
@@ -210,6 +214,11 @@ function watchTaker() {
 		return;
 	const { by } = takenBy;
 	takenBy = null;
+	if (view.byTicket) {
+		showTaken();
+		showNotice(`${by} has handed the console back. To type again, open it anew from the page that led here.`);
+		return;
+	}
 	changeMode('type', undefined, () => {
 		showTaken();
 		showNotice(`${by} has handed the console back; you type again.`);
@@ -262,8 +271,16 @@ function showOverlay() {
 
 function remedyWords(end) {
 	const words = endWords(end);
+	if (ticketed && (words.login || end.code === 'bad-ticket'))
+		return { title: 'This link has been used', text: `${words.login ? '' : `${end.detail} `}It was good for one session. `
+			+ 'Open the console anew from the page that led here.' };
+	if (words.toList)
+		return { ...words, action: 'Back to list', run: () => location.assign('./') };
 	return words.login ? { ...words, action: 'Reload and log in', run: () => location.reload() }
-		: { ...words, action: 'Connect again', run: () => connect() };
+		: { ...words, action: 'Connect again', run: () => {
+			connect();
+			view.focus();
+		} };
 }
 
 /* What was typed last is not lost, and is not typed by surprise either. */
@@ -319,11 +336,19 @@ async function pasteAfterLook(text) {
 async function compose() {
 	const choice = await askToSend();
 	view.focus();
-	if (choice && choice.text !== '' && !view.paste(choice.text, { lineEnd: choice.lineEnd, bracketed: false }))
-		showNotice('Nothing was sent: another text is still being sent.');
+	if (!choice || choice.text === '')
+		return;
+	const connected = view.mayType && view.connection !== 'ended';
+	if (connected && view.paste(choice.text, { lineEnd: choice.lineEnd, bracketed: false }))
+		return;
+	keepForSending(choice.written);
+	showNotice(`Nothing was sent: ${connected ? 'another text is still being sent' : 'you cannot type here at the moment'}. `
+		+ 'What you wrote is kept under “Compose”.');
 }
 
 function showSending({ sent, total, done, stopped, exact }) {
+	if (done && $('sending').contains(document.activeElement))
+		view.focus();
 	$('sending').hidden = done;
 	$('sent').max = total;
 	$('sent').value = sent;
@@ -438,6 +463,29 @@ $('keybarswitch').addEventListener('click', () => {
 });
 $('sendbreak').addEventListener('click', () => view.send(keySequence('^O')));
 
+/* ---- the console's size ---- */
+
+const NORMAL_FONT = 14;         /* pixels, with which the window is filled */
+
+on('size', showSize);
+
+function showSize({ rows, cols }) {
+	$('gridnow').textContent = `${rows} rows, ${cols} columns, as it is`;
+	$('grid').value = '';
+}
+
+$('setgrid').addEventListener('click', async () => {
+	const [rows, cols] = ($('grid').value || `${view.terminal.rows}x${view.terminal.cols}`).split('x').map(Number);
+	const wanted = $('grid').value === 'window' ? view.roomAt(NORMAL_FONT) : { rows, cols };
+	try {
+		await view.setSize(wanted.rows, wanted.cols, { tellGuest: $('tellguest').checked });
+		showNotice(`The console has ${wanted.rows} rows and ${wanted.cols} columns now, for all who are here.`);
+		view.focus();
+	} catch (error) {
+		showNotice(error.message);
+	}
+});
+
 /* ---- the guest's kernel ---- */
 
 $('sysrq').append(...SYSRQ.map(([key, words]) => new Option(words, key)));
@@ -509,7 +557,10 @@ hint.querySelector('button').addEventListener('click', () => {
 	view.send('\r');
 	view.focus();
 });
-notice.querySelector('button').addEventListener('click', () => { notice.hidden = true; });
+notice.querySelector('button').addEventListener('click', () => {
+	notice.hidden = true;
+	view.focus();
+});
 addEventListener('online', () => view.wake());
 document.addEventListener('visibilitychange', () => {
 	if (document.hidden)
@@ -523,13 +574,24 @@ addEventListener('pageshow', (event) => {
 		connect();
 });
 
-/* A link with a ticket works once; it is not to stay where it could be copied from. */
-function ticketOf({ hash, pathname, search }) {
+/* A link with a ticket works once; it is not to stay where it could be copied from. That there was one is known after a reload, too. */
+function takeTicket({ hash, pathname, search }) {
 	const ticket = new URLSearchParams(hash.slice(1)).get('ticket');
-	if (ticket !== null)
-		history.replaceState(null, '', pathname + search);
-	return ticket;
+	if (ticket !== null) {
+		history.replaceState({ ticketed: true }, '', pathname + search);
+		view.ticket = ticket;
+	}
+	ticketed = history.state?.ticketed === true;
+	for (const id of ['plain', 'beside', 'popout', 'back'])
+		$(id).hidden = ticketed;
+	return ticket !== null;
 }
+
+/* The same link with another ticket is no other page to a browser. */
+addEventListener('hashchange', () => {
+	if (wanted !== '' && takeTicket(location))
+		connect();
+});
 
 /* For tests and for a person at the developer tools; nothing here that the page could not do. */
 window.xenterm = {
@@ -543,13 +605,11 @@ makeKeyBar();
 setName(wanted || 'Console');
 applySettings();
 if (wanted === '') {
-	ended = { reason: 'refused', detail: 'The address names no console. Choose one from the list.', status: 404 };
-	showOverlay();
+	showConnection({ state: 'ended', reason: 'refused', code: 'no-name' });
 } else {
 	$('plain').href = `ajaxterm/${encodeURIComponent(wanted)}/`;
-	$('plain').hidden = false;
 	$('beside').href = `consoles.html?${new URLSearchParams({ console: wanted })}`;
-	view.ticket = ticketOf(location);
+	takeTicket(location);
 	connect();
 	view.focus();
 }

@@ -48,7 +48,10 @@ class Tile {
 		this.title = element('h3', {}, console);
 		this.words = element('span', { class: 'state other' });
 		this.facts = element('span', { class: 'quiet' });
-		this.again = button('Connect again', () => this.connect());
+		this.again = button('Connect again', () => {
+			this.connect();
+			this.view.focus();
+		});
 		this.overlay = element('section', { class: 'over card', role: 'status', tabindex: '0' }, element('h4'), element('p'), this.again);
 		this.out = button('↗', () => popOut(this), { title: 'In a window of its own' });
 		this.close = button('×', () => remove(this), { title: 'Close' });
@@ -248,7 +251,10 @@ function setTabbed(on) {
 
 $('tiles').addEventListener('click', () => setTabbed(false));
 $('tabs').addEventListener('click', () => setTabbed(true));
-$('notice').querySelector('button').addEventListener('click', () => { $('notice').hidden = true; });
+$('notice').querySelector('button').addEventListener('click', () => {
+	$('notice').hidden = true;
+	active?.view.focus();
+});
 
 $('strip').addEventListener('keydown', (event) => {
 	const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

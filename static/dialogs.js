@@ -94,7 +94,7 @@ export async function askToPaste(text, { bracketed, into = 'the guest' }) {
 }
 
 /*
- * Resolves with {text, lineEnd}, or null. What was written is there again the next time unless it was sent, also when the
+ * Resolves with {text, lineEnd, written}, or null: what to send, and what stood in the box. What was written is there again the next time unless it was sent, also when the
  * page was reloaded in between, as for a new login.
  */
 export async function askToSend() {
@@ -106,10 +106,10 @@ export async function askToSend() {
 		keep($('composed').value);
 		return null;
 	}
-	const text = $('composed').value + ($('endline').checked ? '\n' : '');
+	const written = $('composed').value;
 	$('composed').value = '';
 	keep('');
-	return { text, lineEnd: LINE_ENDS[$('lineend').value] };
+	return { text: written + ($('endline').checked ? '\n' : ''), lineEnd: LINE_ENDS[$('lineend').value], written };
 }
 
 /* Puts a text into the box, behind what is there. */

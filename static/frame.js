@@ -77,11 +77,18 @@ view.addEventListener('pasting', async (event) => {
 		view.paste(text, choice);
 });
 
-function show(title, text) {
+/* `again`: a person can have it connected again. */
+function show(title, text, again = false) {
 	overlay.querySelector('h2').textContent = title;
 	overlay.querySelector('p').textContent = text;
+	overlay.querySelector('button').hidden = !again;
 	overlay.hidden = false;
 }
+
+overlay.querySelector('button').addEventListener('click', () => {
+	view.connect();
+	view.focus();
+});
 
 let absent = null;
 view.addEventListener('state', ({ detail }) => {
@@ -93,7 +100,9 @@ view.addEventListener('state', ({ detail }) => {
 });
 view.addEventListener('connection', ({ detail }) => {
 	if (detail.state === 'ended')
-		show('Not connected', detail.detail);
+		show('Not connected', detail.detail, !view.byTicket);
+	else if (detail.state === 'connecting')
+		show('Console', 'Connecting.');
 	else if (detail.state === 'retrying' || detail.state === 'offline')
 		show('Connection lost', 'It is tried again by itself.');
 	else if (detail.state === 'live' && !absent)
@@ -103,15 +112,23 @@ view.addEventListener('connection', ({ detail }) => {
 });
 addEventListener('online', () => view.wake());
 addEventListener('pagehide', () => view.close());
+addEventListener('pageshow', ({ persisted }) => {
+	if (persisted)                  /* back out of the browser's cache: the session was closed */
+		begin();
+});
+
+function begin() {
+	if (origin === null)
+		return show('Not connected', 'The address has to name the origin of the page around this one: parent=https://…');
+	if (!parameters.has('manual'))
+		view.connect();
+	else
+		show('Not connected', 'The page around this one has not connected it yet.');
+	tell({ event: 'loaded', detail: null });
+}
 
 applyPageTheme();
 watchSystemTheme(applyPageTheme);
-if (origin === null) {
-	show('Not connected', 'The address has to name the origin of the page around this one: parent=https://…');
-} else {
-	view.console = parameters.get('console') ?? '';
-	view.mode = parameters.get('mode') ?? '';
-	if (!parameters.has('manual'))
-		view.connect();
-	tell({ event: 'loaded', detail: null });
-}
+view.console = parameters.get('console') ?? '';
+view.mode = parameters.get('mode') ?? '';
+begin();

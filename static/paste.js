@@ -76,13 +76,14 @@ export class Sending {
 		this.#end(true, Math.max(0, this.#at - (back ?? 0)), back !== null);
 	}
 
-	/* The connection is no more. */
+	/* The connection is no more, or some of it was lost: nothing follows, not even the tail. */
 	abandon() {
+		this.#tail = new Uint8Array();
 		this.#finish(true);
 	}
 
 	#allowed() {
-		if (this.#pace === 0)
+		if (!(this.#pace > 0))
 			return PIECE;
 		const due = Math.floor((Date.now() - this.#began) * this.#pace / 1000) + 1;
 		return Math.min(PIECE, due - this.#at);

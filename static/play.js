@@ -6,13 +6,14 @@ import { parseCast, withoutPauses } from './cast.js';
 import { applyPageTheme, resolveTheme, setting, watchSystemTheme } from './settings.js';
 import { ConsoleTerminal } from './terminal.js';
 
+const AHEAD = 4 << 20;          /* bytes not drawn yet: xterm.js takes some 50 MB, and throws */
 const PAUSE = 2;                /* seconds that a pause lasts, unless it is to last as long as it did */
 const encoder = new TextEncoder();
 
 const $ = (id) => document.getElementById(id);
 const nothing = () => {};
 const terminal = new ConsoleTerminal($('terminal'),
-	{ onInput: nothing, onPaste: nothing, onBell: nothing, onTitle: nothing, onLeave: () => $('play').focus() });
+	{ onInput: nothing, onPaste: nothing, onBell: nothing, onTitle: nothing, onLeave: () => $('play').focus(), typing: false });
 
 let whole = null;               /* as it was recorded */
 let cast = null;                /* as it is played */
@@ -20,9 +21,15 @@ let at = 0;                     /* seconds */
 let next = 0;                   /* of the events */
 let playing = null;             /* the frame that is asked for */
 let before = 0;
+let later = null;               /* the frame in which the rest of a long way is written */
 
 function write(upTo) {
+	cancelAnimationFrame(later);
 	for (; next < cast.events.length && cast.events[next].at <= upTo; next++) {
+		if (terminal.backlog > AHEAD) {
+			later = requestAnimationFrame(() => write(upTo));
+			break;
+		}
 		const event = cast.events[next];
 		if (event.type === 'output')
 			terminal.write(encoder.encode(event.data));

@@ -14,6 +14,8 @@ import { clean } from './paste.js';
 
 const MIN_FONT = 6;
 const MAX_FONT = 40;
+const MAX_ROWS = 200;           /* of the worker */
+const MAX_COLS = 400;
 
 const MAX_TITLE = 200;
 
@@ -96,13 +98,14 @@ export class ConsoleTerminal {
 	/*
 	 * onInput(string | Uint8Array): what the user typed, or did with the mouse. onPaste(string): what is to be pasted.
 	 * onLeave(): the exit key. onBell(). onTitle(string): the guest's words, without control characters.
+	 * `typing`: false where nothing is ever typed; Tab then goes on to the next of the page's elements.
 	 */
-	constructor(host, { onInput, onPaste, onLeave, onBell, onTitle }) {
+	constructor(host, { onInput, onPaste, onLeave, onBell, onTitle, typing = true }) {
 		this.#host = host;
 		this.#term = new Terminal({
 			rows: 24, cols: 80, scrollback: 2000, cursorBlink: false, fontSize: 14, theme: THEMES.dark,
 			fontFamily: '"DejaVu Sans Mono", "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace',
-			altClickMovesCursor: false, minimumContrastRatio: 4.5, drawBoldTextInBrightColors: false,
+			altClickMovesCursor: false, minimumContrastRatio: 4.5, drawBoldTextInBrightColors: false, disableStdin: !typing,
 		});
 		this.#fit = new FitAddon();
 		this.#search = new SearchAddon();
@@ -111,12 +114,12 @@ export class ConsoleTerminal {
 		this.#swallowQueries();
 		this.#guardErase();
 		this.#passInput(onInput);
-		this.#bindKeys(onLeave, onInput);
+		this.#bindKeys(onLeave, onInput, typing);
 		this.#term.onBell(onBell);
 		this.#term.onTitleChange((title) => onTitle(clean(title).replace(/\s+/g, ' ').slice(0, MAX_TITLE)));
 		this.#term.open(host);
 		this.#term.textarea.setAttribute('aria-label',
-			'Terminal. Control Shift F6 leaves the terminal.');
+			typing ? 'Terminal. Control Shift F6 leaves the terminal.' : 'Terminal, as it was recorded.');
 		host.addEventListener('paste', (event) => {
 			event.preventDefault();
 			event.stopPropagation();
@@ -172,7 +175,7 @@ export class ConsoleTerminal {
 	/* The grid is the console's; the font is what fits it into the window. */
 	setGrid({ rows, cols }) {
 		const fine = (n, min, max) => Number.isInteger(n) && n >= min && n <= max;
-		if (!fine(rows, 1, 200) || !fine(cols, 2, 400))
+		if (!fine(rows, 1, MAX_ROWS) || !fine(cols, 2, MAX_COLS))
 			return;
 		/* After the output that came before it: how that wraps depends on the size. */
 		this.#term.write('', () => {
@@ -210,6 +213,14 @@ export class ConsoleTerminal {
 		this.#term.options.fontSize = size;
 		const room = this.#fit.proposeDimensions();
 		return room !== undefined && room.cols >= this.#grid.cols && room.rows >= this.#grid.rows;
+	}
+
+	/* {rows, cols}: the grid that fills the window with a font of so many pixels, or null while there is no window. */
+	roomAt(size) {
+		this.#term.options.fontSize = size;
+		const room = this.#fit.proposeDimensions() ?? null;
+		this.fit();
+		return room && { rows: Math.min(MAX_ROWS, Math.max(1, room.rows)), cols: Math.min(MAX_COLS, Math.max(2, room.cols)) };
 	}
 
 	/* dark, light or contrast. */
@@ -331,8 +342,10 @@ export class ConsoleTerminal {
 		this.#term.onBinary((data) => onInput(Uint8Array.from(data, (c) => c.charCodeAt(0))));
 	}
 
-	#bindKeys(onLeave, onInput) {
+	#bindKeys(onLeave, onInput, typing) {
 		this.#term.attachCustomKeyEventHandler((event) => {
+			if (event.key === 'Tab' && !typing)
+				return false;
 			if (event.key === 'Backspace' && this.#backspace !== '\x7f' && !event.isComposing
 				&& !event.ctrlKey && !event.altKey && !event.metaKey) {
 				event.preventDefault();

@@ -55,13 +55,17 @@ export function namesWords(names) {
 	return all.length < 2 ? all.join('') : `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
 }
 
-/* Why a console is not connected, from the event `closed`: a title, a sentence, and whether to log in again. */
-export function endWords({ reason, detail, status }) {
+/* Why a console is not connected, from the event `closed`: a title, a sentence, and whether to log in again or to go to the list. */
+export function endWords({ reason, detail, code }) {
 	if (reason === 'login')
 		return { title: 'Log in again', text: 'The server does not know who you are any more.', login: true };
 	if (reason === 'session')
 		return { title: 'The session has ended', text: detail };
-	return { title: status === 404 ? 'No such console' : 'Not connected', text: detail };
+	if (code === 'no-such-console')
+		return { title: 'No such console', text: 'There is no console of this name, or you may not see it. The list has yours.' };
+	if (code === 'no-name')
+		return { title: 'No console', text: 'The address names none. Choose one from the list.', toList: true };
+	return { title: 'Not connected', text: detail };
 }
 
 /* Why there is no live console now, and what happens next: a title and a sentence, null while it is up. */

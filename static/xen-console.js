@@ -112,7 +112,10 @@ export class XenConsole extends HTMLElement {
 	get backspace() { return this.getAttribute('backspace') ?? '^?'; }
 	set backspace(value) { this.#set('backspace', value); }
 
-	/* A launch ticket for the next session: to be there before the console connects. It is good for one, and goes then. */
+	/*
+	 * A launch ticket for the next session: to be there before the console connects. It is good for one, and goes then; what is
+	 * refused for another reason can be tried again.
+	 */
 	get ticket() { return this.#ticket ?? this.getAttribute('ticket'); }
 	set ticket(value) { this.#ticket = typeof value === 'string' && value !== '' ? value : null; }
 
@@ -123,6 +126,8 @@ export class XenConsole extends HTMLElement {
 	get connection() { return this.#client?.connection ?? 'ended'; }
 	get transport() { return this.#client?.transport ?? 'poll'; }
 	get mayType() { return this.#client?.mode === 'type'; }
+	/* The session came by a ticket, or was to: there is none in another mode, or after it. */
+	get byTicket() { return this.#client?.byTicket ?? false; }
 	/* {session, user, mode, rights, sysrq, …}, or null: the worker's description. */
 	get session() { return this.#session; }
 	/* Text that was typed before the connection ended, and that nobody has acknowledged. */
@@ -161,6 +166,19 @@ export class XenConsole extends HTMLElement {
 			return Promise.reject(new Error('Not connected.'));
 		return this.#client.changeMode(mode, take);
 	}
+
+	/*
+	 * Sets the console's grid, for all its viewers; `tellGuest`: and types the `stty` that says so. The promise throws an Error
+	 * with a sentence.
+	 */
+	setSize(rows, cols, { tellGuest = false } = {}) {
+		if (!this.#client)
+			return Promise.reject(new Error('Not connected.'));
+		return this.#client.setSize({ rows, cols, tellGuest });
+	}
+
+	/* {rows, cols}: what fills the element with a font of so many pixels; null: it is not seen. */
+	roomAt(fontSize) { return this.#terminal?.roomAt(fontSize) ?? null; }
 
 	/* Presses `sysrq` with a letter or digit, or `ctrl-o`. False: not taken, as send(). */
 	press(key, arg) {
@@ -290,19 +308,22 @@ export class XenConsole extends HTMLElement {
 		this.#mayFallBack = mayFallBack;
 		this.#session = null;
 		this.#line = lines.join(this.#rank);
+		const { ticket } = this;
 		const client = this.#client = new ConsoleClient({
 			base: new URL(this.getAttribute('base') ?? '.', import.meta.url), console: this.console, mode,
-			line: this.#line, ticket: this.ticket,
+			line: this.#line, ticket,
 		});
 		this.#line.regroup = () => client.regroup();
-		this.#ticket = null;
-		this.removeAttribute('ticket');
 		const on = (type, handler) => client.addEventListener(type, ({ detail }) => {
 			if (client === this.#client)
 				handler(detail);
 		});
 		on('session', (session) => {
 			this.#session = session;
+			if (ticket !== null && this.ticket === ticket) {
+				this.#ticket = null;
+				this.removeAttribute('ticket');
+			}
 			if (session.size)
 				this.#terminal.setGrid(session.size);
 			lines.share();          /* how requests travel is known now */
@@ -310,6 +331,9 @@ export class XenConsole extends HTMLElement {
 		on('size', (size) => this.#terminal.setGrid(size));
 		on('snapshot', ({ data }) => this.#draw(client, 'redraw', data));
 		on('output', ({ data }) => this.#draw(client, 'write', data));
+		/* The guest has not got what came before: the rest could be anything to it, or to the next one. */
+		on('lost', () => this.#sending?.abandon());
+		on('state', ({ state }) => state === 'up' || this.#sending?.abandon());
 		for (const type of PASSED)
 			on(type, (detail) => this.#pass(type, detail));
 		client.start();
@@ -324,8 +348,8 @@ export class XenConsole extends HTMLElement {
 		if (type === 'connection' && detail.state === 'ended')
 			this.#leaveLine();
 		if (type === 'connection' && detail.state === 'ended') {
-			/* Who may watch but not type, or not while somebody else does, watches, unless typing was asked for. */
-			if (['not-allowed', 'taken'].includes(detail.code) && this.#mayFallBack) {
+			/* Who may watch but not type, or not while somebody else does, watches, unless typing was asked for. A ticket has one mode. */
+			if (['not-allowed', 'taken'].includes(detail.code) && this.#mayFallBack && !this.byTicket) {
 				if (detail.code === 'taken')
 					this.#emit('notice', detail);
 				this.#open('watch', false);

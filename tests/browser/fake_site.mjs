@@ -192,6 +192,13 @@ export class FakeSite {
 		case 'POST input':
 		case 'POST keys':
 			return this.#input(session, url.searchParams, call, body, response);
+		case 'POST size': {
+			const { rows, cols, tell_guest: tell } = JSON.parse(body);
+			console.size = { rows, cols };
+			console.typed += tell ? `stty rows ${rows} cols ${cols}\r` : '';
+			console.changed();
+			return json(response, 200, console.size);
+		}
 		case 'DELETE input':
 			return this.takenBack === null ? problem(response, 503, 'overload', 'Not now.')
 				: json(response, 200, { cancelled: this.takenBack.shift() ?? 0 });

@@ -113,6 +113,13 @@ test('a slow paste has a bar, and stops where it is; the bracket is closed', asy
 	await until(() => site.typed.endsWith('\x1b[201~'), 'the end of the bracket');
 	assert.match(site.typed, /^\x1b\[200~x{1,1000}\x1b\[201~$/);
 	await notice(/^Stopped: the guest has [0-9]+ of 5006 bytes\.$/);
+	/* The button is gone; the terminal has the focus again, and so it does when the message is closed. */
+	site.typed = '';
+	await page.keyboard.type('y');
+	await typedIs('y');
+	await page.click('#notice button');
+	await page.keyboard.type('z');
+	await typedIs('yz');
 });
 
 test('a paste that is stopped: what the guest has not got yet is taken back, and how much it has is said', async () => {
@@ -135,6 +142,38 @@ test('a paste that is stopped: what the guest has not got yet is taken back, and
 	assert.deepEqual(site.calls.filter((call) => call === 'DELETE input').length, 3);
 });
 
+test('a paste of which a part is lost ends: the rest is not for the guest that comes then', async () => {
+	site.print('\x1b[?2004hready');
+	await openLive();
+	await waitForText(page, /ready/);
+	const begin = async () => {
+		site.typed = '';
+		await pasteText(page, 'x'.repeat(5000));
+		await page.selectOption('#pace', '960');
+		await page.click('#pastedialog button[value=paste]');
+		await until(() => site.typed.length > 100, 'the beginning');
+	};
+	const ended = async () => {
+		await page.waitForSelector('#sending', { state: 'hidden' });
+		await notice(/^Stopped: the guest has [0-9]+ of 5006 bytes or less\.$/);
+		await page.keyboard.type('q');
+		await until(() => site.typed.endsWith('q'), 'the key');
+		assert.match(site.typed, /^\x1b\[200~x+q$/);
+		assert.ok(site.typed.length < 5000);
+	};
+	await begin();
+	site.refuse = (method, path) => method === 'POST' && path.startsWith('input') ? [409, 'not-up', 'The console is waiting.'] : null;
+	await page.waitForSelector('#sending', { state: 'hidden' });
+	site.refuse = () => null;
+	await ended();
+	/* And where nothing of it was under way just then. */
+	await begin();
+	site.set('state', { state: 'waiting', domid: 0, name: 'web1' });
+	await page.waitForSelector('#sending', { state: 'hidden' });
+	site.set('state', { state: 'up', domid: 8, name: 'web1' });
+	await ended();
+});
+
 test('compose and send: with the line ends that were chosen', async () => {
 	await openLive();
 	await page.click('#compose');
@@ -150,6 +189,22 @@ test('compose and send: with the line ends that were chosen', async () => {
 	await page.uncheck('#endline');
 	await page.click('#composedialog button[value=send]');
 	await typedIs('three\r\nfour');
+});
+
+test('what was composed and cannot be sent is kept', async () => {
+	await openLive();
+	await page.click('#compose');
+	await page.fill('#composed', 'one\ntwo\n');
+	site.refuse = () => [403, 'wrong-user', 'You are somebody else.'];
+	site.cut();
+	await page.waitForSelector('#overlay:has-text("You are somebody else.")');
+	await page.click('#composedialog button[value=send]');
+	await notice(/^Nothing was sent: you cannot type here at the moment\./);
+	site.refuse = () => null;
+	await page.click('#overlay button');
+	await page.waitForFunction(() => window.xenterm.connection === 'live');
+	await page.click('#compose');
+	assert.equal(await page.inputValue('#composed'), 'one\ntwo\n');
 });
 
 /* ---- finding, copying, saving ---- */
@@ -220,6 +275,38 @@ test('colours, text size, Backspace: chosen, and kept', async () => {
 	await page.focus('#terminal textarea');
 	await page.keyboard.press('Backspace');
 	await typedIs('\b\x7f');
+});
+
+test('the size: of the list, of the window, told to the shell where that is wanted', async () => {
+	await openLive();
+	const grid = () => page.evaluate(() => [window.xenterm.terminal.rows, window.xenterm.terminal.cols]);
+	const gridIs = (rows, cols) => until(async () => (await grid()).join() === `${rows},${cols}`, `${rows} x ${cols}`);
+	await menu();
+	await gridIs(24, 80);
+	assert.equal(await page.textContent('#gridnow'), '24 rows, 80 columns, as it is');
+	await page.selectOption('#grid', '43x132');
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'size');
+	await page.click('#setgrid');
+	await gridIs(43, 132);
+	await notice(/^The console has 43 rows and 132 columns now/);
+	assert.equal(site.typed, '');
+	await until(async () => await page.inputValue('#grid') === '', 'the choice, as it is');
+	await page.check('#tellguest');
+	await page.click('#setgrid');
+	await typedIs('stty rows 43 cols 132\r');
+
+	await page.uncheck('#tellguest');
+	await page.selectOption('#grid', 'window');
+	await page.click('#setgrid');
+	await until(async () => (await grid()).join() !== '43,132', 'another size');
+	const [rows, cols] = await grid();
+	assert.ok(rows >= 30 && rows <= 50 && cols >= 100 && cols <= 160, `${rows} x ${cols}`);
+	assert.equal(await page.evaluate(() => Math.round(window.xenterm.terminal.options.fontSize)), 14);
+
+	site.refuse = (method, path) => path === 'size' ? [409, 'not-up', 'The console is waiting.'] : null;
+	await page.click('#setgrid');
+	await notice(/^The console is waiting\.$/);
 });
 
 test('the bell is shown', async () => {
@@ -305,8 +392,35 @@ test('a recording is played, forwards and backwards, by keyboard too', async () 
 	await waitForText(page, /^one$/);
 	await page.uncheck('#pauses');
 	await until(async () => await page.textContent('#time') === '0:00 of 1:40', 'the time without short pauses');
-	await page.keyboard.press('Tab');
+	/* Tab goes round, through the terminal too. */
+	const seen = [];
+	await page.focus('#file');
+	for (let i = 0; i < 3; i++) {
+		await page.keyboard.press('Tab');
+		seen.push(await page.evaluate(() => (document.activeElement.shadowRoot ?? document).activeElement.localName));
+	}
+	assert.deepEqual(seen, ['textarea', 'button', 'input']);
 	assert.equal(site.calls.length, 0);
+});
+
+test('a long recording is written as the terminal takes it', async () => {
+	const line = JSON.stringify([0.1, 'o', `${'x'.repeat((1 << 20) - 2)}\r\n`]);
+	const cast = [CAST[0], ...Array.from({ length: 12 }, () => line), JSON.stringify([9, 'o', 'end'])].join('\n');
+	await page.goto(`${site.url}play.html`);
+	await page.evaluate(() => {
+		const { terminal } = window.xenterm;
+		const write = terminal.write.bind(terminal);
+		let behind = 0;
+		window.most = 0;
+		terminal.write = (data, done) => {
+			behind += data.length;
+			window.most = Math.max(window.most, behind);
+			write(data, () => { behind -= data.length; done?.(); });
+		};
+	});
+	await page.setInputFiles('#file', { name: 'long.cast', mimeType: 'text/plain', buffer: Buffer.from(cast) });
+	await waitForText(page, /end$/, 60000);
+	assert.ok(await page.evaluate(() => window.most) < 6 << 20, 'what waits to be drawn');
 });
 
 test('what is no recording, or is elsewhere, is not played; one that was cut is', async () => {
@@ -573,6 +687,51 @@ test('in a sandboxed frame of another site that may have it: both speak by messa
 	await shoot(page, 'frame');
 });
 
+test('a frame connects anew at a press, and when the browser comes back to it', async () => {
+	const origin = new URL(panel.url).origin;
+	site.ancestors = origin;
+	const go = async (more) => {
+		panel.pages['panel.html'] = frameIn(`console=web1&parent=${encodeURIComponent(origin)}${more}`);
+		await page.goto(`${origin}/xenterm/panel.html`);
+		await until(async () => (await messages('m.event === "loaded"')).length === 1, 'the frame');
+		return page.frames()[1];
+	};
+	const live = (inside) => inside.waitForFunction(() => document.querySelector('xen-console').connection === 'live');
+	const back = async (inside) => {
+		await inside.evaluate(() => {
+			dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));
+			dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
+		});
+		await until(async () => (await messages('m.event === "loaded"')).length === 2, 'another "loaded"');
+	};
+	site.refuse = (method, path) => path === 'sessions' ? [403, 'not-allowed', 'You may not.'] : null;
+	let inside = await go('&mode=type');
+	await inside.waitForSelector('#overlay:has-text("You may not.")');
+	assert.deepEqual(await barriers(inside), []);
+	await shoot(page, 'frame-ended');
+	site.refuse = () => null;
+	await inside.click('#overlay button');
+	await live(inside);
+	await page.keyboard.type('x');
+	await typedIs('x');
+	await back(inside);
+	await live(inside);
+	assert.equal(site.sessions, 2);
+
+	/* With a ticket the page around it has to bring another. */
+	inside = await go('&manual');
+	assert.match(await inside.textContent('#overlay'), /has not connected it yet/);
+	await page.evaluate(() => window.call({ call: 'connect', id: 1, ticket: 'one' }));
+	await live(inside);
+	await back(inside);
+	assert.match(await inside.textContent('#overlay'), /has not connected it yet/);
+	site.refuse = (method, path) => path === 'sessions' ? [403, 'bad-ticket', 'This ticket has been used.'] : null;
+	await page.evaluate(() => window.call({ call: 'connect', id: 2, ticket: 'one' }));
+	await inside.waitForSelector('#overlay:has-text("This ticket has been used.")');
+	assert.equal(await inside.isHidden('#overlay button'), true);
+	assert.equal((await messages('m.event === "closed"')).at(-1).detail.code, 'bad-ticket');
+});
+
 test('the examples of docs/embedding.md work', async () => {
 	const text = await readFile(new URL('../../docs/embedding.md', import.meta.url), 'utf8');
 	const [element, frame] = [...text.matchAll(/```html\n([^]*?)```/g)].map(([, html]) => html);
@@ -637,6 +796,62 @@ test('a ticket comes to a frame by a message, to the element as an attribute, to
 	await until(async () => /ticket was for one only/.test(await page.textContent('#overlay')), 'the words');
 	assert.deepEqual(await barriers(page), []);
 	assert.equal(site.tickets.length, 3);
+	assert.equal(await page.isHidden('#overlay button'), true);
+});
+
+test('who came by a ticket is offered nothing that needs a login, and is told where to go for another', async () => {
+	const refused = [401, 'no-identity', 'Who?'];
+	site.refuse = (method, path, body) => path === 'sessions' && !JSON.parse(body).ticket ? refused : null;
+	const address = (ticket) => `${site.url}console.html?console=web1#ticket=${ticket}`;
+	await page.goto(address('first'));
+	await page.waitForFunction(() => window.xenterm?.connection === 'live');
+	await menu();
+	for (const id of ['back', 'popout', 'beside', 'plain', 'typehere', 'watchonly', 'takeover'])
+		assert.equal(await page.isHidden(`#${id}`), true, id);
+	assert.deepEqual(await barriers(page), []);
+	await shoot(page, 'menu-ticket');
+	await page.focus('#terminal textarea');
+	await page.keyboard.press('Control+Shift+F6');
+	assert.equal(await page.evaluate(() => document.activeElement.id), 'menu');
+
+	await page.reload();
+	await page.waitForSelector('#overlay:has-text("Open the console anew from the page that led here.")');
+	assert.match(await page.textContent('#overlay'), /This link has been used/);
+	assert.equal(await page.isHidden('#overlay button'), true);
+	await shoot(page, 'ticket-used');
+
+	/* The same address with a new one, in the same window. */
+	await page.evaluate((url) => location.assign(url), address('second'));
+	await page.waitForFunction(() => window.xenterm?.connection === 'live');
+	assert.deepEqual(site.tickets, ['first', 'second']);
+	assert.equal(page.url(), `${site.url}console.html?console=web1`);
+
+	/* Who took over hands back: a ticket is no way to type again. */
+	const [type, self] = await page.evaluate(() => ['mode', document.querySelector('#terminal').session.session]);
+	const console = site.console('web1');
+	console.viewers = [{ session: self, user: 'alice', mode: 'watch' }, { session: '99', user: 'bob', mode: 'type' }];
+	console.told.push([console.event + 1, { type, mode: 'watch', by: 'bob', session: '99' }]);
+	console.changed();
+	await page.waitForSelector('#taken:not([hidden])');
+	assert.equal(await page.isHidden('#taken button'), true);
+	site.set('viewers', [{ session: self, user: 'alice', mode: 'watch' }]);
+	await notice(/^bob has handed the console back\. To type again, open it anew/);
+	assert.equal(await page.isHidden('#taken'), true);
+});
+
+test('a ticket that is refused for another cause is kept for the next try, in its own mode', async () => {
+	site.refuse = (method, path) => path === 'sessions' ? [409, 'taken', 'Another user types.'] : null;
+	await page.goto(`${site.url}console.html?console=web1#ticket=early`);
+	await page.waitForSelector('#overlay:has-text("Another user types.")');
+	assert.equal(site.calls.filter((call) => call === 'POST sessions').length, 1);
+	site.refuse = () => null;
+	await page.click('#overlay button');
+	await page.waitForFunction(() => window.xenterm?.connection === 'live');
+	assert.deepEqual(site.tickets, ['early']);
+	site.refuse = (method, path) => path === 'sessions' ? [403, 'bad-ticket', 'This ticket is for the other mode.'] : null;
+	await page.evaluate(() => { location.hash = '#ticket=late'; });
+	await page.waitForSelector('#overlay:has-text("This ticket is for the other mode.")');
+	assert.match(await page.textContent('#overlay'), /Open the console anew/);
 });
 
 test('the session is gone: another is made, and nobody has to do anything', async () => {

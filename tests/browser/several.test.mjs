@@ -210,8 +210,11 @@ test('who is there; one takes over and hands back, and both are told in words', 
 	await page.focus('#terminal textarea');
 	await page.keyboard.type('c');
 	await until(() => site.typed === 'bc', 'what alice types');
+	assert.equal(await bob.evaluate(() => document.activeElement.id), 'menu');
 	await bob.click('#typehere');
 	await notice(bob, 'You type here now.');
+	await bob.keyboard.type('d');
+	await until(() => site.typed === 'bcd', 'what bob types without a click');
 	await done();
 });
 

@@ -471,16 +471,23 @@ test('who may not type beside others gets to watch, and is told', async () => {
 });
 
 test('a console that does not exist, no login, no name: said with a remedy', async () => {
-	site.refuse = (method, path) => (path === 'sessions' ? [404, 'no-such-console', 'There is no <i>web9</i>.'] : null);
+	site.refuse = (method, path) => (path === 'sessions' ? [403, 'not-allowed', 'There is no <i>web9</i>.'] : null);
 	await openConsole('console=web9');
 	await page.waitForSelector('#overlay:not([hidden])');
-	assert.match(await page.textContent('#overlay'), /No such console\s+There is no <i>web9<\/i>\./);
+	assert.match(await page.textContent('#overlay'), /Not connected\s+There is no <i>web9<\/i>\./);
+	site.refuse = (method, path) => (path === 'sessions' ? [404, 'no-such-console', 'See GET api/v1/consoles.'] : null);
+	await page.click('#overlay button');
+	await page.waitForFunction(() => /No such console/.test(document.querySelector('#overlay').textContent));
+	assert.match(await page.textContent('#overlay'), /There is no console of this name, or you may not see it\./);
 	site.refuse = () => [401, 'no-identity', 'Who?'];
 	await page.click('#overlay button');
 	await page.waitForFunction(() => /Reload and log in/.test(document.querySelector('#overlay').textContent));
 	await page.goto(`${site.url}console.html`);
 	await page.waitForSelector('#overlay:not([hidden])');
 	assert.match(await page.textContent('#overlay'), /Choose one from the list/);
+	assert.equal(await page.textContent('#connection'), 'not connected');
+	await page.click('#overlay button');
+	await page.waitForURL(site.url);
 });
 
 test('a connection that is lost is said, counted down and taken up again; nothing is missing or twice', async () => {

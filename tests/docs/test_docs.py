@@ -65,6 +65,50 @@ def test_every_document_is_in_the_tarball():
         assert f"docs/{path.name}" in makefile, path.name
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_row_is_in_a_table(page):
+    """A row behind an empty line is shown as text with bars in it."""
+    lines = ["", *without_code(page.read_text()).split("\n"), ""]
+    for before, line, after in zip(lines, lines[1:], lines[2:]):
+        if line.startswith("|") and not before.startswith("|"):
+            assert re.fullmatch(r"\|(-+\|)+", after), line
+
+
+# --- the sections of the protocol ---------------------------------------------
+
+SECTIONS = re.findall(r"(?m)^#+ (\d+(?:\.\d+)?)\.? ",
+                      (TOP / "docs/protocol.md").read_text())
+
+
+def test_the_sections_of_the_protocol_are_counted():
+    numbers = [tuple(map(int, number.split("."))) for number in SECTIONS]
+    assert len(numbers) > 15
+    assert numbers == sorted(set(numbers))
+    last = {}
+    for number in numbers:
+        if len(number) == 2:
+            assert number[1] == last.get(number[0], 0) + 1, number
+            last[number[0]] = number[1]
+
+
+def test_who_names_a_section_of_the_protocol_names_one():
+    named = re.compile(r"protocol\.md[`)\]]*(?:\(protocol\.md\))?,? "
+                       r"(?:section )?(\d\.\d+)")
+    found = 0
+    for path in FILES:
+        if not path.is_file() or path.suffix not in (
+                ".md", ".c", ".h", ".js", ".mjs", ".py", ".conf"):
+            continue
+        for number in named.findall(path.read_text()):
+            assert number in SECTIONS, (name_of(path), number)
+            found += 1
+    for number in re.findall(r"\((\d\.\d+)\)",
+                             (TOP / "docs/protocol.md").read_text()):
+        assert number in SECTIONS, number
+        found += 1
+    assert found > 20
+
+
 # --- the map of the files ---------------------------------------------------------
 
 MAP = (TOP / "docs/architecture.md").read_text()

@@ -212,6 +212,9 @@ def test_a_ticket_is_for_watching_or_for_typing(desk):
             assert "other mode" in refused(desk, ticket, mode=other)
             answer = redeem(desk, ticket, mode=mode)   # it was not used up
             assert answer.json()["mode"] == mode
+            # What the page offers: a ticket for watching gives no other mode.
+            assert ("type" in answer.json()["rights"]) == (mode == "type")
+            assert "watch" in answer.json()["rights"]
             typed = desk.request(
                 "POST", "api/v1/input?seq=1", b"x",
                 {TOKEN: answer.json()["token"],

@@ -209,7 +209,7 @@ test_wrong_texts(void **state)
 	}
 	assert_null(check());
 	strcat(text, "0");
-	assert_why("is none");
+	assert_why("is neither 64 hexadecimal digits nor a signed token");
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		strcpy(text, texts[i]);
 		assert_non_null(check());
