@@ -143,6 +143,23 @@ def test_they_run_as_they_should(machine):
     assert said == "600 root\n"
 
 
+def test_the_broker_writes_and_asks_where_it_has_to(machine):
+    """As root it could have systemd do whatever its unit forbids."""
+    def works(*command):
+        return machine.run(
+            "sh", "-c", '"$@" >/dev/null 2>&1; echo $?', "sh", *command) == "0\n"
+
+    within = ("nsenter", "-t", machine.pid("xenterm-broker"), "-m")
+    for place in ("/run/xenterm", "/run/lock", "/var/log/xenterm"):
+        assert works(*within, "test", "-w", place), place
+    for place in ("/run", "/run/systemd", "/etc", "/usr"):
+        assert works("test", "-w", place), place
+        assert not works(*within, "test", "-w", place), place
+    for path in ("/run/systemd/private", "/run/dbus/system_bus_socket"):
+        assert works("test", "-S", path), path
+        assert not works(*within, "test", "-S", path), path
+
+
 def test_doctor_finds_nothing(machine):
     machine.run("xenterm", "doctor")
 
