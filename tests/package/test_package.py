@@ -16,6 +16,7 @@ from machine import (BUILD, PATIENCE, TOP, Machine, checked, chroot, copy_root,
 PASSWORD = "no secret"
 UNITS = ("xenterm-broker.service", "xenterm-fcgi.service",
          "xenterm-fcgi.socket")
+LOGGER = "xenterm-logger.service"
 
 # What the package may leave behind when it is purged: nobody deletes a user,
 # whose files could then become somebody else's.
@@ -302,8 +303,12 @@ def test_who_comes_while_it_restarts_waits(machine):
 
 def test_upgrade_while_somebody_types(machine, newer):
     shutil.copy(newer, machine.root / "newer.deb")
+    # The admin's own choice, and the package keeps to it.
+    assert machine.unit(LOGGER, "ActiveState") == "inactive"
+    machine.run("systemctl", "start", LOGGER)
     viewer = Viewer(machine, "echo1")
-    before = [machine.pid(name) for name in UNITS[:2]]
+    programs = (*UNITS[:2], LOGGER)
+    before = [machine.pid(name) for name in programs]
     run = viewer.run()
     upgrade = machine.popen("dpkg", "-i", "/newer.deb",
                             stdin=subprocess.DEVNULL,
@@ -317,8 +322,9 @@ def test_upgrade_while_somebody_types(machine, newer):
     finally:
         upgrade.wait(PATIENCE)
     assert upgrade.returncode == 0
-    after = [machine.pid(name) for name in UNITS[:2]]
-    assert not set(before) & set(after)
+    after = [machine.pid(name) for name in programs]
+    assert 0 not in before + after and not set(before) & set(after)
+    assert machine.unit(LOGGER, "UnitFileState") == "disabled"
     assert viewer.run() == run
     assert machine.run("dpkg-query", "-W", "-f", "${Version}",
                        "xenterm") == "0.1.0+1"
@@ -326,7 +332,7 @@ def test_upgrade_while_somebody_types(machine, newer):
 
 def test_removed_and_purged(machine):
     machine.run("apt-get", "remove", "-y", "xenterm")
-    for name in UNITS:
+    for name in (*UNITS, LOGGER):
         assert machine.unit(name, "ActiveState") in ("inactive", "failed")
     assert machine.run("sh", "-c", "cat /proc/[0-9]*/comm 2>/dev/null | "
                        "grep -c ^xenterm || :").strip() == "0"
