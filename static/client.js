@@ -16,6 +16,7 @@ const MAX_BODY = 20 << 20;
 const MAX_POSITION = 100;
 const MAX_INPUT_AGE = 120;        /* seconds: a key that waited longer would surprise who typed it */
 const MAX_RETRY_AFTER = 300;
+const MAX_LOST = 600;             /* seconds: a host that starts anew, or a guest on its way to another, is back by then */
 const SLACK = 15;                 /* seconds a request may take beyond the wait that it asked for */
 
 const PROBE = 3;                  /* seconds for a stream's beginning, until one has come */
@@ -152,6 +153,8 @@ export class ConsoleClient extends EventTarget {
 	#connection = 'connecting';
 	#trouble = { poll: null, input: null };
 	#everLive = false;
+	#away = false;                  /* the guest is not here, as the worker last said */
+	#lostSince = null;              /* since then there is no console of this name */
 
 	#session = null;
 	#fresh = true;                  /* this session has not answered a poll yet */
@@ -170,6 +173,7 @@ export class ConsoleClient extends EventTarget {
 	#resumed = null; #resume = null;
 
 	#queue = []; #queued = 0;       /* arrays of bytes; one with a member `key` stands for that key */
+	#queuedSince = 0;               /* when the first of them was typed */
 	#inflight = null;               /* the input under way, see #nextInput() */
 	#inputAt = -Infinity;           /* when something was typed last */
 	#seq = 0;
@@ -339,6 +343,8 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	#enqueue(bytes) {
+		if (!this.#queued)
+			this.#queuedSince = this.#timers.now();
 		this.#queue.push(bytes);
 		this.#queued += bytes.length;
 		this.#pump();
@@ -452,6 +458,16 @@ export class ConsoleClient extends EventTarget {
 		this.#session = session;
 		this.#seq = 0;
 		this.#emitSession();
+		this.#forgetOld();
+	}
+
+	/* What was typed while there was no session for long is not typed into what is there now. */
+	#forgetOld() {
+		if (!this.#queued || this.#timers.now() - this.#queuedSince <= MAX_INPUT_AGE * 1000)
+			return;
+		this.#notice('too-old', `Nothing could be sent for too long. ${count(this.#queued)} that waited were not sent.`);
+		this.#queue = [];
+		this.#queued = 0;
 	}
 
 	#emitSession() {
@@ -525,16 +541,20 @@ export class ConsoleClient extends EventTarget {
 	#answered() {
 		this.#clearTrouble('poll');
 		this.#everLive = true;
+		this.#lostSince = null;
 		if (this.#inflight)
 			this.#inflight.dead = false;
 		this.#report();
 		this.#pump();
 	}
 
-	/* At first, and when something fails, a poll says whether all is well, and quickly. */
+	/*
+	 * At first, and when something fails, a poll says whether all is well, and quickly. A guest that is away may be on another
+	 * host by now, where a gateway sends the next request; a stream would make none.
+	 */
 	#mayStream() {
 		return this.#streams && this.#holds() && this.#pollFrom !== null && !this.#fresh && !this.#hurry
-			&& !this.#trouble.poll;
+			&& !this.#trouble.poll && !this.#away;
 	}
 
 	/* One answer that goes on. Returns when it has ended and another, or a poll, is to be asked for. */
@@ -604,6 +624,8 @@ export class ConsoleClient extends EventTarget {
 					if (frame.type === 'p') {
 						position();
 						this.#answered();
+						if (this.#away)
+							this.#pollAgain();
 					}
 				}
 			}
@@ -664,6 +686,8 @@ export class ConsoleClient extends EventTarget {
 			this.#pollFrom = this.#position = new TextDecoder().decode(payload);
 		} else if (type === 'j') {
 			const event = parseJson(new TextDecoder().decode(payload));
+			if (event?.type === 'state')
+				this.#away = event.state === 'waiting' || event.state === 'gone';
 			if (event?.type === 'mode')
 				this.#takenOver(event);
 			else if (['state', 'viewers', 'size', 'notice'].includes(event?.type))
@@ -738,11 +762,22 @@ export class ConsoleClient extends EventTarget {
 			this.#pollFrom = null;      /* a position nobody understands any more: take the screen */
 			return;
 		}
+		if (code === 'no-such-console' && this.#mayComeBack())
+			return this.#retryLater('poll', this.#pollBackoff, error);
 		if (status >= 400 && status < 500 && ![408, 425, 429].includes(status))
 			return this.#end('refused', error);
 		if (status === 504)             /* something between us gives up earlier: ask for less */
 			this.#wait = Math.max(5, Math.floor(this.#wait / 2));
 		await this.#retryLater('poll', this.#pollBackoff, error);
+	}
+
+	/* A console that was there. */
+	#mayComeBack() {
+		const now = this.#timers.now();
+		if (!this.#everLive)
+			return false;
+		this.#lostSince ??= now;
+		return now - this.#lostSince < MAX_LOST * 1000;
 	}
 
 	/*

@@ -232,9 +232,9 @@ test('after the first screen the output is streamed, and keys ask for no echo', 
 	stream.push(output(101, 'l'), position('1.101.1'));
 	await settle();
 	assert.equal(seen.screen, '[A]l');
-	stream.push(event({ type: 'state', state: 'waiting' }), position('1.101.2'));
+	stream.push(event({ type: 'state', state: 'busy' }), position('1.101.2'));
 	await settle();
-	assert.equal(seen.events.at(-1).state, 'waiting');
+	assert.equal(seen.events.at(-1).state, 'busy');
 	assert.equal(server.has(POLL), false);
 	client.close();
 	await settle();
@@ -359,6 +359,27 @@ test('the network away: the client says so, polls until an answer comes, and str
 	const next = await begin(server, '1.103.1');
 	assert.equal(next.request.query.get('from'), '1.103.1');
 	assert.equal(seen.screen, '[A]abc');
+	client.close();
+});
+
+test('a guest that is away may be elsewhere: it is polled for, and streamed when it is back', async () => {
+	const { server, client, seen, stream } = await streaming();
+	stream.push(event({ type: 'state', state: 'waiting' }), position('1.100.2'));
+	await settle();
+	assert.equal(stream.aborted, true);
+	const first = await server.next(POLL);
+	assert.equal(first.query.get('wait'), '0');
+	assert.equal(first.query.get('from'), '1.100.2');
+	first.answer(nothing());
+	for (let i = 0; i < 3; i++) {
+		const poll = await server.next(POLL);
+		assert.equal(poll.query.get('wait'), '25');
+		poll.answer(frames(`1.100.${i + 3}`, event({ type: 'state', state: i < 2 ? 'gone' : 'up' })));
+	}
+	const next = await begin(server, '1.100.5');
+	assert.equal(next.request.query.get('from'), '1.100.5');
+	assert.deepEqual(seen.events.map((e) => e.state), ['up', 'waiting', 'gone', 'gone', 'up']);
+	assert.equal(server.has(POLL), false);
 	client.close();
 });
 
@@ -1100,6 +1121,60 @@ test('403 and 404 are final, with the server\'s sentence', async () => {
 		assert.deepEqual(seen.connection.at(-1),
 			{ state: 'ended', reason: 'refused', detail: `Because of ${code}.`, status, code });
 		assert.equal(timers.pending, 0);
+	}
+});
+
+test('a console that was there is asked for for ten minutes', async () => {
+	const { server, timers, client, seen } = await live();
+	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	for (let i = 0; i < 3; i++) {
+		(await server.next('POST sessions')).answer(problem(404, 'no-such-console'));
+		await settle();
+		assert.equal(client.connection, 'retrying');
+		assert.equal(seen.connection.at(-1).detail, 'Because of no-such-console.');
+		await timers.advance(10_000);
+	}
+	(await server.next('POST sessions')).answer(session('b'.repeat(64)));
+	(await server.next(POLL)).answer(frames('2.100.1', snapshot(100, 'B')));
+	await settle();
+	assert.equal(client.connection, 'live');
+	assert.equal(seen.screen, '[B]');
+
+	/* The ten minutes begin anew. */
+	(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+	let seconds = 0;
+	for (; client.connection !== 'ended' && seconds < 700; seconds++) {
+		if (server.has('POST sessions'))
+			(await server.next('POST sessions')).answer(problem(404, 'no-such-console'));
+		await timers.advance(1000);
+	}
+	assert.ok(seconds >= 600 && seconds < 640, `${seconds} s`);
+	assert.equal(seen.connection.at(-1).reason, 'refused');
+	assert.equal(timers.pending, 0);
+});
+
+test('what waited for a session for more than two minutes is not typed any more', async () => {
+	for (const [seconds, wanted] of [[100, 'reboot\r'], [130, null]]) {
+		const { server, timers, client, seen } = await live();
+		(await server.next(POLL)).answer(problem(401, 'unknown-token'));
+		const asked = await server.next('POST sessions');
+		client.send('reboot');
+		asked.answer(problem(503, 'overload', {}, { 'Retry-After': String(seconds) }));
+		await timers.advance(2000);
+		client.send('\r');
+		await timers.advance(seconds * 1000);
+		(await server.next('POST sessions')).answer(session('b'.repeat(64)));
+		(await server.next(POLL)).answer(frames('2.100.1', snapshot(100, 'B')));
+		await settle();
+		assert.equal(client.pending, wanted ? wanted.length : 0);
+		if (wanted) {
+			assert.equal(text((await server.next(INPUT)).body), wanted);
+		} else {
+			assert.equal(server.has(INPUT), false);
+			assert.equal(seen.notices.at(-1).code, 'too-old');
+			assert.match(seen.notices.at(-1).detail, / 7 bytes that waited were not sent\.$/);
+		}
+		client.close();
 	}
 });
 

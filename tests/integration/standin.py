@@ -117,13 +117,16 @@ def is_alive(pid):
 
 
 class Host:
-    """One stand-in dom0, living in the folder `dir`."""
+    """One stand-in dom0, living in the folder `dir`. With network=True it has
+    a network namespace of its own, which network.py connects."""
 
-    def __init__(self, dir, xenstored="c", log_guests=False, reboot_ms=2000):
+    def __init__(self, dir, xenstored="c", log_guests=False, reboot_ms=2000,
+                 network=False):
         self.dir = pathlib.Path(dir)
         self.xenstored = xenstored
         self.log_guests = log_guests
         self.reboot_ms = reboot_ms
+        self.network = network
 
     def __enter__(self):
         self.start()
@@ -150,6 +153,8 @@ class Host:
                    "--reboot-ms", self.reboot_ms]
         if self.log_guests:
             options.append("--log-guests")
+        if self.network:
+            options.append("--network")
         self._checked("start", *options)
 
     def stop(self):

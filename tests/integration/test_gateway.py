@@ -1,9 +1,12 @@
 """A gateway before several hosts, as conf/nginx/gateway*.conf is shipped. Each
-host is whole: Xen's daemons, broker, worker, and an nginx at a port of its own
-that lets in nobody but the gateway."""
+host is whole, with a network of its own: Xen's daemons, broker, worker, and an
+nginx that lets in nobody but the gateway. Between them is a switch, from which
+a host can be cut off (network.py)."""
 
 import contextlib
+import http.client
 import http.server
+import json
 import os
 import pathlib
 import re
@@ -16,13 +19,15 @@ import threading
 import pytest
 
 import whole_site
-from standin import wait_for
-from whole_site import PASSWORD, PATIENCE, TOP, Client, Session, Site
+from network import Network
+from standin import Host, wait_for
+from whole_site import PASSWORD, PATIENCE, TOP, Client, Session, Site, answers
 
 pytestmark = pytest.mark.skipif(
     bool(whole_site.missing()), reason=str(whole_site.missing()))
 
 HERE = pathlib.Path(__file__).resolve().parent
+OCTETS = "application/octet-stream"
 UUID = "6d1b3c5e-0000-4000-8000-00000000c0de"
 
 
@@ -51,15 +56,35 @@ class Authority:
                      "-CAcreateserial", "-extfile", extensions, "-out", pem)
 
 
+# As docs/many-hosts.md has it.
+UPSTREAM = """upstream xt-{name} {{
+    server {address}:8443;
+    keepalive 16;
+    keepalive_timeout 15s;
+}}
+"""
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 
 
 class GatewayHost(Site):
-    """A host that trusts the gateway's authority."""
+    """A host at the network, which trusts the gateway's authority."""
 
-    def __init__(self, dir, gateways, hosts):
+    def __init__(self, dir, network, gateways, hosts):
         super().__init__(dir, identity=["gateway"])
-        self.gateways, self.hosts = gateways, hosts
+        self.name = dir.name
+        self.network, self.gateways, self.hosts = network, gateways, hosts
+        self.host = Host(dir, reboot_ms=300, network=True)
+
+    def find_place(self):
+        self.address = self.network.join(self.name, self.host.init_pid)
+        self.port = 8443
+        return f"{self.address}:{self.port}"
+
+    def connect(self):
+        """From where the gateway is."""
+        with self.network.entered():
+            return socket.create_connection((self.address, self.port),
+                                            PATIENCE)
 
     def start_nginx(self):
         nginx = self.dir / "nginx"
@@ -84,7 +109,7 @@ class GatewayHost(Site):
             return [master, *map(int, f.read().split())]
 
     @contextlib.contextmanager
-    def cut_off(self):
+    def hung(self):
         """Its packets still come, and nobody answers."""
         pids = self.nginx_pids()
         for pid in pids:
@@ -95,15 +120,58 @@ class GatewayHost(Site):
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
 
+    @contextlib.contextmanager
+    def refusing(self):
+        """Its kernel answers that nobody listens."""
+        self.end("nginx")
+        try:
+            yield
+        finally:
+            super().start_nginx()
+
+    def cut_off(self):
+        return self.network.cut(self.name)
+
+    def unreachable(self):
+        return self.network.unreachable(self.name)
+
+    def connections(self):
+        """From the gateway."""
+        return self.network.connections(self.name)
+
+    def lose_power(self):
+        """All at once; when it is there again it knows nothing of before."""
+        with self.cut_off():
+            self.stop()
+            self.start()
+
 
 class Panel(http.server.ThreadingHTTPServer):
     """Knows who may have which guest, and where it is."""
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), Asked)
-        self.where, self.users, self.asked = {}, {"cookie-of-bob": "web1only"}, []
+        super().__init__(("127.0.0.1", 4181), Asked)
+        self.where, self.users = {}, {"cookie-of-bob": "web1only"}
+        self.fails = False
         self.thread = threading.Thread(target=self.serve_forever)
         self.thread.start()
+
+    @contextlib.contextmanager
+    def refusing(self):
+        """Nobody listens there."""
+        self.socket.shutdown(socket.SHUT_RD)
+        try:
+            yield
+        finally:
+            self.socket.listen()
+
+    @contextlib.contextmanager
+    def failing(self):
+        self.fails = True
+        try:
+            yield
+        finally:
+            self.fails = False
 
     def close(self):
         self.shutdown()
@@ -116,8 +184,9 @@ class Asked(http.server.BaseHTTPRequestHandler):
         guest = self.headers.get("X-Xenterm-Guest")
         cookie = (self.headers.get("Cookie") or "").removeprefix("id=")
         user = self.server.users.get(cookie)
-        self.server.asked.append((user, guest))
-        if user is None:
+        if self.server.fails:
+            self.send_response(500)
+        elif user is None:
             self.send_response(401)
         elif guest not in self.server.where:
             self.send_response(403)
@@ -134,11 +203,11 @@ class Asked(http.server.BaseHTTPRequestHandler):
 class Gateway:
     """The nginx before them all. Looks like a Site to Client and Session."""
 
-    def __init__(self, folder, hosts, panel, gateways, hosts_ca):
+    def __init__(self, folder, network, hosts, gateways, hosts_ca):
         self.dir = folder / "gateway"
         self.dir.mkdir()
-        self.port = whole_site.free_port()
-        self.write(hosts, panel)
+        self.network, self.port = network, 8443
+        self.write(hosts)
         gateways.sign("xenterm-gateway", self.dir / "xenterm-gateway.key",
                       self.dir / "xenterm-gateway.pem")
         (self.dir / "xenterm-hosts-ca.pem").write_bytes(
@@ -148,21 +217,25 @@ class Gateway:
         self.tls = ssl.create_default_context(cafile=hosts_ca.pem)
         self.tls.maximum_version = ssl.TLSVersion.TLSv1_2
         self.tls.check_hostname = False
-        self.nginx = subprocess.Popen(
-            ["nginx", "-e", self.dir / "error.log", "-c",
-             self.dir / "nginx.conf", "-g", "daemon off;"],
-            stdin=subprocess.DEVNULL)
+        with network.entered():
+            self.nginx = subprocess.Popen(
+                ["nginx", "-e", self.dir / "error.log", "-c",
+                 self.dir / "nginx.conf", "-g", "daemon off;"],
+                stdin=subprocess.DEVNULL)
         wait_for(self.listens, what="the gateway")
+
+    def connect(self):
+        with self.network.entered():
+            return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
 
     def listens(self):
         assert self.nginx.poll() is None, self.log()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return answers(self)
 
     def log(self):
         return (self.dir / "error.log").read_text()
 
-    def write(self, hosts, panel):
+    def write(self, hosts):
         snippets = self.dir / "snippets"
         snippets.mkdir()
         for name, target in (
@@ -173,18 +246,16 @@ class Gateway:
                 ("xenterm-by-password", "xenterm-by-password.conf")):
             text = (TOP / f"conf/nginx/{name}.conf").read_text()
             text = text.replace("/etc/nginx/", f"{self.dir}/") \
-                .replace("/var/log/nginx/", f"{self.dir}/") \
-                .replace("127.0.0.1:4181", f"127.0.0.1:{panel.server_port}")
+                .replace("/var/log/nginx/", f"{self.dir}/")
             (self.dir / target).write_text(text)
         # One as an address, the others as an upstream with connections kept.
         lines, upstreams = "", ""
         for i, (name, host) in enumerate(hosts.items()):
             if i == 0:
-                lines += f"{name} 127.0.0.1:{host.port};\n"
+                lines += f"{name} {host.address}:{host.port};\n"
             else:
                 lines += f"{name} xt-{name};\n"
-                upstreams += (f"upstream xt-{name} {{ server 127.0.0.1:"
-                              f"{host.port}; keepalive 16; }}\n")
+                upstreams += UPSTREAM.format(name=name, address=host.address)
         (self.dir / "xenterm.hosts").write_text(lines)
         crypt = subprocess.run(
             ["openssl", "passwd", "-apr1", PASSWORD], check=True, text=True,
@@ -253,30 +324,37 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def panel():
-    panel = Panel()
+def network():
+    with Network() as network:
+        yield network
+
+
+@pytest.fixture(scope="module")
+def panel(network):
+    with network.entered():
+        panel = Panel()
     yield panel
     panel.close()
 
 
 @pytest.fixture(scope="module")
-def hosts(tmp_path_factory):
+def hosts(tmp_path_factory, network):
     """Three hosts, and the two authorities."""
     folder = tmp_path_factory.mktemp("gw")
     gateways, names = Authority(folder, "gateways"), Authority(folder, "hosts")
     with contextlib.ExitStack() as stack:
         yield {name: stack.enter_context(
-            GatewayHost(tmp_path_factory.mktemp(name), gateways, names))
+            GatewayHost(folder / name, network, gateways, names))
             for name in ("dom0-1", "dom0-2", "dom0-3")}, gateways, names
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory, hosts, panel):
+def gateway(tmp_path_factory, network, hosts):
     machines, gateways, names = hosts
     for name, host in machines.items():
         host.guest(f"web-{name[-1]}", "--echo")
-    gateway = Gateway(tmp_path_factory.mktemp("g"), machines, panel, gateways,
-                      names)
+    gateway = Gateway(tmp_path_factory.mktemp("g"), network, machines,
+                      gateways, names)
     yield gateway
     gateway.close()
 
@@ -413,20 +491,50 @@ def reload(host):
 
 # --- hosts that go and come -------------------------------------------------------
 
-def test_a_host_that_is_cut_off_holds_up_nobody_else(gateway, hosts):
-    machines = hosts[0]
+SILENT = ("cut_off", "hung")
+
+
+@pytest.mark.parametrize("how", [*SILENT, "unreachable", "refusing"])
+def test_a_host_that_does_not_answer_holds_up_nobody_else(gateway, hosts, how):
+    host = hosts[0]["dom0-1"]
     session = on(gateway, "dom0-1").session("web-1")
-    with machines["dom0-1"].cut_off():
-        cut = on(gateway, "dom0-1").client()
-        cut.send("GET", "api/v1/consoles")
+    with getattr(host, how)():
+        away = on(gateway, "dom0-1").client()
+        away.send("GET", "api/v1/consoles")
         answer = on(gateway, "dom0-2").request("GET", "api/v1/consoles")
         assert answer.status == 200
-        assert not cut.has_answer()         # the other one was in time
+        assert how not in SILENT or not away.has_answer()
         # proxy_connect_timeout, not the patience of a poll
-        cut.receive().problem(502, "host-away")
-        cut.close()
+        away.receive().problem(502, "host-away")
+        away.close()
     session.type("after")
     session.read_until(b"after")
+    session.close()
+
+
+def test_what_is_under_way_when_a_host_is_cut_off(gateway, hosts):
+    """On a connection that the gateway has kept: nobody knows yet. Who has
+    asked leaves, and asks again."""
+    host = hosts[0]["dom0-2"]
+    session = on(gateway, "dom0-2").session("web-2")
+    session.type("before")
+    session.read_until(b"before")
+    with host.cut_off():
+        assert host.connections()
+        session.typist.send("POST", f"api/v1/input?seq={session.seq + 1}",
+                            b"<once>", [("Xenterm-Token", session.token),
+                                        ("Content-Type", OCTETS)])
+        assert not session.typist.has_answer(1)
+        session.typist.close()
+        # What was kept is given up before a page takes a stream for dead.
+        wait_for(lambda: not host.connections(), PATIENCE,
+                 "the end of the gateway's connections")
+        on(gateway, "dom0-2").request("GET", "api/v1/consoles") \
+            .problem(502, "host-away")
+    session.type("<once>")
+    session.type("<after>")
+    session.read_until(b"<after>")
+    assert session.history().count(b"<once>") == 1
     session.close()
 
 
@@ -477,31 +585,73 @@ def test_a_guest_moves_and_its_viewer_with_it(gateway, hosts, panel):
     there.host.destroy("web1")
 
 
-class Page:
-    """static/client.js in node, as the page has it."""
+# --- pages ------------------------------------------------------------------------
 
-    def __init__(self, gateway, authority, guest, cookie):
-        self.node = subprocess.Popen(
-            ["node", HERE / "gateway_viewer.mjs",
-             f"https://localhost:{gateway.port}/g/{guest}/", guest,
-             f"id={cookie}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "NODE_EXTRA_CA_CERTS": str(authority.pem)})
-        self.seen = ""
+class Page:
+    """static/client.js in node, as the page has it. Says what it sees."""
+
+    def __init__(self, gateway, authority, base, console, login="", cookie=""):
+        with gateway.network.entered():
+            self.node = subprocess.Popen(
+                ["node", HERE / "gateway_viewer.mjs",
+                 f"https://localhost:{gateway.port}{base}", console, login,
+                 cookie],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                env={**os.environ, "NODE_EXTRA_CA_CERTS": str(authority.pem)})
+        self.said = []
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
 
+    @classmethod
+    def of_bob(cls, gateway, hosts):
+        return cls(gateway, hosts[2], "/g/web1/", "web1",
+                   cookie="id=cookie-of-bob")
+
+    @classmethod
+    def of_admin(cls, gateway, hosts, name):
+        return cls(gateway, hosts[2], f"/h/{name}/", f"web-{name[-1]}",
+                   login=f"admin:{PASSWORD}")
+
     def read(self):
         for line in self.node.stdout:
-            self.seen += line
+            self.said.append(json.loads(line))
 
     def type(self, text):
         self.node.stdin.write(text + "\n")
         self.node.stdin.flush()
 
-    def wait(self, wanted, count=1):
-        wait_for(lambda: self.seen.count(wanted) >= count, PATIENCE,
-                 f"{wanted} in {self.seen}")
+    def of(self, kind):
+        """What it has said of one kind, so far."""
+        return [said[kind] for said in list(self.said) if kind in said]
+
+    @property
+    def screen(self):
+        """What has come of the console, screens included."""
+        return "".join(said.get("output", said.get("snapshot", ""))
+                       for said in list(self.said))
+
+    def wait(self, condition, what, timeout=PATIENCE):
+        try:
+            wait_for(lambda: condition(self), timeout, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; instead: {self.said}") from None
+
+    def wait_transport(self, name):
+        self.wait(lambda page: page.of("transport")[-1:] == [name], name)
+
+    def wait_text(self, text):
+        self.wait(lambda page: text in page.screen, text)
+
+    def is_told_that_the_host_is_away(self):
+        return any(said["state"] == "retrying" and
+                   said["detail"].startswith("The host of this console")
+                   for said in self.of("connection"))
+
+    def is_live_as_before(self):
+        """Again, and with the session that it had."""
+        self.wait(lambda page: page.of("connection")[-1]["state"] == "live",
+                  "live again")
+        assert len(self.of("session")) == 1
 
     def close(self):
         self.node.stdin.close()
@@ -509,37 +659,112 @@ class Page:
         self.reader.join()
 
 
-def test_a_page_goes_with_its_guest(gateway, hosts, panel):
-    """By itself: what the page runs is told of the move by nothing but the
-    end of its session on the old host."""
-    machines, _, authority = hosts
-    here, there = machines["dom0-2"], machines["dom0-3"]
+@pytest.fixture
+def pages():
+    """Those that a story opens are closed after it."""
+    with contextlib.ExitStack() as stack:
+        def watch(page):
+            stack.enter_context(contextlib.closing(page))
+            page.wait_transport("stream")
+            return page
+        yield watch
+
+
+@pytest.mark.parametrize("panel_is", ["first", "last"])
+def test_a_page_goes_with_its_guest(gateway, hosts, panel, pages, panel_is):
+    """By itself: it is told of the move by nothing but the guest's absence
+    from the old host. The panel may learn of it before that or after."""
+    here, there = hosts[0]["dom0-2"], hosts[0]["dom0-3"]
     here.guest("web1", "--echo", uuid=UUID)
     panel.where["web1"] = "dom0-2"
-    with contextlib.closing(
-            Page(gateway, authority, "web1", "cookie-of-bob")) as page:
-        page.wait('"snapshot"')
-        page.type("on the first")
-        page.wait("on the first")
-        there.guest("web1", "--echo", uuid=UUID)
-        here.host.destroy("web1")
+    page = pages(Page.of_bob(gateway, hosts))
+    page.type("on the first")
+    page.wait_text("on the first")
+    there.guest("web1", "--echo", uuid=UUID)
+    if panel_is == "first":
         panel.where["web1"] = "dom0-3"
-        for session in here.admin("GET", "/sessions").json()["sessions"]:
-            here.admin("DELETE", f"/sessions/{session['session']}")
-        page.wait('"snapshot"', 2)
-        page.type("on the second")
-        page.wait("on the second")
+    here.host.destroy("web1")
+    if panel_is == "last":
+        page.wait(lambda page: "waiting" in page.of("state"), "it is away")
+        panel.where["web1"] = "dom0-3"
+    page.wait(lambda page: len(page.of("snapshot")) == 2, "the other host")
+    page.type("on the second")
+    page.wait_text("on the second")
     there.host.destroy("web1")
+
+
+def test_who_types_while_a_host_is_cut_off(gateway, hosts, pages):
+    """Is told at once, and nothing is lost or typed twice."""
+    page = pages(Page.of_admin(gateway, hosts, "dom0-2"))
+    with hosts[0]["dom0-2"].cut_off():
+        page.type("<meanwhile>")
+        page.wait(Page.is_told_that_the_host_is_away, "the host is away")
+        assert "<meanwhile>" not in page.screen
+    page.wait_text("<meanwhile>")
+    page.is_live_as_before()
+    page.type("<then>")
+    page.wait_text("<then>")
+    assert page.screen.count("<meanwhile>") == 1
+
+
+def test_who_watches_while_a_host_is_cut_off(gateway, hosts, panel, pages):
+    """A stream says nothing any more, and is taken for dead after 35 s. Then
+    one page waits for its host, and another's guest is elsewhere."""
+    here, there = hosts[0]["dom0-2"], hosts[0]["dom0-3"]
+    here.guest("web1", "--echo", uuid=UUID)
+    panel.where["web1"] = "dom0-2"
+    waits = pages(Page.of_admin(gateway, hosts, "dom0-2"))
+    moves = pages(Page.of_bob(gateway, hosts))
+    with here.cut_off():
+        there.guest("web1", "--echo", uuid=UUID)
+        panel.where["web1"] = "dom0-3"
+        waits.wait(Page.is_told_that_the_host_is_away, "the host is away",
+                   2 * PATIENCE)
+        moves.wait(lambda page: len(page.of("snapshot")) == 2,
+                   "the other host", PATIENCE)
+        moves.type("on the second")
+        moves.wait_text("on the second")
+    waits.is_live_as_before()
+    waits.type("<here>")
+    waits.wait_text("<here>")
+    for host in here, there:
+        host.host.destroy("web1")
+
+
+def test_a_host_that_has_lost_its_power(gateway, hosts, pages):
+    """Its sessions are gone, and its guests come later than xenterm."""
+    host = hosts[0]["dom0-1"]
+    page = pages(Page.of_admin(gateway, hosts, "dom0-1"))
+    page.type("before")
+    page.wait_text("before")
+    host.lose_power()
+    page.type("<after>")                # so that it need not wait for silence
+    page.wait(lambda page: page.of("connection")[-1]["state"] == "retrying",
+              "no such console yet")
+    host.guest("web-1", "--echo")
+    page.wait_text("<after>")
+    assert page.screen.count("<after>") == 1
+    assert len(page.of("session")) == 2
+
+
+def test_nothing_of_that_stays(hosts):
+    """Neither at the gateway nor, when it has heard of it, at a host."""
+    for host in hosts[0].values():
+        wait_for(lambda: not host.connections(), 2 * PATIENCE,
+                 "the end of the connections that were kept")
+        wait_for(lambda: host.healthz()["requests"] == 0, 4 * PATIENCE,
+                 "the end of what was under way")
 
 
 def test_http_2_and_1(gateway, hosts):
     for option, version in (("--http2", "2"), ("--http1.1", "1.1")):
-        said = subprocess.run(
-            ["curl", "-sS", option, "--cacert", hosts[2].pem, "-u",
-             f"admin:{PASSWORD}", "-o", "/dev/null", "-w",
-             "%{http_code} %{http_version}",
-             f"https://localhost:{gateway.port}/h/dom0-2/api/v1/consoles"],
-            capture_output=True, text=True, check=True)
+        with gateway.network.entered():
+            said = subprocess.run(
+                ["curl", "-sS", option, "--cacert", hosts[2].pem, "-u",
+                 f"admin:{PASSWORD}", "-o", "/dev/null", "-w",
+                 "%{http_code} %{http_version}", "https://localhost:"
+                 f"{gateway.port}/h/dom0-2/api/v1/consoles"],
+                capture_output=True, text=True, check=True)
         assert said.stdout == f"200 {version}"
 
 
@@ -555,9 +780,22 @@ def test_the_panel_says_who(gateway, panel):
         .problem(403, "not-allowed")
     panel.where["lost"] = "dom0-9"
     of_bob(gateway, "lost").request("GET", "api/v1/consoles", user=None) \
-        .problem(502, "host-away")
+        .problem(502, "host-unknown")
     with contextlib.closing(Client(gateway)) as client:
         assert client.request("GET", "/xenterm-where").status == 404
+
+
+@pytest.mark.parametrize("how", ["refusing", "failing"])
+def test_a_panel_that_does_not_answer_is_not_taken_for_a_host(
+        gateway, panel, how):
+    panel.where["web-1"] = "dom0-1"
+    with getattr(panel, how)():
+        of_bob(gateway, "web-1").request("GET", "api/v1/consoles", user=None) \
+            .problem(502, "host-unknown")
+        assert on(gateway, "dom0-1").request(
+            "GET", "api/v1/consoles").status == 200
+    assert of_bob(gateway, "web-1").request(
+        "GET", "api/v1/consoles", user=None).status == 200
 
 
 def test_sessions_are_made_at_a_pace(gateway):

@@ -11,6 +11,7 @@ import time
 import pytest
 
 import standin
+from network import Network
 from standin import Host, wait_for
 
 pytestmark = pytest.mark.skipif(standin.missing() is not None,
@@ -380,6 +381,31 @@ def machine_processes(text):
         except OSError:
             pass
     return found
+
+
+def test_a_network_of_its_own(plain_host, tmp_path):
+    """With a loopback and nothing else, until somebody connects it."""
+    before = links_of_the_machine()
+    here = os.readlink("/proc/self/ns/net")
+    look = ("readlink", "/proc/self/ns/net")
+    assert plain_host.run(*look).stdout.strip() == here
+    with Host(tmp_path / "joined", network=True) as host:
+        assert host.run(*look).stdout.strip() != here
+        links = host.run("ip", "-brief", "link").stdout.splitlines()
+        assert [link.split()[0] for link in links] == ["lo"]
+        assert "LOWER_UP" in links[0]
+        with Network() as network:
+            assert network.join("dom0-1", host.init_pid) == "192.0.2.11"
+            assert "192.0.2.11/24" in host.run("ip", "address").stdout
+            with network.cut("dom0-1"):
+                assert "NO-CARRIER" in host.run("ip", "link").stdout
+                assert links_of_the_machine() == before
+
+
+def links_of_the_machine():
+    lines = subprocess.run(["ip", "-brief", "link"], check=True, text=True,
+                           capture_output=True).stdout.splitlines()
+    return [line.split()[0] for line in lines]
 
 
 def test_stop_leaves_nothing(tmp_path):

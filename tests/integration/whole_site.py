@@ -208,8 +208,7 @@ class Client:
             self.close()
         self.used = time.monotonic()
         if self.sock is None:
-            plain = socket.create_connection(("127.0.0.1", self.site.port),
-                                             timeout=PATIENCE)
+            plain = self.site.connect()
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock = (self.tls or self.site.tls).wrap_socket(
                 plain, server_hostname="127.0.0.1")
@@ -480,9 +479,9 @@ class Site:
         os.environ.setdefault("STANDIN_BIN", str(BUILD / "tests/standin"))
         self.host.start()
         (self.dir / "xenterm.conf").write_text(self.conf)
-        self.port = free_port()
+        listen = self.find_place()
         passwords = "".join(f"{user}:{PASSWORD}\n" for user in self.users)
-        subprocess.run([SITE_CONFIG, self.dir, str(self.port),
+        subprocess.run([SITE_CONFIG, self.dir, listen,
                         *map(str, self.identity)], check=True,
                        input=passwords, text=True)
         self.tls = self.tls_context()
@@ -490,6 +489,15 @@ class Site:
         self.start_broker()
         self.start_worker()
         self.wait_connected()
+
+    def find_place(self):
+        """Where nginx is to listen, as site-config wants it."""
+        self.port = free_port()
+        return str(self.port)
+
+    def connect(self):
+        """A connection to nginx."""
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
 
     def tls_context(self):
         """TLS 1.2: a readable socket is then an answer (1.3 sends tickets
@@ -519,8 +527,7 @@ class Site:
 
     def nginx_listens(self):
         assert self.nginx.poll() is None, self.log("nginx-error")
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return answers(self)
 
     def start_program(self, name, program):
         """The broker under its keeper."""
@@ -748,6 +755,15 @@ class Site:
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid('worker')}/task"))
+
+
+def answers(site):
+    """Whether somebody listens there."""
+    try:
+        site.connect().close()
+    except OSError:
+        return False
+    return True
 
 
 def is_sanitized(pid):

@@ -16,6 +16,7 @@ from machine import (BUILD, PATIENCE, TOP, Machine, checked, chroot, copy_root,
 PASSWORD = "no secret"
 UNITS = ("xenterm-broker.service", "xenterm-fcgi.service",
          "xenterm-fcgi.socket")
+LOGGER = "xenterm-logger.service"
 
 # What the package may leave behind when it is purged: nobody deletes a user,
 # whose files could then become somebody else's.
@@ -141,6 +142,23 @@ def test_they_run_as_they_should(machine):
     assert said == "660 root www-data\n"
     said = machine.run("stat", "-c", "%a %U", "/run/xenterm/admin.sock")
     assert said == "600 root\n"
+
+
+def test_the_broker_writes_and_asks_where_it_has_to(machine):
+    """As root it could have systemd do whatever its unit forbids."""
+    def works(*command):
+        return machine.run(
+            "sh", "-c", '"$@" >/dev/null 2>&1; echo $?', "sh", *command) == "0\n"
+
+    within = ("nsenter", "-t", machine.pid("xenterm-broker"), "-m")
+    for place in ("/run/xenterm", "/run/lock", "/var/log/xenterm"):
+        assert works(*within, "test", "-w", place), place
+    for place in ("/run", "/run/systemd", "/etc", "/usr"):
+        assert works("test", "-w", place), place
+        assert not works(*within, "test", "-w", place), place
+    for path in ("/run/systemd/private", "/run/dbus/system_bus_socket"):
+        assert works("test", "-S", path), path
+        assert not works(*within, "test", "-S", path), path
 
 
 def test_doctor_finds_nothing(machine):
@@ -285,8 +303,12 @@ def test_who_comes_while_it_restarts_waits(machine):
 
 def test_upgrade_while_somebody_types(machine, newer):
     shutil.copy(newer, machine.root / "newer.deb")
+    # The admin's own choice, and the package keeps to it.
+    assert machine.unit(LOGGER, "ActiveState") == "inactive"
+    machine.run("systemctl", "start", LOGGER)
     viewer = Viewer(machine, "echo1")
-    before = [machine.pid(name) for name in UNITS[:2]]
+    programs = (*UNITS[:2], LOGGER)
+    before = [machine.pid(name) for name in programs]
     run = viewer.run()
     upgrade = machine.popen("dpkg", "-i", "/newer.deb",
                             stdin=subprocess.DEVNULL,
@@ -300,8 +322,9 @@ def test_upgrade_while_somebody_types(machine, newer):
     finally:
         upgrade.wait(PATIENCE)
     assert upgrade.returncode == 0
-    after = [machine.pid(name) for name in UNITS[:2]]
-    assert not set(before) & set(after)
+    after = [machine.pid(name) for name in programs]
+    assert 0 not in before + after and not set(before) & set(after)
+    assert machine.unit(LOGGER, "UnitFileState") == "disabled"
     assert viewer.run() == run
     assert machine.run("dpkg-query", "-W", "-f", "${Version}",
                        "xenterm") == "0.1.0+1"
@@ -309,7 +332,7 @@ def test_upgrade_while_somebody_types(machine, newer):
 
 def test_removed_and_purged(machine):
     machine.run("apt-get", "remove", "-y", "xenterm")
-    for name in UNITS:
+    for name in (*UNITS, LOGGER):
         assert machine.unit(name, "ActiveState") in ("inactive", "failed")
     assert machine.run("sh", "-c", "cat /proc/[0-9]*/comm 2>/dev/null | "
                        "grep -c ^xenterm || :").strip() == "0"

@@ -1,8 +1,8 @@
 /*
- * enter PID CMD...: runs CMD in the mount and pid namespaces of process PID,
- * as nsenter does, and behaves as if it were CMD: signals go on to it, it dies
- * with us, and we end as it ends. So what is started inside a host can be
- * stopped, killed and waited for from outside as usual.
+ * enter PID CMD...: runs CMD in the mount, network and pid namespaces of
+ * process PID, as nsenter does, and behaves as if it were CMD: signals go on to
+ * it, it dies with us, and we end as it ends. So what is started inside a host
+ * can be stopped, killed and waited for from outside as usual.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -41,21 +41,25 @@ open_namespace(const char *pid, const char *kind)
 	return fd;
 }
 
-/* Both are opened first: inside, /proc is another one. */
+/* All are opened first: inside, /proc is another one. */
 static void
 enter(const char *pid)
 {
 	int pids = open_namespace(pid, "pid");
+	int network = open_namespace(pid, "net");
 	int mounts = open_namespace(pid, "mnt");
 	char here[PATH_MAX];
 
 	if (getcwd(here, sizeof here) == NULL)
 		err(126, "current folder");
-	if (setns(pids, CLONE_NEWPID) == -1 || setns(mounts, CLONE_NEWNS) == -1)
+	if (setns(pids, CLONE_NEWPID) == -1 ||
+	    setns(network, CLONE_NEWNET) == -1 ||
+	    setns(mounts, CLONE_NEWNS) == -1)
 		err(126, "setns");
 	if (chdir(here) == -1)
 		err(126, "%s", here);
 	close(pids);
+	close(network);
 	close(mounts);
 }
 
