@@ -71,6 +71,15 @@
 /* A FastCGI request that is not complete after so long is given up. */
 #define LIMIT_REQUEST_SECONDS 10
 
+/* A reply of which a peer has taken nothing for so many seconds is cut, as a
+ * stream is.  nginx reads no faster than the browser behind it, and a socket
+ * tells only when three quarters of its buffer have gone: some KiB a second. */
+#define LIMIT_REPLY_SECONDS 60
+
+/* Bytes of replies that wait for slow peers, all together: four of the longest
+ * that there are, or the histories of 256 consoles. */
+#define LIMIT_UNSENT (256 * 1024 * 1024)
+
 /* Sessions in all, and of one user; the configuration can have less. */
 #define LIMIT_SESSIONS		16384
 #define LIMIT_SESSIONS_PER_USER 4096

@@ -9,12 +9,14 @@
 #include "common/cast.h"
 #include "common/config.h"
 #include "common/limits.h"
+#include "common/log.h"
 #include "common/ring.h"
 #include "fcgi/audit.h"
 #include "fcgi/console.h"
 #include "fcgi/frames.h"
 #include "fcgi/handlers.h"
 #include "fcgi/lookup.h"
+#include "fcgi/markup.h"
 #include "fcgi/position.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
@@ -150,6 +152,26 @@ add_cast(
 	free(text);
 }
 
+/* What a browser would take for markup is what it has to be, whatever has
+ * become of the process that made it.  0 or a negative errno. */
+static int
+check_markup(const struct view *view, struct evbuffer *bytes)
+{
+	size_t len = evbuffer_get_length(bytes);
+	const unsigned char *text;
+
+	if (view->format->format != SCREEN_HTML)
+		return 0;
+	text = evbuffer_pullup(bytes, -1);
+	if (!text && len > 0)
+		return -ENOMEM;
+	if (text && markup_is_html((const char *)text, len))
+		return 0;
+	log_warn("console %s: its screen process rendered what is no screen",
+	    console_id(view->console));
+	return -EIO;
+}
+
 static void
 on_done(struct screen_job *job, int error, const struct screen_image *image,
     struct evbuffer *bytes)
@@ -157,7 +179,11 @@ on_done(struct screen_job *job, int error, const struct screen_image *image,
 	struct view *view = (struct view *)job;
 	struct evbuffer *reply;
 
-	if (error) {
+	if (!error)
+		error = check_markup(view, bytes);
+	if (error == -ENOMEM) {
+		reply_no_memory(view->conn);
+	} else if (error) {
 		refuse(view->conn, error);
 	} else {
 		view->at.offset = image->offset;

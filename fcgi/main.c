@@ -37,9 +37,6 @@
 #include "fcgi/tickets.h"
 #include "fcgi/worker.h"
 
-/* Threads that finish long answers: nginx reads those at memory's speed. */
-#define POOL_THREADS 4
-
 /* Requests, for each console what the broker sends and the socket to its
  * screen process, and our own. */
 #define DESCRIPTORS (LIMIT_CONNS + TTY_FDS * LIMIT_CONSOLES + 64)
@@ -187,8 +184,7 @@ run(struct config *config, const struct sockets *sockets,
 	if (!w.consoles || !w.sessions || !w.tickets || !w.failures ||
 	    !w.powers)
 		log_fatal("out of memory");
-	w.server = server_create(
-	    w.base, sockets->fcgi, POOL_THREADS, route_request, &w);
+	w.server = server_create(w.base, sockets->fcgi, route_request, &w);
 	admin = admin_create(&w, sockets->admin);
 	w.feed = feed_create(&w, sockets->feed);
 	w.broker =

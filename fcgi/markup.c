@@ -68,3 +68,62 @@ markup_is_ajaxterm(const char *text, size_t len)
 			return false;
 	return m.at == m.end;
 }
+
+/* ---- screen/render_html.h ------------------------------------------------ */
+
+/* In UTF-8, or what a browser shows in its place: no byte of a character is
+ * one of those that are looked for. */
+static bool
+take_html_text(struct markup *m)
+{
+	while (m->at < m->end && *m->at != '<') {
+		unsigned char c = (unsigned char)*m->at;
+
+		if (c == '&') {
+			if (!take(m, "&lt;") && !take(m, "&gt;") &&
+			    !take(m, "&amp;") && !take(m, "&quot;"))
+				return false;
+			continue;
+		}
+		if ((c < ' ' && c != '\n') || c == 0x7f || c == '>' || c == '"')
+			return false;
+		m->at++;
+	}
+	return true;
+}
+
+/* One class, with its number where it has one. */
+static bool
+take_class(struct markup *m)
+{
+	if (take(m, "f") || take(m, "g"))
+		return take_number(m, 3, 255);
+	if (take(m, "u"))
+		return take_number(m, 1, 5);
+	return m->at < m->end && *m->at && strchr("bdikvhsowc", *m->at++);
+}
+
+static bool
+take_html_span(struct markup *m)
+{
+	if (!take(m, "<span class=\""))
+		return false;
+	do {
+		if (!take_class(m))
+			return false;
+	} while (take(m, " "));
+	return take(m, "\">") && take_html_text(m) && take(m, "</span>");
+}
+
+bool
+markup_is_html(const char *text, size_t len)
+{
+	struct markup m = {text, text + len};
+
+	if (!take(&m, "<pre class=\"screen\">\n"))
+		return false;
+	while (take_html_text(&m) && !take(&m, "</pre>\n"))
+		if (!take_html_span(&m))
+			return false;
+	return m.at == m.end;
+}

@@ -10,4 +10,8 @@
  * and classes, and in them printable ASCII and numeric references. */
 bool markup_is_ajaxterm(const char *text, size_t len);
 
+/* The same of screen/render_html.h: one <pre> of text and of spans with its
+ * classes. */
+bool markup_is_html(const char *text, size_t len);
+
 #endif

@@ -6,7 +6,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <fcgiapp.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -21,7 +21,6 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "fcgi/memory.h"
-#include "fcgi/pool.h"
 
 /* Connections taken in one turn; the others have theirs in the next. */
 #define ACCEPTS_PER_TURN 64
@@ -41,8 +40,9 @@
 /* A record's content: what 16 bits can say, in whole units of 8. */
 #define RECORD_CONTENT 65528
 
-/* A writing thread gives a peer that does not read so much time. */
-#define SEND_SECONDS 10
+/* Replies that are on their way when the server ends have so much time. */
+#define LAST_MS	      1000
+#define LAST_PAUSE_MS 5
 
 /* Of conn_base.refusals: it is not known any more. */
 #define REFUSALS_UNKNOWN UINT64_MAX
@@ -53,20 +53,21 @@ struct server {
 	int fd;
 	server_handler handler;
 	void *ctx;
-	struct pool *pool;
 	struct conn *conns;
 	struct conn *spare; /* for who comes next, or NULL */
 	bool complained;    /* since the last one came */
 	size_t nconns, nrequests;
-	const struct timeval *deadline; /* a common timeout of libevent */
+	size_t unsent; /* bytes of replies that were too long to go at once */
+	/* Common timeouts of libevent. */
+	const struct timeval *deadline, *patience;
 	uint8_t peek[LIMIT_REQUEST];
 };
 
 enum conn_state {
 	CONN_READING,  /* a request, or nothing yet */
-	CONN_HANDLING, /* the handler has it, or the pool */
+	CONN_HANDLING, /* the handler has it */
 	CONN_PARKED,
-	CONN_ENDING, /* a stream's last bytes are on their way */
+	CONN_ENDING, /* the last bytes of a reply are on their way */
 };
 
 struct stream_reply {
@@ -74,11 +75,11 @@ struct stream_reply {
 	struct event *writable;
 	void (*drained)(void *ctx);
 	void *ctx;
+	size_t unsent; /* of the server's */
 };
 
 struct conn {
 	struct conn_base base; /* first */
-	struct pool_job job;
 	struct server *server;
 	struct conn *prev, *next;
 	struct event *event; /* edge-triggered, for as long as it lives */
@@ -94,7 +95,6 @@ struct conn {
 	bool body_too_large;
 	void (*gone)(void *ctx);
 	void *gone_ctx;
-	struct evbuffer *reply; /* while in the pool */
 	struct stream_reply *stream;
 };
 
@@ -110,12 +110,6 @@ base_of(struct conn *conn)
 	return (struct conn_base *)conn;
 }
 
-static struct conn *
-conn_of(struct pool_job *job)
-{
-	return (struct conn *)((char *)job - offsetof(struct conn, job));
-}
-
 static void
 stream_free(struct conn *conn)
 {
@@ -128,6 +122,7 @@ stream_free(struct conn *conn)
 		event_free(stream->writable);
 	if (stream->pending)
 		evbuffer_free(stream->pending);
+	conn->server->unsent -= stream->unsent;
 	free(stream);
 }
 
@@ -143,8 +138,6 @@ conn_free(struct conn *conn)
 		close(conn->request.ipcFd);
 	/* After close(), so that libfcgi has nothing to wait for. */
 	FCGX_Free(&conn->request, 0);
-	if (conn->reply)
-		evbuffer_free(conn->reply);
 	if (conn->state != CONN_READING)
 		server->nrequests--;
 	DL_DELETE(server->conns, conn);
@@ -440,10 +433,11 @@ on_rested(evutil_socket_t fd, short what, void *arg)
 }
 
 struct server *
-server_create(struct event_base *base, int fd, unsigned threads,
-    server_handler handler, void *ctx)
+server_create(
+    struct event_base *base, int fd, server_handler handler, void *ctx)
 {
 	const struct timeval deadline = {.tv_sec = LIMIT_REQUEST_SECONDS};
+	const struct timeval patience = {.tv_sec = LIMIT_REPLY_SECONDS};
 	struct server *server;
 
 	/* OS_Close() of libfcgi would wait 2 s for a peer to hang up. */
@@ -460,11 +454,11 @@ server_create(struct event_base *base, int fd, unsigned threads,
 	server->handler = handler;
 	server->ctx = ctx;
 	server->deadline = event_base_init_common_timeout(base, &deadline);
-	server->pool = pool_create(base, threads);
+	server->patience = event_base_init_common_timeout(base, &patience);
 	server->listener =
 	    event_new(base, fd, EV_READ | EV_PERSIST, on_connection, server);
 	server->rest = evtimer_new(base, on_rested, server);
-	if (!server->deadline || !server->pool || !server->listener ||
+	if (!server->deadline || !server->patience || !server->listener ||
 	    !server->rest || event_add(server->listener, NULL) < 0) {
 		server_destroy(server);
 		errno = ENOMEM;
@@ -485,14 +479,31 @@ server_close_listener(struct server *server)
 	event_del(server->rest);
 }
 
+/* Of what has been answered, but not taken yet.  False: that was all. */
+static bool
+send_more(struct server *server)
+{
+	struct conn *conn;
+	bool more = false;
+
+	DL_FOREACH (server->conns, conn)
+		if (conn->state == CONN_ENDING && conn_stream_is_busy(conn))
+			more |= evbuffer_write(conn->stream->pending,
+				    conn->request.ipcFd) > 0 ||
+				errno == EAGAIN;
+	return more;
+}
+
 void
 server_destroy(struct server *server)
 {
+	uint64_t end = clock_ms() + LAST_MS;
 	struct conn *conn, *next;
 
 	if (!server)
 		return;
-	pool_destroy(server->pool);
+	while (send_more(server) && clock_ms() < end)
+		poll(NULL, 0, LAST_PAUSE_MS);
 	DL_FOREACH_SAFE (server->conns, conn, next)
 		conn_free(conn);
 	if (server->rest) {
@@ -610,30 +621,6 @@ conn_next(struct conn *conn)
 	event_active(conn->event, EV_READ, 0);
 }
 
-static void
-send_in_pool(struct pool_job *job)
-{
-	struct conn *conn = conn_of(job);
-	const struct timeval limit = {.tv_sec = SEND_SECONDS};
-	int fd = conn->request.ipcFd;
-
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-	if (!send_reply(conn, conn->reply))
-		conn->keep = false;
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
-static void
-sent_in_pool(struct pool_job *job)
-{
-	struct conn *conn = conn_of(job);
-
-	evbuffer_free(conn->reply);
-	conn->reply = NULL;
-	conn_next(conn);
-}
-
 /*
  * The send buffer is empty, but what it takes counts with the kernel's
  * overhead, up to as much again for pieces of 8 KiB (libfcgi's); so half of
@@ -664,13 +651,12 @@ conn_finish(struct conn *conn, struct evbuffer *reply)
 		conn_next(conn);
 		return true;
 	}
-	conn->reply = evbuffer_new();
-	if (!conn->reply)
+	if (conn->server->unsent + len > LIMIT_UNSENT ||
+	    !conn_stream_begin(conn, NULL, NULL))
 		return false;
-	evbuffer_add_buffer(conn->reply, reply); /* moves it: does not fail */
-	conn->job.work = send_in_pool;
-	conn->job.done = sent_in_pool;
-	pool_submit(conn->server->pool, &conn->job);
+	conn->server->unsent += conn->stream->unsent = len;
+	conn_stream_send(conn, reply);
+	conn_stream_end(conn);
 	return true;
 }
 
@@ -740,6 +726,9 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	/* The peer has taken something. */
+	if (conn->state == CONN_ENDING)
+		event_add(conn->event, conn->server->patience);
 	stream_flush(conn);
 	if (!conn->left && !conn_stream_is_busy(conn))
 		stream_drained(conn);
@@ -818,7 +807,7 @@ conn_stream_end(struct conn *conn)
 	add_record(conn, RECORD_END, end, sizeof complete);
 	evbuffer_free(end);
 	conn->state = CONN_ENDING;
-	event_add(conn->event, conn->server->deadline);
+	event_add(conn->event, conn->server->patience);
 	if (!busy)
 		stream_flush(conn);
 	if (!conn->left && !conn_stream_is_busy(conn))

@@ -8,12 +8,11 @@
  *    socket's buffer; only then libfcgi reads it, from a non-blocking socket.
  *    A peer that connects and says nothing, sends half a request, or leaves
  *    in the middle costs an epoll entry until its deadline, nothing else.
- *  - A reply that fits into the empty send buffer is written at once.  A
- *    longer one is finished by a thread of the pool, which may block.
  *  - A request that waits is parked: no thread, and the peer's leaving is
  *    noticed by EPOLLRDHUP.
- *  - A reply that is streamed is written past libfcgi, in records of our own,
- *    as far as the socket takes it; the rest waits for EPOLLOUT.
+ *  - A reply that fits into the empty send buffer is written at once.  One
+ *    that is longer, or is streamed, is written past libfcgi, in records of our
+ *    own, as far as the socket takes it; the rest waits for EPOLLOUT.
  */
 #ifndef XENTERM_SERVER_H
 #define XENTERM_SERVER_H
@@ -32,9 +31,10 @@ struct conn;
 typedef void (*server_handler)(void *ctx, struct conn *conn);
 
 /* Takes ownership of the listening socket fd.  NULL with errno set. */
-struct server *server_create(struct event_base *base, int fd, unsigned threads,
-    server_handler handler, void *ctx);
-/* Closes every connection.  NULL is fine. */
+struct server *server_create(
+    struct event_base *base, int fd, server_handler handler, void *ctx);
+/* Closes every connection; what has been answered has a second to be taken.
+ * NULL is fine. */
 void server_destroy(struct server *server);
 /* Accepts no more; those parked or being answered go on. */
 void server_close_listener(struct server *server);
@@ -77,8 +77,9 @@ bool conn_was_refused(const struct conn *conn);
 void conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx);
 
 /* Sends the reply, CGI headers and body; conn is not the caller's any more.
- * Drains reply, which stays the caller's.  False: out of memory; nothing was
- * sent, and conn is as before. */
+ * Drains reply, which stays the caller's.  False: out of memory, or too much
+ * waits for slow peers (LIMIT_UNSENT); nothing was sent, and conn is as
+ * before. */
 bool conn_finish(struct conn *conn, struct evbuffer *reply);
 
 /* The same, but it needs no memory, and so does not fail: text has at most

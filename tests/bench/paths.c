@@ -129,7 +129,7 @@ start_worker(void)
 	w.config = &config;
 	w.base = event_base_new();
 	w.sessions = sessions_create(w.base, &config);
-	w.server = server_create(w.base, fd, 0, route_request, &w);
+	w.server = server_create(w.base, fd, route_request, &w);
 	console = console_create(w.base, &key, &owner);
 	if (!w.base || !w.sessions || !w.server || !console)
 		err(1, "worker");

@@ -57,7 +57,7 @@ def test_all_programs(own_site):
     wait_for(lambda: "\nxenterm_logger_connected 1\n" in
              site.admin("GET", "/metrics").body.decode())
     broker, worker = site.pid("broker"), site.pid("worker")
-    assert len(threads(broker)) == 2 and len(threads(worker)) == 5
+    assert len(threads(broker)) == 2 and len(threads(worker)) == 1
     check(broker, "root", SYS_PTRACE | DAC_OVERRIDE, not ASAN)
     check(worker, "daemon", 0, not ASAN)
     assert status_of(worker)["Groups"].split() == []

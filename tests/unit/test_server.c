@@ -10,6 +10,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -32,8 +33,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-#define THREADS	   2
+#define SLOW	   9 /* readers */
 #define BIG_REPLY  (1024 * 1024)
+#define HUGE_REPLY (LIMIT_UNSENT / 4 - BIG_REPLY)
 #define MANY	   500
 #define REPLY_HEAD "Status: 200 OK\r\n\r\n"
 
@@ -96,6 +98,22 @@ answer_big(struct conn *conn)
 		bytes[i] = nth(i);
 	answer(conn, (char *)bytes, BIG_REPLY);
 	free(bytes);
+}
+
+/* As reply_send() does it. */
+static void
+answer_huge(struct conn *conn)
+{
+	struct evbuffer *reply = evbuffer_new();
+	struct evbuffer_iovec space;
+
+	assert_int_equal(
+	    evbuffer_reserve_space(reply, HUGE_REPLY, &space, 1), 1);
+	space.iov_len = HUGE_REPLY;
+	assert_int_equal(evbuffer_commit_space(reply, &space, 1), 0);
+	if (!conn_finish(conn, reply))
+		conn_finish_text(conn, REPLY_HEAD "hello");
+	evbuffer_free(reply);
 }
 
 /* The one reply that is streamed: so much of it has been sent. */
@@ -172,6 +190,8 @@ handler(void *ctx, struct conn *conn)
 		start_stream(conn);
 	} else if (strcmp(what, "/big") == 0) {
 		answer_big(conn);
+	} else if (strcmp(what, "/huge") == 0) {
+		answer_huge(conn);
 	} else {
 		answer(conn, "hello", 5);
 	}
@@ -190,7 +210,7 @@ setup(void **state)
 	    &(struct listener_access){0600, (uid_t)-1, (gid_t)-1});
 	if (!base || fd < 0)
 		return -1;
-	server = server_create(base, fd, THREADS, handler, &handled);
+	server = server_create(base, fd, handler, &handled);
 	return server ? 0 : -1;
 }
 
@@ -920,16 +940,22 @@ test_slow_reader(void **state)
 	run_until_count(0);
 }
 
-/* More of them than threads: they wait, the others do not. */
+/* Many of them: nobody else waits, whatever he asks for. */
 static void
 test_slow_readers(void **state)
 {
-	struct client slow[2 * THREADS + 1];
+	struct client slow[SLOW], quick;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(slow); i++)
 		client_ask(&slow[i], "/big");
 	check_alive();
+	client_ask(&quick, "/big");
+	run_until(is_closed, &quick);
+	check_big(&quick);
+	client_close(&quick);
+	for (size_t i = 0; i < COUNT(slow); i++)
+		assert_false(slow[i].closed);
 	assert_int_equal(server_connections(server), COUNT(slow));
 	for (size_t i = 0; i < COUNT(slow); i++) {
 		run_until(is_closed, &slow[i]);
@@ -939,21 +965,48 @@ test_slow_readers(void **state)
 	run_until_count(0);
 }
 
-/* Leaving in the middle of a long reply ends no thread and no process. */
+/* What waits for slow readers has a bound, and is none of others' when they
+ * have gone. */
+static void
+test_unsent(void **state)
+{
+	struct client slow[4], c;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < COUNT(slow); i++) {
+			client_ask(&slow[i], "/huge");
+			run_until(has_begun, &slow[i]);
+		}
+		client_ask(&c, "/huge");
+		run_until(is_closed, &c);
+		check_hello(&c);
+		client_close(&c);
+		client_ask(&c, "/big");
+		run_until(is_closed, &c);
+		check_big(&c);
+		client_close(&c);
+		for (size_t i = 0; i < COUNT(slow); i++)
+			client_close(&slow[i]);
+		run_until_count(0);
+	}
+}
+
+/* Leaving in the middle of a long reply ends nothing else. */
 static void
 test_leaves_in_reply(void **state)
 {
 	struct client c;
 
 	(void)state;
-	for (int i = 0; i < 2 * THREADS; i++) {
+	for (int i = 0; i < SLOW; i++) {
 		client_ask(&c, "/big");
 		settle();
 		client_read(&c, 1000);
 		client_close(&c);
 	}
 	run_until_count(0);
-	assert_int_equal(handled, 2 * THREADS);
+	assert_int_equal(handled, SLOW);
 	client_ask(&c, "/big");
 	run_until(is_closed, &c);
 	check_big(&c);
@@ -1032,6 +1085,39 @@ test_destroy(void **state)
 	client_close(&half);
 	client_close(&waiting);
 	server_destroy(NULL);
+}
+
+static void *
+read_all(void *arg)
+{
+	struct client *c = arg;
+
+	fcntl(c->fd, F_SETFL, 0);
+	client_read(c, SIZE_MAX);
+	return NULL;
+}
+
+/* Who reads gets what he was answered before the end; who does not holds it up
+ * no longer than said. */
+static void
+test_destroy_in_reply(void **state)
+{
+	struct client reader, other;
+	pthread_t thread;
+
+	(void)state;
+	client_ask(&other, "/big");
+	run_until(has_begun, &other);
+	client_ask(&reader, "/big");
+	run_until(has_begun, &reader);
+	assert_int_equal(pthread_create(&thread, NULL, read_all, &reader), 0);
+	server_destroy(server);
+	server = NULL;
+	pthread_join(thread, NULL);
+	check_big(&reader);
+	client_close(&reader);
+	assert_false(other.closed);
+	client_close(&other);
 }
 
 /* ---- replies that are streamed */
@@ -1204,6 +1290,7 @@ main(void)
 	    WITH_SERVER(test_many_parked),
 	    WITH_SERVER(test_slow_reader),
 	    WITH_SERVER(test_slow_readers),
+	    WITH_SERVER(test_unsent),
 	    WITH_SERVER(test_leaves_in_reply),
 	    WITH_SERVER(test_leaves_at_once),
 	    WITH_SERVER(test_stream),
@@ -1212,6 +1299,7 @@ main(void)
 	    WITH_SERVER(test_stream_broken),
 	    WITH_SERVER(test_close_listener),
 	    WITH_SERVER(test_destroy),
+	    WITH_SERVER(test_destroy_in_reply),
 	};
 
 	return cmocka_run_group_tests(tests, setup_dir, teardown_dir);
