@@ -78,6 +78,14 @@ def test_all_programs(own_site):
     assert screens
     for screen in screens:
         check(screen, "daemon")
+    # The keeper that hears the broker; and what starts the broker, which has
+    # what that needs.
+    keeper = site.broker.keeper()
+    check(keeper, "root", 0, not ASAN)
+    launcher, = children(keeper)
+    assert children(launcher) == [broker]
+    assert status_of(launcher)["Name"].strip() == "xenterm-launch"
+    assert status_of(launcher)["NoNewPrivs"] == "0"
     # Nobody but root may look into any of them, or finds a core of it.
     for pid in (broker, worker, spawner, runner, *screens):
         assert os.stat(f"/proc/{pid}/mem").st_uid == 0

@@ -1,7 +1,7 @@
 /*
  * Confinement, by trying: each attempt runs in a process of its own, confined
- * as a screen process, the worker, the broker or the logger is, and must not
- * come to its end.
+ * as a screen process, the worker, the broker, the logger or the keeper is, and
+ * must not come to its end.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -36,6 +36,7 @@
 #include "common/limits.h"
 #include "common/ring.h"
 #include "fcgi/confine.h"
+#include "keeper/confine.h"
 #include "logger/confine.h"
 #include "screen/confine.h"
 
@@ -304,54 +305,68 @@ try_rename(void)
 struct attempt {
 	const char *name;
 	enum outcome (*attempt)(void);
-	enum outcome screen, worker, broker, logger;
+	enum outcome screen, worker, broker, logger, keeper;
 	bool open_to_sanitizers; /* they need what lets a screen do this */
 };
 
 static const struct attempt attempts[] = {
-    {"use its socket", try_socket, DONE, DONE, DONE, DONE, false},
-    {"take some memory", try_memory, DONE, DONE, DONE, DONE, false},
-    {"take much memory", try_much_memory, REFUSED, DONE, DONE, DONE, true},
-    {"open a file", try_open, KILLED, REFUSED, DONE, DONE, false},
-    {"connect over TCP", try_connect_tcp, KILLED, KILLED, KILLED, KILLED,
-	false},
-    {"call a local socket", try_connect_unix, KILLED, DONE, DONE, DONE, false},
-    {"run a program", try_exec, KILLED, KILLED, KILLED, KILLED, false},
-    {"fork", try_fork, KILLED, KILLED, KILLED, KILLED, false},
-    {"map another ring", try_other_ring, KILLED, DONE, DONE, KILLED, true},
-    {"map any file", try_memory_of_file, KILLED, DONE, DONE, DONE, true},
-    {"have memory run as code", try_code, KILLED, KILLED, KILLED, KILLED, true},
-    {"kill another process", try_kill, KILLED, KILLED, KILLED, KILLED, false},
-    {"trace another process", try_ptrace, KILLED, KILLED, KILLED, KILLED,
-	false},
-    {"read another's memory", try_read_memory, KILLED, KILLED, KILLED, KILLED,
-	false},
-    {"become root", try_more_privileges, KILLED, KILLED, KILLED, KILLED, false},
-    {"write to what is no socket", try_file_write, KILLED, DONE, DONE, DONE,
+    {"use its socket", try_socket, DONE, DONE, DONE, DONE, DONE, false},
+    {"take some memory", try_memory, DONE, DONE, DONE, DONE, DONE, false},
+    {"take much memory", try_much_memory, REFUSED, DONE, DONE, DONE, DONE,
 	true},
-    {"have more descriptors", try_dup, KILLED, DONE, DONE, KILLED, false},
-    {"start a thread", try_thread, KILLED, KILLED, DONE, KILLED, false},
-    {"cancel a thread", try_cancel, KILLED, KILLED, DONE, KILLED, false},
-    {"have a namespace", try_namespace, KILLED, KILLED, KILLED, KILLED, false},
-    {"ask for a process", try_ask_for, KILLED, KILLED, DONE, KILLED, false},
+    {"open a file", try_open, KILLED, REFUSED, DONE, DONE, KILLED, false},
+    {"connect over TCP", try_connect_tcp, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
+    {"call a local socket", try_connect_unix, KILLED, DONE, DONE, DONE, KILLED,
+	false},
+    {"run a program", try_exec, KILLED, KILLED, KILLED, KILLED, KILLED, false},
+    {"fork", try_fork, KILLED, KILLED, KILLED, KILLED, KILLED, false},
+    {"map another ring", try_other_ring, KILLED, DONE, DONE, KILLED, KILLED,
+	true},
+    {"map any file", try_memory_of_file, KILLED, DONE, DONE, DONE, DONE, true},
+    {"have memory run as code", try_code, KILLED, KILLED, KILLED, KILLED,
+	KILLED, true},
+    {"kill another process", try_kill, KILLED, KILLED, KILLED, KILLED, KILLED,
+	false},
+    {"trace another process", try_ptrace, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
+    {"read another's memory", try_read_memory, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
+    {"become root", try_more_privileges, KILLED, KILLED, KILLED, KILLED, KILLED,
+	false},
+    {"write to what is no socket", try_file_write, KILLED, DONE, DONE, DONE,
+	DONE, true},
+    {"have more descriptors", try_dup, KILLED, DONE, DONE, KILLED, KILLED,
+	false},
+    {"start a thread", try_thread, KILLED, KILLED, DONE, KILLED, KILLED, false},
+    {"cancel a thread", try_cancel, KILLED, KILLED, DONE, KILLED, KILLED,
+	false},
+    {"have a namespace", try_namespace, KILLED, KILLED, KILLED, KILLED, KILLED,
+	false},
+    {"ask for a process", try_ask_for, KILLED, KILLED, DONE, KILLED, KILLED,
+	false},
     {"signal a thread of another", try_signal_thread, KILLED, KILLED, KILLED,
-	KILLED, false},
+	KILLED, KILLED, false},
     {"ask for a tty's mode", try_mode_of_tty, KILLED, DONE, DONE, KILLED,
-	false},
-    {"type into a tty", try_type_into_tty, KILLED, KILLED, KILLED, KILLED,
-	false},
-    {"signal by a descriptor", try_signal_by_descriptor, KILLED, KILLED, KILLED,
 	KILLED, false},
+    {"type into a tty", try_type_into_tty, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
+    {"signal by a descriptor", try_signal_by_descriptor, KILLED, KILLED, KILLED,
+	KILLED, KILLED, false},
     /* the worker has the audit log to append to */
-    {"move in a file", try_move_in_file, KILLED, KILLED, DONE, DONE, false},
+    {"move in a file", try_move_in_file, KILLED, KILLED, DONE, DONE, KILLED,
+	false},
     {"write within a file", try_write_in_file, KILLED, KILLED, DONE, DONE,
+	KILLED, false},
+    {"cut a file off", try_cut_file, KILLED, KILLED, REFUSED, REFUSED, KILLED,
 	false},
-    {"cut a file off", try_cut_file, KILLED, KILLED, REFUSED, REFUSED, false},
     {"change an owner", try_change_owner, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
+    {"change a mode", try_change_mode, KILLED, KILLED, KILLED, KILLED, KILLED,
 	false},
-    {"change a mode", try_change_mode, KILLED, KILLED, KILLED, KILLED, false},
-    {"mount", try_mount, KILLED, KILLED, KILLED, KILLED, false},
-    {"rename a file", try_rename, KILLED, KILLED, KILLED, REFUSED, false},
+    {"mount", try_mount, KILLED, KILLED, KILLED, KILLED, KILLED, false},
+    {"rename a file", try_rename, KILLED, KILLED, KILLED, REFUSED, KILLED,
+	false},
 };
 
 static int
@@ -408,6 +423,10 @@ test_attempts(void **state)
 		if (was != a->logger)
 			fail_msg(
 			    "logger: %s: %d, not %d", a->name, was, a->logger);
+		was = outcome_of(keeper_confine, a->attempt);
+		if (was != a->keeper)
+			fail_msg(
+			    "keeper: %s: %d, not %d", a->name, was, a->keeper);
 #endif
 		was = outcome_of(confine_screen, a->attempt);
 		if (was != a->screen)
