@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <json-c/json.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,11 +31,6 @@
 /* The worker is away for so long at most. */
 #define PATIENCE_SECONDS 60
 
-/* Brings a terminal to where a snapshot begins, whatever was shown: modes and
- * the other screen off, and clear. */
-#define RESET                                                            \
-	"\033[!p\033[?1049l\033[?1000l\033[?1002l\033[?1003l\033[?1006l" \
-	"\033[?2004l\033[?1l\033>\033[0m\033[r\033[?25h"
 #define CLEAR "\033[H\033[2J"
 
 #define HELP                                                    \
@@ -47,7 +43,7 @@ struct attach {
 	bool types, to_terminal, raw;
 	struct recorder *recorder; /* of all that is told; NULL: it is shown */
 	time_t until;		   /* 0: for ever */
-	struct termios before;
+	struct termios before, while_raw;
 	char token[80], at[64];
 	char name[128], state[16];
 	CURLM *multi;
@@ -66,37 +62,15 @@ struct attach {
 	struct timespec again;
 };
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted, continued;
 
 static void
 on_signal(int number)
 {
-	(void)number;
-	interrupted = 1;
-}
-
-static void
-put(const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(STDOUT_FILENO, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		bytes += n;
-		len -= (size_t)n;
-	}
-}
-
-static void
-notice(const struct attach *a, const char *what)
-{
-	if (a->to_terminal)
-		fprintf(stderr, "\r\n[%s: %s]\r\n", a->name, what);
+	if (number == SIGCONT)
+		continued = 1;
 	else
-		complain("%s: %s", a->name, what);
+		interrupted = 1;
 }
 
 static void
@@ -104,6 +78,43 @@ stop(struct attach *a, enum exit_status status)
 {
 	a->ended = true;
 	a->status = status;
+}
+
+/* Nobody reads it any more: that is the end. */
+static void
+put(struct attach *a, const char *bytes, size_t len)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	while (len > 0) {
+		ssize_t n = write(STDOUT_FILENO, bytes, len);
+
+		/* Who shares the terminal may have made it non-blocking. */
+		if (n < 0 && errno == EAGAIN)
+			poll(&out, 1, -1);
+		else if (n < 0 && errno != EINTR)
+			break;
+		if (n <= 0)
+			continue;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	if (len > 0)
+		stop(a, EXIT_REFUSED);
+}
+
+static void
+notice(const struct attach *a, const char *what)
+{
+	if (!a->to_terminal) {
+		complain("%s: %s", a->name, what);
+		return;
+	}
+	fputs("\r\n[", stderr);
+	print_clean(stderr, a->name);
+	fputs(": ", stderr);
+	print_clean(stderr, what);
+	fputs("]\r\n", stderr);
 }
 
 /* ---- the session ----------------------------------------------------------
@@ -120,17 +131,18 @@ hint_size(struct json_object *body)
 {
 	struct json_object *size;
 	struct winsize window;
+	int rows, cols;
 
 	if (!json_object_object_get_ex(body, "size", &size) ||
 	    ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) < 0)
 		return;
-	if (window.ws_row < atoi(text_member(size, "rows")) ||
-	    window.ws_col < atoi(text_member(size, "cols")))
+	rows = atoi(text_member(size, "rows"));
+	cols = atoi(text_member(size, "cols"));
+	if (window.ws_row < rows || window.ws_col < cols)
 		fprintf(stderr,
-		    "[the console has %s columns and %s rows, this terminal "
+		    "[the console has %d columns and %d rows, this terminal "
 		    "%d and %d]\r\n",
-		    text_member(size, "cols"), text_member(size, "rows"),
-		    window.ws_col, window.ws_row);
+		    cols, rows, window.ws_col, window.ws_row);
 }
 
 /* CURLE_OK: *status is 0, or why there is none. */
@@ -192,13 +204,13 @@ show_output(struct attach *a, const char *bytes, size_t len)
 	char *out;
 
 	if (!a->to_terminal) {
-		put(bytes, len);
+		put(a, bytes, len);
 		return;
 	}
 	out = malloc(len + FILTER_MAX);
 	if (!out)
 		return;
-	put(out, filter_take(&a->filter, bytes, len, out));
+	put(a, out, filter_take(&a->filter, bytes, len, out));
 	free(out);
 }
 
@@ -238,7 +250,7 @@ show_frames(struct attach *a)
 			continue;
 		if (f.type == 's' && a->to_terminal) {
 			memset(&a->filter, 0, sizeof a->filter);
-			put(RESET CLEAR, strlen(RESET CLEAR));
+			put(a, FILTER_RESET CLEAR, strlen(FILTER_RESET CLEAR));
 		}
 		show_output(a, f.bytes, f.len);
 	}
@@ -360,8 +372,8 @@ polled(struct attach *a, CURLcode error)
 	if (a->polled.status == 204)
 		return;
 	if (a->o->json && !a->recorder) {
-		put(a->polled.body, a->polled.len);
-		put("\n", 1);
+		put(a, a->polled.body, a->polled.len);
+		put(a, "\n", 1);
 	} else {
 		show_frames(a);
 	}
@@ -434,7 +446,7 @@ take_input(struct attach *a)
 	if (found == ESCAPE_END)
 		a->input_over = true;
 	else if (found == ESCAPE_HELP)
-		put(HELP, strlen(HELP));
+		put(a, HELP, strlen(HELP));
 }
 
 /* It is read when what was read before has been typed. */
@@ -458,11 +470,22 @@ wait_for_something(struct attach *a)
 		take_input(a);
 }
 
+/* Whoever stopped us has had the terminal for itself meanwhile. */
+static void
+go_on(struct attach *a)
+{
+	continued = 0;
+	if (a->raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &a->while_raw);
+}
+
 static void
 run(struct attach *a)
 {
 	while (!a->ended && !interrupted &&
 	       (a->until == 0 || time(NULL) < a->until)) {
+		if (continued)
+			go_on(a);
 		if (!a->poll && may_try(a))
 			start_poll(a);
 		if (!a->typing && a->ntyped > 0 && may_try(a))
@@ -480,24 +503,23 @@ run(struct attach *a)
 static void
 make_raw(struct attach *a)
 {
-	struct termios raw;
-
 	if (!a->types || tcgetattr(STDIN_FILENO, &a->before) < 0)
 		return;
-	raw = a->before;
-	cfmakeraw(&raw);
-	a->raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+	a->while_raw = a->before;
+	cfmakeraw(&a->while_raw);
+	a->raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &a->while_raw) == 0;
 	if (!a->raw)
 		return;
-	fprintf(stderr, "[attached to %s; ~. or Ctrl-] ends]\r\n", a->name);
+	fputs("[attached to ", stderr);
+	print_clean(stderr, a->name);
+	fputs("; ~. or Ctrl-] ends]\r\n", stderr);
 }
 
 static void
 restore(struct attach *a)
 {
 	if (a->to_terminal) {
-		put(RESET, strlen(RESET));
-		put("\r\n", 2);
+		put(a, FILTER_RESET "\r\n", strlen(FILTER_RESET "\r\n"));
 	}
 	if (a->raw)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &a->before);
@@ -533,6 +555,9 @@ attach(struct attach *a)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
+	sigaction(SIGCONT, &action, NULL);
+	/* It would be the end with the terminal as it is now. */
+	signal(SIGPIPE, SIG_IGN);
 	a->multi = curl_multi_init();
 	make_raw(a);
 	run(a);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct answer;
 struct json_object;
@@ -35,7 +36,7 @@ struct command {
 	enum exit_status (*run)(const struct options *o, char **args, int n);
 };
 
-/* "xenterm: …" on standard error. */
+/* "xenterm: …" on standard error, without control characters. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Makes a call without a body, or one with bytes or JSON.  EXIT_DONE: *out is
@@ -51,8 +52,12 @@ char *console_path(const char *verb, const char *name, const char *more);
 
 /* A member's text, "" when it has none. */
 const char *text_member(struct json_object *obj, const char *name);
-/* Text of a guest's or user's making: without control characters. */
-void print_clean(const char *text);
+/* Text of a guest's, a user's or the worker's making: tabs, but no other
+ * control characters. */
+void print_clean(FILE *to, const char *text);
+/* What may have sequences for a terminal in it, as it is, to standard output;
+ * to a terminal without those that cli/filter.h leaves out. */
+void print_filtered(const char *bytes, size_t len);
 
 enum exit_status run_attach(const struct options *o, char **args, int n);
 enum exit_status run_watch(const struct options *o, char **args, int n);

@@ -54,7 +54,7 @@ found(struct doctor *d, const char *part, const char *advice, const char *fmt,
 		return;
 	}
 	printf("%-4s %-10s ", advice ? "BAD" : "ok", part);
-	print_clean(text);
+	print_clean(stdout, text);
 	putchar('\n');
 	if (advice)
 		printf("     %-10s -> %s\n", "", advice);

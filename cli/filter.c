@@ -26,8 +26,52 @@ has(const struct filter *f, char c)
 	return memchr(f->held, c, f->n) != NULL;
 }
 
+/* Modes that change what is shown, or how the mouse and a paste are told: each
+ * is undone by FILTER_RESET.  Others lock the keyboard, change what keys send
+ * or the window, or make another terminal of it. */
+static bool
+mode_is_harmless(bool private, unsigned long mode)
+{
+	static const unsigned short known[] = {1, 5, 6, 7, 9, 12, 25, 45, 47,
+	    66, 69, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 1047, 1048,
+	    1049, 2004, 2026};
+
+	if (!private)
+		return mode == 4 || mode == 20;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (known[i] == mode)
+			return true;
+	return false;
+}
+
+/* All that one h or l sets or resets. */
+static bool
+modes_are_harmless(const struct filter *f)
+{
+	bool private = f->held[2] == '?';
+	const char *at = f->held + (private ? 3 : 2);
+	const char *last = f->held + f->n - 1;
+
+	if (f->n == FILTER_MAX)
+		return false; /* there was more */
+	for (;; at++) {
+		unsigned long mode = 0;
+		const char *from = at;
+
+		for (; *at >= '0' && *at <= '9' && at - from < 5; at++)
+			mode = 10 * mode + (unsigned long)(*at - '0');
+		if (at == from || !mode_is_harmless(private, mode))
+			return false;
+		if (at == last)
+			return true;
+		if (*at != ';')
+			return false;
+	}
+}
+
 /* Questions: what are you (c), how are you (n), your parameters (x), your
- * modes ($p), version (>q) and window (t); printer (i), keys (>m, ?u, ...). */
+ * modes ($p), version (>q), window (t), colours (#R, #|), graphics (?S) and
+ * locator ('|); printer (i), keys (>m, ?u, ...), window ($|, *|). */
 static bool
 csi_is_harmless(const struct filter *f, char final)
 {
@@ -46,8 +90,17 @@ csi_is_harmless(const struct filter *f, char final)
 		return !has(f, '>');
 	case 'm':
 		return !has(f, '>') && !has(f, '?');
-	case 'y':
+	case 'h':
+	case 'l':
+		return modes_are_harmless(f);
+	case 'r':
+	case 's':
+	case 'S':
+		return !has(f, '?');
+	case 'R':
 	case 'w':
+	case 'y':
+	case '|':
 		return false;
 	default:
 		return true;
@@ -62,11 +115,11 @@ osc_is_harmless(const struct filter *f)
 	       f->held[3] == ';';
 }
 
-/* ESC Z asks what the terminal is. */
+/* ESC Z asks what the terminal is; ESC % ... leaves UTF-8. */
 static bool
-escape_is_harmless(char final)
+escape_is_harmless(const struct filter *f, char final)
 {
-	return final != 'Z';
+	return final != 'Z' && !has(f, '%');
 }
 
 static void
@@ -96,7 +149,7 @@ take_escape(struct filter *f, unsigned char c)
 	} else if (f->n == 2 && c != 0 && strchr("PX^_", c)) {
 		f->state = STRING;
 	} else if (c >= 0x30 && c < 0x7f) {
-		return end(f, escape_is_harmless((char)c));
+		return end(f, escape_is_harmless(f, (char)c));
 	} else if (c < 0x20 || c >= 0x7f) {
 		f->state = PLAIN;
 	}

@@ -9,15 +9,6 @@
 #include "cli/files.h"
 #include "common/config.h"
 
-/* Tabs are what they were. */
-static void
-print_line(const char *text)
-{
-	for (; *text; text++)
-		putchar(
-		    (unsigned char)*text < 0x20 && *text != '\t' ? '?' : *text);
-}
-
 static void
 show_line(void *ctx, const struct log_line *line)
 {
@@ -26,8 +17,9 @@ show_line(void *ctx, const struct log_line *line)
 	const char kind[] = {line->kind, '\0'};
 
 	if (!o->json) {
-		printf("%s %c ", line->time, line->kind);
-		print_line(line->text);
+		print_clean(stdout, line->time);
+		printf(" %c ", line->kind);
+		print_clean(stdout, line->text);
 		putchar('\n');
 		return;
 	}

@@ -17,19 +17,59 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/filter.h"
 #include "common/config.h"
 
 #define BODY_MAX (16 * 1024)
 
+/* A sentence of the worker's, with names in it. */
+#define COMPLAINT 4096
+
+void
+print_clean(FILE *to, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (; *p; p++) {
+		/* C1 as UTF-8: c2 80 to c2 9f. */
+		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+
+		putc((*p < 0x20 && *p != '\t') || *p == 0x7f || c1 ? '?' : *p,
+		    to);
+		p += c1;
+	}
+}
+
+void
+print_filtered(const char *bytes, size_t len)
+{
+	struct filter filter = {0};
+	char *out;
+
+	if (!isatty(STDOUT_FILENO)) {
+		fwrite(bytes, 1, len, stdout);
+		return;
+	}
+	out = malloc(len + FILTER_MAX);
+	if (!out) {
+		complain("out of memory");
+		return;
+	}
+	fwrite(out, 1, filter_take(&filter, bytes, len, out), stdout);
+	free(out);
+}
+
 void
 complain(const char *fmt, ...)
 {
+	char text[COMPLAINT];
 	va_list ap;
 
-	fputs("xenterm: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	fputs("xenterm: ", stderr);
+	print_clean(stderr, text);
 	fputc('\n', stderr);
 }
 
@@ -42,14 +82,6 @@ text_member(struct json_object *obj, const char *name)
 		return "";
 	value = json_object_is_type(value, json_type_null) ? NULL : value;
 	return value ? json_object_get_string(value) : "";
-}
-
-void
-print_clean(const char *text)
-{
-	for (; *text; text++)
-		putchar(
-		    (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
 }
 
 enum exit_status
@@ -116,7 +148,7 @@ console_path(const char *verb, const char *name, const char *more)
 static enum exit_status
 show(struct answer *a, const char *end)
 {
-	fwrite(a->body, 1, a->len, stdout);
+	print_filtered(a->body, a->len);
 	fputs(end, stdout);
 	client_free(a);
 	return EXIT_DONE;
@@ -155,19 +187,32 @@ list_length(struct json_object *obj, const char *name)
 		   : 0;
 }
 
+/* A member in a column so wide, and a space. */
+static void
+print_column(struct json_object *obj, const char *name, size_t width)
+{
+	const char *text = text_member(obj, name);
+	size_t len = strlen(text);
+
+	print_clean(stdout, text);
+	printf("%*s ", len < width ? (int)(width - len) : 0, "");
+}
+
 static void
 console_row(struct json_object *c)
 {
 	const char *domid = text_member(c, "domid");
-	const char *state = text_member(c, "state");
 	bool held = strcmp(text_member(c, "held"), "true") == 0;
 
-	printf("%-9s %-4s %5s %7zu  ", state, held ? "yes" : "no",
-	    *domid ? domid : "-", list_length(c, "viewers"));
-	print_clean(text_member(c, "name"));
+	print_column(c, "state", 9);
+	printf("%-4s %5s %7zu  ", held ? "yes" : "no",
+	    strspn(domid, "0123456789") == strlen(domid) && *domid ? domid
+								   : "-",
+	    list_length(c, "viewers"));
+	print_clean(stdout, text_member(c, "name"));
 	if (*text_member(c, "holder")) {
 		fputs("  (", stdout);
-		print_clean(text_member(c, "holder"));
+		print_clean(stdout, text_member(c, "holder"));
 		putchar(')');
 	}
 	putchar('\n');
@@ -185,11 +230,11 @@ run_list(const struct options *o, char **args, int n)
 static void
 session_row(struct json_object *s)
 {
-	printf(
-	    "%-16s  %-5s  ", text_member(s, "session"), text_member(s, "mode"));
-	print_clean(text_member(s, "user"));
+	print_column(s, "session", 17);
+	print_column(s, "mode", 6);
+	print_clean(stdout, text_member(s, "user"));
 	fputs("  ", stdout);
-	print_clean(text_member(s, "name"));
+	print_clean(stdout, text_member(s, "name"));
 	putchar('\n');
 }
 
@@ -423,6 +468,7 @@ expect_body(const struct options *o)
 static void
 show_last(struct json_object *body)
 {
+	static const char *const members[] = {"before", "match"};
 	struct json_object *steps, *last;
 	size_t n = list_length(body, "steps");
 
@@ -430,8 +476,12 @@ show_last(struct json_object *body)
 		return;
 	json_object_object_get_ex(body, "steps", &steps);
 	last = json_object_array_get_idx(steps, n - 1);
-	printf(
-	    "%s%s\n", text_member(last, "before"), text_member(last, "match"));
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+		const char *text = text_member(last, members[i]);
+
+		print_filtered(text, strlen(text));
+	}
+	putchar('\n');
 }
 
 /* The position of the first byte that is kept of a console's output: RUN.BEGIN,
@@ -509,15 +559,16 @@ run_expect(const struct options *o, char **args, int n)
 		return status;
 	body = json_tokener_parse(a.body);
 	done = strcmp(text_member(body, "result"), "done") == 0;
-	if (o->json)
-		puts(a.body);
-	else
+	if (!o->json)
 		show_last(body);
 	if (!done)
 		complain("step %s: %s", text_member(body, "step"),
 		    text_member(body, "detail"));
 	json_object_put(body);
-	client_free(&a);
+	if (o->json)
+		show(&a, "\n");
+	else
+		client_free(&a);
 	return done ? EXIT_DONE : EXIT_UNMET;
 }
 

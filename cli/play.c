@@ -163,7 +163,7 @@ run_play(const struct options *o, char **args, int n)
 	sigaction(SIGTERM, &action, NULL);
 	good = play(&p, f);
 	if (p.to_terminal)
-		fputs("\033[!p\033[?1049l\033[0m\r\n", stdout);
+		fputs(FILTER_RESET "\r\n", stdout);
 	if (f != stdin)
 		fclose(f);
 	if (!good)

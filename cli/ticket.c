@@ -37,6 +37,14 @@ body_of(const struct options *o, char **args)
 	return text;
 }
 
+static void
+print_member(const char *head, struct json_object *body, const char *name)
+{
+	printf("%s ", head);
+	print_clean(stdout, text_member(body, name));
+	putchar('\n');
+}
+
 static enum exit_status
 make(const struct options *o, char **args)
 {
@@ -52,14 +60,16 @@ make(const struct options *o, char **args)
 	free(text);
 	if (status)
 		return status;
-	body = json_tokener_parse(a.body);
-	if (o->json)
-		puts(a.body);
-	else
-		printf("ticket  %s\nid      %s\nexpires %s\n",
-		    text_member(body, "ticket"), text_member(body, "id"),
-		    text_member(body, "expires"));
-	json_object_put(body);
+	if (o->json) {
+		print_filtered(a.body, a.len);
+		putchar('\n');
+	} else {
+		body = json_tokener_parse(a.body);
+		print_member("ticket ", body, "ticket");
+		print_member("id     ", body, "id");
+		print_member("expires", body, "expires");
+		json_object_put(body);
+	}
 	client_free(&a);
 	return EXIT_DONE;
 }

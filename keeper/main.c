@@ -4,7 +4,8 @@
  * kept, and starts it again, with them, when it dies.
  *
  * Speaks as systemd does (sd_notify(3), sd_listen_fds(3)), and does nothing
- * else: no configuration, no other program, no look at what it keeps.
+ * else: no configuration, no other program, no look at what it keeps.  This
+ * process, which hears the program, has no privileges; the launcher has.
  */
 #define _GNU_SOURCE
 #include <config.h>
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,8 +27,11 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/number.h"
+#include "common/privdrop.h"
 #include "common/program.h"
 #include "common/service.h"
+#include "keeper/confine.h"
+#include "keeper/launcher.h"
 #include "keeper/notify.h"
 #include "keeper/store.h"
 
@@ -50,6 +53,7 @@
 static struct {
 	struct event_base *base;
 	struct store *store;
+	struct launcher *launcher;
 	char **command;
 	unsigned watchdog; /* seconds; 0: none */
 	int notify;
@@ -78,41 +82,6 @@ usage(FILE *out)
 /* ---- starting ----------------------------------------------------------- */
 
 static void
-set_watchdog(void)
-{
-	char text[32];
-
-	if (keeper.watchdog == 0)
-		return;
-	snprintf(
-	    text, sizeof text, "%" PRIu64, (uint64_t)keeper.watchdog * 1000000);
-	setenv("WATCHDOG_USEC", text, 1);
-	snprintf(text, sizeof text, "%d", (int)getpid());
-	setenv("WATCHDOG_PID", text, 1);
-}
-
-/* In the new process. */
-static void
-become_program(pid_t parent)
-{
-	sigset_t none;
-	int error;
-
-	/* Without us it could not be started again. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent)
-		_exit(1);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	set_watchdog();
-	error = store_place(keeper.store);
-	if (error < 0)
-		log_fatal("descriptors: %s", strerror(-error));
-	execvp(keeper.command[0], keeper.command);
-	log_fatal("%s: %s", keeper.command[0], strerror(errno));
-}
-
-static void
 expect_life(unsigned within)
 {
 	const struct timeval delay = {.tv_sec = within};
@@ -133,27 +102,16 @@ start_later(void)
 static void
 start(void)
 {
-	pid_t parent = getpid();
-	sigset_t all, before;
+	pid_t pid = launcher_start(keeper.launcher, keeper.store);
 
-	/* A signal that comes before the new process is itself is for it. */
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	keeper.child = fork();
-	if (keeper.child == 0) {
-		/* Ours, which libevent has set, write to what we share. */
-		for (int signum = 1; signum < NSIG; signum++)
-			signal(signum, SIG_DFL);
-		become_program(parent);
-	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
 	keeper.started = clock_seconds();
-	if (keeper.child < 0) {
-		log_error("fork: %s", strerror(errno));
-		keeper.child = 0;
+	if (pid < 0) {
+		log_error("%s cannot be started: %s", keeper.command[0],
+		    strerror(-pid));
 		start_later();
 		return;
 	}
+	keeper.child = pid;
 	expect_life(keeper.watchdog);
 }
 
@@ -229,7 +187,7 @@ on_overdue(evutil_socket_t fd, short what, void *arg)
 		return;
 	log_warn("%s (pid %d) gives no sign of life, and is killed",
 	    keeper.command[0], (int)keeper.child);
-	kill(keeper.child, SIGKILL);
+	launcher_signal(keeper.launcher, SIGKILL);
 }
 
 static void
@@ -278,17 +236,18 @@ is_in_order(int status)
 
 /* One that has never been ready will not be ready the next time. */
 static void
-on_child(evutil_socket_t fd, short what, void *arg)
+on_news(evutil_socket_t fd, short what, void *arg)
 {
+	int status, error = launcher_hear(keeper.launcher, &status);
 	bool in_order;
-	int status;
 
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (keeper.child == 0 ||
-	    waitpid(keeper.child, &status, WNOHANG) != keeper.child)
+	if (error == -EAGAIN)
 		return;
+	if (error < 0)
+		log_fatal("the launcher has ended: %s", strerror(-error));
 	hear();
 	keeper.child = 0;
 	event_del(keeper.overdue);
@@ -315,7 +274,7 @@ on_terminate(evutil_socket_t signum, short what, void *arg)
 		event_base_loopbreak(keeper.base);
 		return;
 	}
-	kill(keeper.child, (int)signum);
+	launcher_signal(keeper.launcher, (int)signum);
 	expect_life(PATIENCE);
 }
 
@@ -324,8 +283,7 @@ on_hangup(evutil_socket_t signum, short what, void *arg)
 {
 	(void)what;
 	(void)arg;
-	if (keeper.child != 0)
-		kill(keeper.child, (int)signum);
+	launcher_signal(keeper.launcher, (int)signum);
 }
 
 static void
@@ -337,7 +295,7 @@ on_restart(evutil_socket_t signum, short what, void *arg)
 	if (keeper.child == 0 || keeper.ending)
 		return;
 	keeper.restarting = true;
-	kill(keeper.child, SIGTERM);
+	launcher_signal(keeper.launcher, SIGTERM);
 	expect_life(PATIENCE);
 }
 
@@ -380,12 +338,11 @@ parse_options(int argc, char **argv, const char **path)
 	keeper.command = argv + optind;
 }
 
-/* As many as a program may hand over, if that can be had: each is open here,
- * and in the new process for a moment twice. */
+/* As many as a program may hand over, if that can be had. */
 static size_t
 raise_files(void)
 {
-	const rlim_t want = 2 * LIMIT_SERVICE_FDS + OWN_FILES;
+	const rlim_t want = LIMIT_SERVICE_FDS + OWN_FILES;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -405,7 +362,7 @@ raise_files(void)
 	if (limit.rlim_cur >= want)
 		return LIMIT_SERVICE_FDS;
 	log_warn("may have %ju descriptors only", (uintmax_t)limit.rlim_cur);
-	return (limit.rlim_cur - OWN_FILES) / 2;
+	return limit.rlim_cur - OWN_FILES;
 }
 
 /* What we were started with is for the program. */
@@ -437,27 +394,35 @@ main(int argc, char **argv)
 {
 	const char *path = SOCKET_PATH;
 	struct event *events[7];
+	int error;
 
 	parse_options(argc, argv, &path);
 	log_init("xenterm-keeper", true, false);
 	keeper.store = store_create(raise_files());
-	keeper.base = event_base_new();
-	if (!keeper.store || !keeper.base)
-		log_fatal("out of memory");
 	service_start();
-	take_sockets();
 	keeper.notify = notify_open(path);
 	if (keeper.notify < 0)
 		log_fatal("%s: %s", path, strerror(-keeper.notify));
+	keeper.launcher = launcher_create(keeper.command, keeper.watchdog);
+	keeper.base = event_base_new();
+	if (!keeper.store || !keeper.base)
+		log_fatal("out of memory");
+	take_sockets();
+	privdrop_keep(NULL, 0);
+	privdrop_harden();
 	keeper.delay = DELAY_MIN;
 	events[0] = watch(keeper.notify, EV_READ | EV_PERSIST, on_message);
-	events[1] = watch(SIGCHLD, EV_SIGNAL | EV_PERSIST, on_child);
+	events[1] =
+	    watch(launcher_fd(keeper.launcher), EV_READ | EV_PERSIST, on_news);
 	events[2] = watch(SIGTERM, EV_SIGNAL | EV_PERSIST, on_terminate);
 	events[3] = watch(SIGINT, EV_SIGNAL | EV_PERSIST, on_terminate);
 	events[4] = watch(SIGHUP, EV_SIGNAL | EV_PERSIST, on_hangup);
 	events[5] = watch(SIGUSR1, EV_SIGNAL | EV_PERSIST, on_restart);
 	keeper.again = watch(-1, 0, on_again);
 	keeper.overdue = events[6] = watch(-1, 0, on_overdue);
+	error = keeper_confine();
+	if (error)
+		log_fatal("seccomp: %s", strerror(-error));
 	start();
 	event_base_dispatch(keeper.base);
 	unlink(path);
@@ -465,6 +430,7 @@ main(int argc, char **argv)
 		event_free(events[i]);
 	event_free(keeper.again);
 	event_base_free(keeper.base);
+	launcher_destroy(keeper.launcher);
 	store_destroy(keeper.store);
 	return keeper.status;
 }

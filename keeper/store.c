@@ -2,20 +2,13 @@
 #include "keeper/store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/service.h"
-
-/* The first descriptor that a program gets (SD_LISTEN_FDS_START). */
-#define FIRST 3
-
-/* A variable of the environment, with what stands before it (MAX_ARG_STRLEN of
- * Linux). */
-#define VARIABLE (128 * 1024 - sizeof "LISTEN_FDNAMES=")
+#include "keeper/handover.h"
 
 struct entry {
 	char *name;
@@ -56,36 +49,24 @@ store_destroy(struct store *store)
 	free(store);
 }
 
-static int
-add(struct store *store, const char *name, int fd, bool stays)
+int
+store_add(struct store *store, const char *name, int fd, bool stays)
 {
-	struct entry entry = {.stays = stays};
+	struct entry entry = {.fd = fd, .stays = stays};
+	int error = -ENOSPC;
 
-	if (store->count == store->max ||
-	    store->names + strlen(name) + 1 > VARIABLE)
-		return -ENOSPC;
-	entry.name = strdup(name);
-	if (!entry.name)
-		return -ENOMEM;
-	entry.fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST + (int)store->max);
-	if (entry.fd < 0) {
-		int error = -errno;
-
-		free(entry.name);
+	if (store->count < store->max &&
+	    store->names + strlen(name) + 1 <= HANDOVER_NAMES) {
+		entry.name = strdup(name);
+		error = entry.name ? 0 : -ENOMEM;
+	}
+	if (error) {
+		close(fd);
 		return error;
 	}
 	store->names += strlen(name) + 1;
 	store->entries[store->count++] = entry;
 	return 0;
-}
-
-int
-store_add(struct store *store, const char *name, int fd, bool stays)
-{
-	int error = add(store, name, fd, stays);
-
-	close(fd);
-	return error;
 }
 
 void
@@ -113,43 +94,33 @@ store_count(const struct store *store)
 	return store->count;
 }
 
-static int
-set_number(const char *variable, long number)
+/* The names of count entries from the first on, and their descriptors; the
+ * length of the names. */
+static size_t
+gather(const struct entry *first, size_t count, char *names, int *fds)
 {
-	char text[32];
+	char *end = names;
 
-	snprintf(text, sizeof text, "%ld", number);
-	return setenv(variable, text, 1) < 0 ? -errno : 0;
-}
-
-static int
-set_names(const struct store *store)
-{
-	char *names = malloc(store->names + 1), *end = names;
-	int error = 0;
-
-	if (!names)
-		return -ENOMEM;
-	for (size_t i = 0; i < store->count; i++)
-		end += sprintf(end, "%s:", store->entries[i].name);
-	/* Not the last ':'. */
-	*(end > names ? end - 1 : end) = '\0';
-	if (setenv("LISTEN_FDNAMES", names, 1) < 0)
-		error = -errno;
-	free(names);
-	return error;
+	for (size_t i = 0; i < count; i++) {
+		end += sprintf(end, "%s:", first[i].name);
+		fds[i] = first[i].fd;
+	}
+	return (size_t)(end - names);
 }
 
 int
-store_place(const struct store *store)
+store_send(const struct store *store, int sock)
 {
-	int error;
+	static char names[SERVICE_MAX_FDS * SERVICE_NAME + 1];
+	int fds[SERVICE_MAX_FDS], error = 0;
+	size_t n;
 
-	for (size_t i = 0; i < store->count; i++)
-		if (dup2(store->entries[i].fd, FIRST + (int)i) < 0)
-			return -errno;
-	error = set_names(store);
-	if (error == 0)
-		error = set_number("LISTEN_FDS", (long)store->count);
-	return error ? error : set_number("LISTEN_PID", getpid());
+	for (size_t i = 0; error == 0 && i < store->count; i += n) {
+		n = store->count - i;
+		if (n > SERVICE_MAX_FDS)
+			n = SERVICE_MAX_FDS;
+		error = handover_send(sock, names,
+		    gather(&store->entries[i], n, names, fds), fds, n);
+	}
+	return error;
 }

@@ -10,8 +10,7 @@
 
 struct store;
 
-/* What it holds lies from max + FIRST on, so that it can be placed where a
- * program looks for it.  NULL when out of memory. */
+/* Of at most max descriptors.  NULL when out of memory. */
 struct store *store_create(size_t max);
 /* Closes all it has.  NULL is fine. */
 void store_destroy(struct store *store);
@@ -23,8 +22,8 @@ int store_add(struct store *store, const char *name, int fd, bool stays);
 void store_remove(struct store *store, const char *name);
 size_t store_count(const struct store *store);
 
-/* In a process that will become the program: puts all in its place, and says
- * so in its environment.  A negative errno: it cannot be. */
-int store_place(const struct store *store);
+/* Sends all, in the order in which they came (keeper/handover.h).  0 or a
+ * negative errno. */
+int store_send(const struct store *store, int sock);
 
 #endif

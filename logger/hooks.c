@@ -1,34 +1,29 @@
 #define _GNU_SOURCE
 #include "logger/hooks.h"
 
-#include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <fnmatch.h>
 #include <json-c/json.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <utlist.h>
 
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/log.h"
 #include "common/pattern.h"
-#include "common/text.h"
+#include "logger/runner.h"
 
-/* Calls that wait for the thread. */
-#define QUEUE_MAX 256
-
-extern char **environ;
+/* Bytes of calls that wait here, beside those that the socket has taken: some
+ * hundred calls each. */
+#define WAITING_MAX (128 * 1024)
 
 struct hook {
 	const struct config_hook *config;
@@ -39,164 +34,12 @@ struct hook {
 	uint64_t dropped;
 };
 
-/* A call that is to be made. */
-struct due {
-	const struct config_hook *config;
-	char *body;
-	struct due *prev, *next;
-};
-
 struct hooks {
 	struct hook *all;
 	size_t count;
-	pthread_t thread;
-	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t more;
-	struct due *queue;
-	size_t nqueued;
-	bool ends;
+	pid_t runner;
+	struct bufferevent *calls; /* NULL: there are no hooks */
 };
-
-/* --- In the thread ---------------------------------------------------------
- */
-
-static size_t
-ignore(char *bytes, size_t size, size_t n, void *arg)
-{
-	(void)bytes;
-	(void)arg;
-	return size * n;
-}
-
-static void
-post(const struct due *due)
-{
-	CURL *curl = curl_easy_init();
-	struct curl_slist *headers =
-	    curl_slist_append(NULL, "Content-Type: application/json");
-	CURLcode error = CURLE_OUT_OF_MEMORY;
-
-	if (curl && headers) {
-		curl_easy_setopt(curl, CURLOPT_URL, due->config->url);
-		curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-		curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-		curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)HOOK_SECONDS);
-		curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, due->body);
-		curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore);
-		error = curl_easy_perform(curl);
-	}
-	if (error)
-		log_warn("hook %s: %s", due->config->name,
-		    curl_easy_strerror(error));
-	curl_slist_free_all(headers);
-	curl_easy_cleanup(curl);
-}
-
-/* The command with the event on its standard input; 0 or a negative errno. */
-static int
-start(const struct due *due, pid_t *pid)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	sigset_t none, pipe_only;
-	int ends[2], error;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	sigemptyset(&none);
-	sigemptyset(&pipe_only);
-	sigaddset(&pipe_only, SIGPIPE);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_adddup2(&files, ends[0], STDIN_FILENO);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &pipe_only);
-	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
-						  POSIX_SPAWN_SETSIGDEF |
-						  POSIX_SPAWN_SETPGROUP);
-	error = posix_spawn(pid, due->config->command[0], &files, &attributes,
-	    due->config->command, environ);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attributes);
-	close(ends[0]);
-	/* It fits into the pipe: nobody is waited for. */
-	fcntl(ends[1], F_SETFL, O_NONBLOCK);
-	if (error == 0 && write(ends[1], due->body, strlen(due->body)) < 0)
-		log_warn("hook %s: does not read", due->config->name);
-	close(ends[1]);
-	return -error;
-}
-
-static void
-run(const struct due *due)
-{
-	pid_t pid;
-	int error = start(due, &pid), status = 0, fd;
-	struct pollfd end;
-
-	if (error) {
-		log_warn("hook %s: %s", due->config->name, strerror(-error));
-		return;
-	}
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	end = (struct pollfd){.fd = fd, .events = POLLIN};
-	if (fd >= 0 && poll(&end, 1, HOOK_SECONDS * 1000) == 0) {
-		log_warn("hook %s: takes too long", due->config->name);
-		kill(-pid, SIGKILL);
-	}
-	if (fd >= 0)
-		close(fd);
-	waitpid(pid, &status, 0);
-	if (status != 0 && WIFEXITED(status))
-		log_warn("hook %s: ends with status %d", due->config->name,
-		    WEXITSTATUS(status));
-}
-
-static void
-due_free(struct due *due)
-{
-	free(due->body);
-	free(due);
-}
-
-/* NULL: it is over. */
-static struct due *
-next_due(struct hooks *hooks)
-{
-	struct due *due = NULL;
-
-	pthread_mutex_lock(&hooks->lock);
-	while (!hooks->queue && !hooks->ends)
-		pthread_cond_wait(&hooks->more, &hooks->lock);
-	if (!hooks->ends) {
-		due = hooks->queue;
-		DL_DELETE(hooks->queue, due);
-		hooks->nqueued--;
-	}
-	pthread_mutex_unlock(&hooks->lock);
-	return due;
-}
-
-static void *
-work(void *arg)
-{
-	struct due *due;
-
-	while ((due = next_due(arg)) != NULL) {
-		if (*due->config->url)
-			post(due);
-		else
-			run(due);
-		due_free(due);
-	}
-	return NULL;
-}
-
-/* --- In the loop ------------------------------------------------------------
- */
 
 /* So many a minute, and as many at once after a minute of rest. */
 static bool
@@ -251,38 +94,31 @@ body_of(struct hook *hook, const struct hook_event *event)
 	return text;
 }
 
+/* False: too much waits. */
 static bool
-enqueue(struct hooks *hooks, struct due *due)
+hand_over(struct hooks *hooks, const struct hook *hook, const char *body)
 {
-	bool fits;
+	const struct runner_call call = {.hook = (uint32_t)(hook - hooks->all),
+	    .len = (uint32_t)strlen(body)};
+	struct evbuffer *waiting = bufferevent_get_output(hooks->calls);
 
-	pthread_mutex_lock(&hooks->lock);
-	fits = hooks->nqueued < QUEUE_MAX;
-	if (fits) {
-		DL_APPEND(hooks->queue, due);
-		hooks->nqueued++;
-		pthread_cond_signal(&hooks->more);
-	}
-	pthread_mutex_unlock(&hooks->lock);
-	return fits;
+	return evbuffer_get_length(waiting) < WAITING_MAX &&
+	       call.len <= RUNNER_BODY &&
+	       evbuffer_expand(waiting, sizeof call + call.len) == 0 &&
+	       evbuffer_add(waiting, &call, sizeof call) == 0 &&
+	       evbuffer_add(waiting, body, call.len) == 0;
 }
 
 static void
 call(struct hooks *hooks, struct hook *hook, const struct hook_event *event)
 {
-	struct due *due = may_call(hook) ? calloc(1, sizeof *due) : NULL;
+	char *body = may_call(hook) ? body_of(hook, event) : NULL;
 
-	if (due) {
-		due->config = hook->config;
-		due->body = body_of(hook, event);
-	}
-	if (due && due->body && enqueue(hooks, due)) {
+	if (body && hand_over(hooks, hook, body))
 		hook->dropped = 0;
-		return;
-	}
-	if (due)
-		due_free(due);
-	hook->dropped++;
+	else
+		hook->dropped++;
+	free(body);
 }
 
 static bool
@@ -360,8 +196,41 @@ take(struct hook *hook, const struct config_hook *config)
 	}
 }
 
+/* The one that is started next has another. */
+static void
+on_runner(struct bufferevent *calls, short what, void *arg)
+{
+	(void)calls;
+	(void)what;
+	(void)arg;
+	log_fatal("the process that calls the hooks has ended");
+}
+
+static void
+start_runner(struct hooks *hooks, struct event_base *base)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		log_fatal("hooks: %s", strerror(errno));
+	hooks->runner = fork();
+	if (hooks->runner == 0) {
+		close(ends[0]);
+		runner_run(ends[1], hooks->all[0].config, hooks->count);
+	}
+	close(ends[1]);
+	if (hooks->runner < 0 || evutil_make_socket_nonblocking(ends[0]) < 0)
+		log_fatal("hooks: %s", strerror(errno));
+	hooks->calls =
+	    bufferevent_socket_new(base, ends[0], BEV_OPT_CLOSE_ON_FREE);
+	if (!hooks->calls ||
+	    bufferevent_enable(hooks->calls, EV_READ | EV_WRITE) < 0)
+		log_fatal("out of memory");
+	bufferevent_setcb(hooks->calls, NULL, NULL, on_runner, NULL);
+}
+
 struct hooks *
-hooks_create(const struct config *config)
+hooks_create(const struct config *config, struct event_base *base)
 {
 	struct hooks *hooks = calloc(1, sizeof *hooks);
 
@@ -372,27 +241,22 @@ hooks_create(const struct config *config)
 		log_fatal("out of memory");
 	for (; hooks->count < config->nhooks; hooks->count++)
 		take(&hooks->all[hooks->count], &config->hooks[hooks->count]);
-	pthread_mutex_init(&hooks->lock, NULL);
-	pthread_cond_init(&hooks->more, NULL);
-	if (pthread_create(&hooks->thread, NULL, work, hooks) != 0)
-		log_fatal("cannot start a thread");
+	if (hooks->count > 0)
+		start_runner(hooks, base);
 	return hooks;
 }
 
 void
 hooks_destroy(struct hooks *hooks)
 {
-	struct due *due, *next;
-
 	if (!hooks)
 		return;
-	pthread_mutex_lock(&hooks->lock);
-	hooks->ends = true;
-	pthread_cond_signal(&hooks->more);
-	pthread_mutex_unlock(&hooks->lock);
-	pthread_join(hooks->thread, NULL);
-	DL_FOREACH_SAFE (hooks->queue, due, next)
-		due_free(due);
+	if (hooks->calls) {
+		shutdown(bufferevent_getfd(hooks->calls), SHUT_RDWR);
+		bufferevent_free(hooks->calls);
+		while (waitpid(hooks->runner, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
 	for (size_t i = 0; i < hooks->count; i++) {
 		for (size_t k = 0; k < hooks->all[i].nlines; k++)
 			pattern_free(hooks->all[i].lines[k]);

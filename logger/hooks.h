@@ -2,9 +2,9 @@
  * Telling others what happens: an HTTP request, or a command, for each event
  * that a hook of the configuration asks for.
  *
- * A thread does that, one after the other, each for HOOK_SECONDS at most.  What
- * happens too often for a hook, or while too much waits, is counted and told of
- * with the next one.  Nobody waits for any of it.
+ * A process of its own does that (logger/runner.h).  What happens too often for
+ * a hook, or while too much waits, is counted and told of with the next one.
+ * Nobody waits for any of it.
  */
 #ifndef XENTERM_HOOKS_H
 #define XENTERM_HOOKS_H
@@ -12,9 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HOOK_SECONDS 10
-
 struct config;
+struct event_base;
 struct hooks;
 
 /* What happened, and where; line NULL: no line did it. */
@@ -26,8 +25,10 @@ struct hook_event {
 	uint64_t seconds; /* of silence */
 };
 
-/* config is borrowed.  Ends the program when a pattern is wrong. */
-struct hooks *hooks_create(const struct config *config);
+/* config is borrowed.  Starts the process, if there are hooks: before this one
+ * is confined.  Ends the program when a pattern is wrong. */
+struct hooks *hooks_create(
+    const struct config *config, struct event_base *base);
 /* What waits is given up; what is under way is waited for.  NULL is fine. */
 void hooks_destroy(struct hooks *hooks);
 

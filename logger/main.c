@@ -2,16 +2,17 @@
  * xenterm-logger: writes what consoles print to files, and tells others what
  * happens to guests.
  *
- * A reader of the worker's feed, and nothing more: it can type nowhere.  Where
- * it stands is in its files, so after a restart of either side it goes on
- * where it was, as far as the console's ring reaches back.
+ * A reader of the worker's feed, and nothing more: it can type nowhere, and
+ * has neither programs nor a network; the hooks' process has.  Where it stands
+ * is in its files, so after a restart of either side it goes on where it was,
+ * as far as the console's ring reaches back.
  */
 #define _GNU_SOURCE
-#include <curl/curl.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <grp.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #include "common/pattern.h"
 #include "common/privdrop.h"
 #include "common/program.h"
+#include "logger/confine.h"
 #include "logger/hooks.h"
 #include "logger/link.h"
 #include "logger/logged.h"
@@ -211,6 +213,7 @@ run(const struct config *config)
 	const struct link_owner owner = {on_connected, on_console, on_removed,
 	    on_output, on_input, on_snapshot, &all};
 	struct entry *e, *next;
+	int error;
 
 	if (config_socket(config, "feed.sock", path, sizeof path) < 0)
 		log_fatal(
@@ -218,11 +221,14 @@ run(const struct config *config)
 	all.logger.base = event_base_new();
 	if (!all.logger.base)
 		log_fatal("no event loop");
-	all.logger.hooks = hooks_create(config);
+	all.logger.hooks = hooks_create(config, all.logger.base);
 	all.daily = event_new(all.logger.base, -1, EV_PERSIST, on_daily, &all);
 	all.logger.link = link_create(all.logger.base, path, &owner);
 	if (!all.daily || !all.logger.link || event_add(all.daily, &day) < 0)
 		log_fatal("out of memory");
+	error = logger_confine();
+	if (error)
+		log_fatal("seccomp: %s", strerror(-error));
 	log_info("ready");
 	program_run(all.logger.base, &(struct program_reload){on_reopen, &all});
 	link_destroy(all.logger.link);
@@ -305,7 +311,6 @@ main(int argc, char **argv)
 	check_patterns(config);
 	group = group_of_files(config, gid);
 	make_log_dir(config->log_dir, uid, group);
-	curl_global_init(CURL_GLOBAL_ALL);
 	if (geteuid() == 0)
 		privdrop_to(uid, gid);
 	privdrop_keep(NULL, 0);
@@ -314,7 +319,6 @@ main(int argc, char **argv)
 	make_folder(by_name);
 	program_background();
 	run(config);
-	curl_global_cleanup();
 	config_free(config);
 	libevent_global_shutdown();
 	return 0;

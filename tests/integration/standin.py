@@ -95,7 +95,7 @@ class Kept(Process):
     def inside(self):
         """The program's pid; None while there is none."""
         keeper = self.keeper()
-        return next(iter(living_children(keeper)), None) if keeper else None
+        return program_of(keeper) if keeper else None
 
 
 def living_children(pid):
@@ -106,6 +106,12 @@ def living_children(pid):
                 if is_alive(int(child))]
     except OSError:
         return []
+
+
+def program_of(keeper):
+    """What a keeper's launcher has started."""
+    return next((child for launcher in living_children(keeper)
+                 for child in living_children(launcher)), None)
 
 
 def is_alive(pid):

@@ -56,7 +56,8 @@ def test_all_programs_have_one():
         assert done.returncode == 0, done.stderr
         names += done.stdout.split()
     assert sorted(names) == ["xenterm-broker", "xenterm-fcgi",
-                             "xenterm-logger", "xenterm-screen"]
+                             "xenterm-keeper", "xenterm-logger",
+                             "xenterm-screen"]
     makefile = (TOP / "Makefile.am").read_text()
     rules = (TOP / "debian/rules").read_text()
     for path in PROFILES:

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 import pytest
-from standin import is_alive, living_children, wait_for
+from standin import is_alive, living_children, program_of, wait_for
 from whole_site import KEEPER, PATIENCE
 
 pytestmark = pytest.mark.skipif(not KEEPER.exists(),
@@ -84,7 +84,7 @@ class Kept:
 
     @property
     def pid(self):
-        return next(iter(living_children(self.process.pid)), None)
+        return program_of(self.process.pid)
 
     def order(self, line):
         """It does that, and says so."""
@@ -133,6 +133,31 @@ def test_keeps_what_it_is_given(kept):
         'say("FDSTORE=1\\nFDNAME=d", memory("last")); '
         "os.kill(os.getpid(), 9)\n")
     assert sorted(kept.started(4)) == ["b=three", "d=last"]
+
+
+def test_many(kept):
+    """In the order in which they came; more than one message can bring."""
+    count = 700
+    kept.start().started()
+    kept.order("for i in range(%d): fd = memory(str(i)); "
+               "say('FDSTORE=1\\nFDNAME=n%%d' %% i, fd); os.close(fd)" % count)
+    kept.kill()
+    assert kept.started(2) == [f"n{i}={i}" for i in range(count)]
+    kept.order('[say(f"FDSTOREREMOVE=1\\nFDNAME=n{i}") for i in range(1, %d)]'
+               % count)
+    kept.kill()
+    assert kept.started(3) == ["n0=0"]
+
+
+def test_the_launcher_is_killed(kept):
+    """Without it nothing can be started any more: all end."""
+    kept.start().started()
+    pid = kept.pid
+    launcher, = living_children(kept.process.pid)
+    os.kill(launcher, signal.SIGKILL)
+    assert kept.process.wait(PATIENCE) == 1
+    wait_for(lambda: not is_alive(pid), PATIENCE, "the program's end")
+    assert "launcher has ended" in kept.log.read_text()
 
 
 def test_ends_with_it(kept):

@@ -300,6 +300,41 @@ def test_input_and_markers(logger):
     wait_for(lambda: any(m.startswith("boot: ") for m in events("m")), 30)
 
 
+def runner_of(it):
+    """The process that calls the hooks."""
+    pid = it.process.inside()
+    path = f"/proc/{pid}/task/{pid}/children"
+    with open(path, encoding="ascii") as children:
+        return int(children.read())
+
+
+def test_what_is_called_comes_to_its_end(logger):
+    """Also when all processes of the logger are told to end, as by systemd."""
+    it = logger(more="""hook "slow" { events = {"up"}
+    command = {"/bin/sh", "-c", "touch /run/consoles/begun;
+        until [ -e /run/consoles/go ]; do sleep 0.05; done;
+        touch /run/consoles/done"} }""")
+    it.site.guest("--echo", name="web1")
+    wait_for((it.dir / "begun").exists, 30, "the hook")
+    os.kill(runner_of(it), signal.SIGTERM)
+    it.process.terminate()
+    wait_for(lambda: "ends on signal" in it.site.log("logger"), 30)
+    (it.dir / "go").touch()
+    assert it.process.wait(30) == 0
+    assert (it.dir / "done").exists()
+
+
+def test_the_process_that_calls_hooks_is_killed(logger):
+    """The logger is not without it: it ends, is started again, and goes on."""
+    it = logger(more='hook "up" { events = {"up"} command = {"/bin/true"} }')
+    it.site.guest("--echo", name="web1")
+    it.wait_line("web1", ("*", f"boot: domain {it.site.host.domid('web1')}"))
+    os.kill(runner_of(it), signal.SIGKILL)
+    assert it.process.wait(30) == 1
+    assert "calls the hooks has ended" in it.site.log("logger")
+    it.start()
+
+
 class Endpoint(http.server.BaseHTTPRequestHandler):
     told = []
 

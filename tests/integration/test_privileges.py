@@ -32,6 +32,11 @@ def threads(pid):
     return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
 
 
+def children(pid):
+    path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()]
+
+
 def check(pid, user, capabilities=0, confined=True):
     """Each of its threads."""
     entry = pwd.getpwnam(user)
@@ -48,7 +53,8 @@ def check(pid, user, capabilities=0, confined=True):
 
 def test_all_programs(own_site):
     site = own_site(conf='log_user = "nobody"\nlog_dir = "/run/consoles"\n'
-                    'log "*" { text = true }\n')
+                    'log "*" { text = true }\n'
+                    'hook "up" { events = {"up"} command = {"/bin/true"} }\n')
     logger = site.start_program("logger", LOGGER)
     name = site.guest("--echo")
     session = site.session(name)
@@ -61,17 +67,27 @@ def test_all_programs(own_site):
     check(broker, "root", SYS_PTRACE | DAC_OVERRIDE, not ASAN)
     check(worker, "daemon", 0, not ASAN)
     assert status_of(worker)["Groups"].split() == []
-    check(logger.inside(), "nobody", 0, False)
-    spawner = int(pathlib.Path(f"/proc/{worker}/task/{worker}/children")
-                  .read_text())
-    screens = pathlib.Path(f"/proc/{spawner}/task/{spawner}/children") \
-        .read_text().split()
+    check(logger.inside(), "nobody", 0, not ASAN)
+    # What calls the hooks may run programs, and is no more than the logger.
+    runner, = children(logger.inside())
+    check(runner, "nobody", 0, False)
+    assert status_of(runner)["Name"].strip() == "xenterm-hooks"
+    spawner, = children(worker)
+    screens = children(spawner)
     check(spawner, "daemon", 0, False)
     assert screens
-    for screen in map(int, screens):
+    for screen in screens:
         check(screen, "daemon")
+    # The keeper that hears the broker; and what starts the broker, which has
+    # what that needs.
+    keeper = site.broker.keeper()
+    check(keeper, "root", 0, not ASAN)
+    launcher, = children(keeper)
+    assert children(launcher) == [broker]
+    assert status_of(launcher)["Name"].strip() == "xenterm-launch"
+    assert status_of(launcher)["NoNewPrivs"] == "0"
     # Nobody but root may look into any of them, or finds a core of it.
-    for pid in (broker, worker, spawner, *map(int, screens)):
+    for pid in (broker, worker, spawner, runner, *screens):
         assert os.stat(f"/proc/{pid}/mem").st_uid == 0
     logger.terminate()
     assert logger.wait(30) == 0

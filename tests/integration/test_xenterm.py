@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import signal
 import subprocess
+import termios
 
 import pytest
 
@@ -187,6 +189,83 @@ def test_what_a_guest_asks_is_answered_once(site, guest):
         terminal.type(b"\x1b]52;c;eA==\x07end")
         assert b"52;c" not in terminal.until(b"end")
         assert history(site, name).count(b"R") == 1
+        terminal.type(b"\x1d")
+        assert terminal.end() == DONE
+
+
+HOSTILE = b"\x1b]52;c;cm0=\x07\x1b[6n\x1b[2h\x1b%@\x1b[132$|"
+
+
+@pytest.mark.parametrize("args", (
+    ("history", "-F", "raw"), ("screen", "-F", "ansi"), ("attach",),
+    ("expect", "-o", "begin", "-u", "over")))
+def test_what_a_guest_prints_does_nothing_to_the_terminal(site, guest, args):
+    """Only its screen: no clipboard, no question, no key, no window."""
+    name = guest("--echo")
+    typist = site.session(name)
+    typist.type(HOSTILE + b"\x1b[1mover")
+    typist.read_until(b"over")
+    with Terminal(site, *args, name) as terminal:
+        shown = terminal.until(b"over")
+        if args == ("attach",):
+            terminal.type(b"\x1d")
+        assert terminal.end() == DONE
+        shown += terminal.seen
+    for piece in (b"]52", b"[6n", b"[2h", b"%@", b"[132$|"):
+        assert b"\x1b" + piece not in shown
+    if args[0] == "history":
+        assert b"\x1b[1m" in shown
+
+
+def test_attach_leaves_the_terminal_as_it_was(site, guest):
+    """What the guest has turned on is off."""
+    name = guest("--echo")
+    modes = 9, 1000, 1004, 1006, 2004, 2026
+    with Terminal(site, "attach", name) as terminal:
+        terminal.until(b"attached to")
+        terminal.type(b"".join(b"\x1b[?%dh" % mode for mode in modes) + b"!")
+        terminal.until(b"\x1b[?2026h")
+        terminal.type(b"\x1d")
+        assert terminal.end() == DONE
+        for mode in modes:
+            assert b"\x1b[?%dl" % mode in terminal.seen
+
+
+def test_attach_whose_output_nobody_reads_any_more(site, guest):
+    """It ends, and the terminal that the keys come from is as it was."""
+    name = guest("--echo")
+    typist = site.session(name)
+    keys, here = os.openpty()
+    with subprocess.Popen(command(site, "attach", name), stdin=here,
+                          cwd=site.admin_socket.parent,
+                          stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as attach:
+        def is_raw():
+            return not termios.tcgetattr(keys)[3] & termios.ICANON
+        assert b"attached to" in attach.stderr.readline()
+        assert is_raw()
+        attach.stdout.close()
+        typist.type(b"printed")
+        assert attach.wait(30) == REFUSED
+        assert not is_raw()
+    os.close(keys)
+    os.close(here)
+
+
+def test_attach_that_was_stopped(site, guest):
+    """Whoever did that has made the terminal its own meanwhile."""
+    with Terminal(site, "attach", guest("--echo")) as terminal:
+        terminal.until(b"attached to")
+        before = termios.tcgetattr(terminal.fd)
+        os.kill(terminal.pid, signal.SIGSTOP)
+        wait_for(lambda: os.waitpid(terminal.pid, os.WUNTRACED | os.WNOHANG)
+                 != (0, 0), 30, "it stops")
+        before[3] |= termios.ICANON | termios.ECHO
+        termios.tcsetattr(terminal.fd, termios.TCSANOW, before)
+        os.kill(terminal.pid, signal.SIGCONT)
+        wait_for(terminal.is_raw, 30, "raw again")
+        terminal.type(b"typed\x03")
+        terminal.until(b"typed\x03")
         terminal.type(b"\x1d")
         assert terminal.end() == DONE
 

@@ -1,7 +1,7 @@
 /*
  * Confinement, by trying: each attempt runs in a process of its own, confined
- * as a screen process, the worker or the broker is, and must not come to its
- * end.
+ * as a screen process, the worker, the broker, the logger or the keeper is, and
+ * must not come to its end.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -36,6 +36,8 @@
 #include "common/limits.h"
 #include "common/ring.h"
 #include "fcgi/confine.h"
+#include "keeper/confine.h"
+#include "logger/confine.h"
 #include "screen/confine.h"
 
 /* What comes of an attempt. */
@@ -303,46 +305,68 @@ try_rename(void)
 struct attempt {
 	const char *name;
 	enum outcome (*attempt)(void);
-	enum outcome screen, worker, broker;
+	enum outcome screen, worker, broker, logger, keeper;
 	bool open_to_sanitizers; /* they need what lets a screen do this */
 };
 
 static const struct attempt attempts[] = {
-    {"use its socket", try_socket, DONE, DONE, DONE, false},
-    {"take some memory", try_memory, DONE, DONE, DONE, false},
-    {"take much memory", try_much_memory, REFUSED, DONE, DONE, true},
-    {"open a file", try_open, KILLED, REFUSED, DONE, false},
-    {"connect over TCP", try_connect_tcp, KILLED, KILLED, KILLED, false},
-    {"call a local socket", try_connect_unix, KILLED, DONE, DONE, false},
-    {"run a program", try_exec, KILLED, KILLED, KILLED, false},
-    {"fork", try_fork, KILLED, KILLED, KILLED, false},
-    {"map another ring", try_other_ring, KILLED, DONE, DONE, true},
-    {"map any file", try_memory_of_file, KILLED, DONE, DONE, true},
-    {"have memory run as code", try_code, KILLED, KILLED, KILLED, true},
-    {"kill another process", try_kill, KILLED, KILLED, KILLED, false},
-    {"trace another process", try_ptrace, KILLED, KILLED, KILLED, false},
-    {"read another's memory", try_read_memory, KILLED, KILLED, KILLED, false},
-    {"become root", try_more_privileges, KILLED, KILLED, KILLED, false},
-    {"write to what is no socket", try_file_write, KILLED, DONE, DONE, true},
-    {"have more descriptors", try_dup, KILLED, DONE, DONE, false},
-    {"start a thread", try_thread, KILLED, KILLED, DONE, false},
-    {"cancel a thread", try_cancel, KILLED, KILLED, DONE, false},
-    {"have a namespace", try_namespace, KILLED, KILLED, KILLED, false},
-    {"ask for a process", try_ask_for, KILLED, KILLED, DONE, false},
+    {"use its socket", try_socket, DONE, DONE, DONE, DONE, DONE, false},
+    {"take some memory", try_memory, DONE, DONE, DONE, DONE, DONE, false},
+    {"take much memory", try_much_memory, REFUSED, DONE, DONE, DONE, DONE,
+	true},
+    {"open a file", try_open, KILLED, REFUSED, DONE, DONE, KILLED, false},
+    {"connect over TCP", try_connect_tcp, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
+    {"call a local socket", try_connect_unix, KILLED, DONE, DONE, DONE, KILLED,
+	false},
+    {"run a program", try_exec, KILLED, KILLED, KILLED, KILLED, KILLED, false},
+    {"fork", try_fork, KILLED, KILLED, KILLED, KILLED, KILLED, false},
+    {"map another ring", try_other_ring, KILLED, DONE, DONE, KILLED, KILLED,
+	true},
+    {"map any file", try_memory_of_file, KILLED, DONE, DONE, DONE, DONE, true},
+    {"have memory run as code", try_code, KILLED, KILLED, KILLED, KILLED,
+	KILLED, true},
+    {"kill another process", try_kill, KILLED, KILLED, KILLED, KILLED, KILLED,
+	false},
+    {"trace another process", try_ptrace, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
+    {"read another's memory", try_read_memory, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
+    {"become root", try_more_privileges, KILLED, KILLED, KILLED, KILLED, KILLED,
+	false},
+    {"write to what is no socket", try_file_write, KILLED, DONE, DONE, DONE,
+	DONE, true},
+    {"have more descriptors", try_dup, KILLED, DONE, DONE, KILLED, KILLED,
+	false},
+    {"start a thread", try_thread, KILLED, KILLED, DONE, KILLED, KILLED, false},
+    {"cancel a thread", try_cancel, KILLED, KILLED, DONE, KILLED, KILLED,
+	false},
+    {"have a namespace", try_namespace, KILLED, KILLED, KILLED, KILLED, KILLED,
+	false},
+    {"ask for a process", try_ask_for, KILLED, KILLED, DONE, KILLED, KILLED,
+	false},
     {"signal a thread of another", try_signal_thread, KILLED, KILLED, KILLED,
-	false},
-    {"ask for a tty's mode", try_mode_of_tty, KILLED, DONE, DONE, false},
-    {"type into a tty", try_type_into_tty, KILLED, KILLED, KILLED, false},
+	KILLED, KILLED, false},
+    {"ask for a tty's mode", try_mode_of_tty, KILLED, DONE, DONE, KILLED,
+	KILLED, false},
+    {"type into a tty", try_type_into_tty, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
     {"signal by a descriptor", try_signal_by_descriptor, KILLED, KILLED, KILLED,
-	false},
+	KILLED, KILLED, false},
     /* the worker has the audit log to append to */
-    {"move in a file", try_move_in_file, KILLED, KILLED, DONE, false},
-    {"write within a file", try_write_in_file, KILLED, KILLED, DONE, false},
-    {"cut a file off", try_cut_file, KILLED, KILLED, REFUSED, false},
-    {"change an owner", try_change_owner, KILLED, KILLED, KILLED, false},
-    {"change a mode", try_change_mode, KILLED, KILLED, KILLED, false},
-    {"mount", try_mount, KILLED, KILLED, KILLED, false},
-    {"rename a file", try_rename, KILLED, KILLED, KILLED, false},
+    {"move in a file", try_move_in_file, KILLED, KILLED, DONE, DONE, KILLED,
+	false},
+    {"write within a file", try_write_in_file, KILLED, KILLED, DONE, DONE,
+	KILLED, false},
+    {"cut a file off", try_cut_file, KILLED, KILLED, REFUSED, REFUSED, KILLED,
+	false},
+    {"change an owner", try_change_owner, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
+    {"change a mode", try_change_mode, KILLED, KILLED, KILLED, KILLED, KILLED,
+	false},
+    {"mount", try_mount, KILLED, KILLED, KILLED, KILLED, KILLED, false},
+    {"rename a file", try_rename, KILLED, KILLED, KILLED, REFUSED, KILLED,
+	false},
 };
 
 static int
@@ -395,6 +419,14 @@ test_attempts(void **state)
 		if (was != a->broker)
 			fail_msg(
 			    "broker: %s: %d, not %d", a->name, was, a->broker);
+		was = outcome_of(logger_confine, a->attempt);
+		if (was != a->logger)
+			fail_msg(
+			    "logger: %s: %d, not %d", a->name, was, a->logger);
+		was = outcome_of(keeper_confine, a->attempt);
+		if (was != a->keeper)
+			fail_msg(
+			    "keeper: %s: %d, not %d", a->name, was, a->keeper);
 #endif
 		was = outcome_of(confine_screen, a->attempt);
 		if (was != a->screen)

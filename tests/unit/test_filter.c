@@ -48,6 +48,8 @@ test_goes_through(void **state)
 	    "M\x1b=\x1b>\x1b"
 	    "c",
 	    "\x1b[5;10r\x1b[!p\x1b[2 q\x1b[u", "\x1b]0;a title\a",
+	    "\x1b[4h\x1b[20l\x1b[4;20h", "\x1b[?1;7;25;2004h\x1b[2S\x1b[3s",
+	    "\x1b[?1000;1002;1006h\x1b[?1004h\x1b[?5l", FILTER_RESET,
 	    "\x1b]2;another\x1b\\x"};
 
 	(void)state;
@@ -67,7 +69,17 @@ test_is_left_out(void **state)
 	    /* what reaches beyond the screen */
 	    "\x1b]52;c;cm0gLXJmIC8=\a", "\x1b]52;c;?\a", "\x1b[5i",
 	    "\x1b[>4;2m", "\x1b_secret\x1b\\", "\x1b^x\x1b\\", "\x1bXx\x1b\\",
-	    "\x1b]50;font\a", "\xc2\x9b", "\xc2\x90"};
+	    "\x1b]50;font\a", "\xc2\x9b", "\xc2\x90",
+	    /* the keyboard: locked, and what keys send */
+	    "\x1b[2h", "\x1b[4;2h", "\x1b[12l", "\x1b[?67h", "\x1b[?1035h",
+	    "\x1b[?25;67h", "\x1b[=1h", "\x1b[h", "\x1b[?h", "\x1b[?1:2h",
+	    /* the window: its columns and lines */
+	    "\x1b[?3h", "\x1b[?40h", "\x1b[132$|", "\x1b[50*|",
+	    /* another terminal: VT52, a character set in which a byte of
+	     * UTF-8 begins a sequence, modes kept and had back */
+	    "\x1b[?2l", "\x1b%@", "\x1b%G", "\x1b%/G", "\x1b[?3s", "\x1b[?3r",
+	    /* more questions: graphics, colours, the locator */
+	    "\x1b[?1;1;0S", "\x1b[#R", "\x1b[#|", "\x1b['|"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(texts); i++) {
@@ -90,6 +102,10 @@ test_long_sequences(void **state)
 	memcpy(in, "\x1b[", 2);
 	in[sizeof in - 2] = 'm';
 	in[sizeof in - 1] = 'x';
+	check(in, sizeof in, "x", 1);
+	in[sizeof in - 2] = 'h';
+	check(in, sizeof in, "x", 1);
+	memset(in + 2, ';', sizeof in - 4);
 	check(in, sizeof in, "x", 1);
 	memcpy(in, "\x1b]0;", 4);
 	in[sizeof in - 2] = '\a';

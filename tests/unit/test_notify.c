@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "keeper/handover.h"
 #include "keeper/notify.h"
 #include "keeper/store.h"
 #include "tests/unit/stubs.h"
@@ -259,8 +260,6 @@ test_store(void **state)
 	assert_int_equal(store_count(store), 2);
 	store_remove(store, "b");
 	assert_int_equal(count_fds(), before + 1);
-	assert_int_equal(store_add(store, "nothing", -1, false), -EBADF);
-	assert_int_equal(store_count(store), 1);
 	store_destroy(store);
 	assert_int_equal(count_fds(), before);
 	store_destroy(NULL);
@@ -285,42 +284,76 @@ test_store_of_long_names(void **state)
 	store_destroy(store);
 }
 
-static void
-placed(void)
+/* As in the process that becomes the program; it is to get count of them. */
+static int
+hand_over(size_t count)
 {
 	struct store *store = store_create(3);
+	int ends[2], other = open("/dev/zero", O_RDWR);
+
+	if (store_add(store, "a", zero(), true) < 0 ||
+	    store_add(
+		store, "b", open("/dev/null", O_RDWR | O_CLOEXEC), false) < 0 ||
+	    other < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ||
+	    store_send(store, ends[0]) < 0)
+		_exit(1);
+	close(ends[0]);
+	return handover_receive(ends[1], count);
+}
+
+static void
+handed_over(void)
+{
 	struct stat st, null;
 	char number[32];
 
 	snprintf(number, sizeof number, "%d", (int)getpid());
-	if (store_add(store, "a", zero(), true) < 0 ||
-	    store_add(
-		store, "b", open("/dev/null", O_RDWR | O_CLOEXEC), false) < 0 ||
-	    store_place(store) < 0)
-		_exit(1);
+	if (hand_over(2) != 0)
+		_exit(4);
 	if (strcmp(getenv("LISTEN_FDS"), "2") != 0 ||
 	    strcmp(getenv("LISTEN_FDNAMES"), "a:b") != 0 ||
 	    strcmp(getenv("LISTEN_PID"), number) != 0)
 		_exit(2);
-	/* They stay open when the program is started. */
+	/* They stay open when the program is started, and no others do. */
 	if (fcntl(3, F_GETFD) != 0 || fcntl(4, F_GETFD) != 0 ||
 	    fstat(4, &st) < 0 || stat("/dev/null", &null) < 0 ||
 	    st.st_rdev != null.st_rdev)
 		_exit(3);
+	for (int fd = 5; fd < 64; fd++)
+		if (fcntl(fd, F_GETFD) == 0)
+			_exit(5);
 	_exit(0);
 }
 
+/* The keeper has died on the way, or is not itself. */
 static void
-test_place(void **state)
+not_all(void)
 {
-	pid_t pid = fork();
+	_exit(hand_over(3) == -EPROTO ? 0 : 1);
+}
+
+static void
+too_many(void)
+{
+	_exit(hand_over(1) == -EPROTO ? 0 : 1);
+}
+
+static void
+test_handover(void **state)
+{
+	static void (*const tries[])(void) = {handed_over, not_all, too_many};
 	int status;
 
 	(void)state;
-	if (pid == 0)
-		placed();
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			tries[i]();
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
 }
 
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -336,7 +369,7 @@ main(void)
 	    IN_DIR(test_open),
 	    cmocka_unit_test(test_store),
 	    cmocka_unit_test(test_store_of_long_names),
-	    cmocka_unit_test(test_place),
+	    cmocka_unit_test(test_handover),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
