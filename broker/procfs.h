@@ -14,7 +14,8 @@ bool procfs_has_master(pid_t pid, unsigned pts);
 
 /*
  * Some process of root, whose program has one of these names (a list that
- * ends with NULL), has the master of /dev/pts/<pts> open.
+ * ends with NULL), has the master of /dev/pts/<pts> open.  Quick for one that
+ * was seen before, or that follows the last one; else it looks through all.
  */
 bool procfs_program_has_master(const char *const *programs, unsigned pts);
 
@@ -27,7 +28,7 @@ bool procfs_parse_lock(const char *line, dev_t dev, ino_t ino, pid_t *holder);
 /* A text as in /proc/PID/status says that all of its user ids are root's. */
 bool procfs_parse_root(const char *status);
 
-/* A text as in /proc/PID/fdinfo/N is of the master of /dev/pts/<pts>. */
-bool procfs_parse_master(const char *fdinfo, unsigned pts);
+/* A text as in /proc/PID/fdinfo/N is of the master of /dev/pts/<*pts>. */
+bool procfs_parse_master(const char *fdinfo, unsigned *pts);
 
 #endif

@@ -9,12 +9,12 @@
 #include "common/memfd.h"
 
 #define MAGIC  0x53435458u /* "XTCS" */
-#define LAYOUT 1
+#define LAYOUT 2
 
 /* Whoever changes the one changes the other. */
-_Static_assert(offsetof(struct console_store, queue) == 4096 &&
-		   sizeof(struct console_store) == 4096 + 32 + INPUT_QUEUE_AREA,
-    "of layout 1");
+_Static_assert(offsetof(struct console_store, queue) == 1024 &&
+		   sizeof(struct console_store) == 1024 + 32 + INPUT_QUEUE_AREA,
+    "of layout 2");
 _Static_assert(sizeof(struct console_store) <= LIMIT_CONSOLE_STORE,
     "what the broker makes");
 

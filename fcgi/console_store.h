@@ -4,7 +4,8 @@
  *
  * It lies in a memfd that the broker makes with the ring and keeps, and never
  * reads.  Each field changes at once or is guarded by one that does, so that
- * what a killed worker has left can be gone on with as it is.
+ * what a killed worker has left can be gone on with as it is.  While nothing
+ * waits to be typed it is one page, which each console has.
  */
 #ifndef XENTERM_CONSOLE_STORE_H
 #define XENTERM_CONSOLE_STORE_H
@@ -43,7 +44,7 @@ struct console_store {
 	uint32_t lost_why;
 	_Atomic uint32_t has_taker; /* the names are whole */
 	char taker[LIMIT_USER + 1], taker_session[LIMIT_VIEWER_NAME + 1];
-	uint8_t reserved[3687];
+	uint8_t reserved[615];
 	struct input_queue queue;
 };
 

@@ -1176,6 +1176,48 @@ def test_stalled_worker(start):
                             for i in range(count)))
 
 
+# --- What it costs --------------------------------------------------------
+
+def reads_and_writes(broker):
+    """How often it has called read() and write(): /proc and xenstore."""
+    path = f"/proc/{broker.process.inside()}/io"
+    with open(path, encoding="ascii") as f:
+        counts = dict(line.split(": ") for line in f)
+    return int(counts["syscr"]) + int(counts["syscw"])
+
+
+def wait_held(broker, names):
+    """In the log, which is written when all that it takes has been read."""
+    wait_for(lambda: set(names) <= set(re.findall(
+        r"^\S+ debug: console (\S+) \(\S+\): up$", broker.log(),
+        re.MULTILINE)), what="all held")
+
+
+def cost_of(host, broker, names):
+    """What these guests cost the broker, each, until they are held."""
+    before = reads_and_writes(broker)
+    for name in names:
+        host.create(name, "--echo")
+    wait_held(broker, names)
+    return (reads_and_writes(broker) - before) / len(names)
+
+
+def test_a_guest_costs_the_same_beside_many(start):
+    """Not a look at each descriptor of xenconsoled's for each console."""
+    host, broker = start(hold='hold "*" { mode = always }\n', rescan=3600)
+    few, more, many = ([f"{name}{n}" for n in range(count)] for name, count
+                       in (("few", 4), ("more", 36), ("many", 4)))
+    alone = cost_of(host, broker, few)
+    cost_of(host, broker, more)
+    assert cost_of(host, broker, many) < alone + 40
+    # And all together, when the broker starts.
+    broker.stop()
+    broker.log_path.write_text("")
+    broker.start()
+    wait_held(broker, few + more + many)
+    assert reads_and_writes(broker) / 44 < alone
+
+
 # --- Starting and ending ---------------------------------------------------
 
 def test_one_broker_at_a_time(start):

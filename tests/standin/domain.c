@@ -130,6 +130,42 @@ domain_set_flags(uint32_t domid, unsigned int flags)
 	fire_virq();
 }
 
+/*
+ * A name's copy in the state folder: libxl asks xenstored for the name of each
+ * domain whenever it makes one, and xenstored looks at all domains at each
+ * request; with a thousand of them that is most of a second.
+ */
+static bool
+note_name(uint32_t domid, const char *name)
+{
+	char path[STATE_PATH_MAX];
+	FILE *f;
+
+	state_path(path, "names/%u", domid);
+	f = fopen(path, "we");
+	if (f == NULL)
+		return false;
+	fputs(name, f);
+	return fclose(f) == 0;
+}
+
+static bool
+has_name(uint32_t domid, const char *wanted)
+{
+	char path[STATE_PATH_MAX], name[DOMAIN_NAME_MAX + 1];
+	size_t n;
+	FILE *f;
+
+	state_path(path, "names/%u", domid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return false;
+	n = fread(name, 1, sizeof name - 1, f);
+	fclose(f);
+	name[n] = '\0';
+	return strcmp(name, wanted) == 0;
+}
+
 /* --- Nodes -------------------------------------------------------------- */
 
 /* One transaction under way; a failure is remembered until its end. */
@@ -295,7 +331,8 @@ domain_build(
 {
 	/* Before the nodes: xenstored refuses owners it does not know. */
 	if (state_domain_write(domid, config->hvm_serial ? STATE_HVM : 0) ==
-	    -1) {
+		-1 ||
+	    !note_name(domid, config->name)) {
 		warn("domain %u", domid);
 		return false;
 	}
@@ -475,13 +512,14 @@ domain_rename(struct xs_handle *xs, uint32_t domid, const char *name)
 		return false;
 	snprintf(path, sizeof path, "%s/name", vm);
 	free(vm);
-	done = xs_write(xs, XBT_NULL, path, name, size);
+	done =
+	    note_name(domid, name) && xs_write(xs, XBT_NULL, path, name, size);
 	snprintf(path, sizeof path, "/local/domain/%u/name", domid);
 	return xs_write(xs, XBT_NULL, path, name, size) && done;
 }
 
 uint32_t
-domain_find(struct xs_handle *xs, const char *name_or_domid)
+domain_find(const char *name_or_domid)
 {
 	uint32_t domid, last = state_domid_end();
 	unsigned int flags;
@@ -490,18 +528,9 @@ domain_find(struct xs_handle *xs, const char *name_or_domid)
 	domid = (uint32_t)strtoul(name_or_domid, &rest, 10);
 	if (*rest == '\0' && domid > 0 && state_domain_read(domid, &flags))
 		return domid;
-	for (domid = 1; domid < last && xs != NULL; domid++) {
-		char *name;
-		bool same;
-
-		if (!state_domain_read(domid, &flags))
-			continue;
-		name = domain_read(xs, domid, "name");
-		same = name != NULL && strcmp(name, name_or_domid) == 0;
-		free(name);
-		if (same)
+	for (domid = 1; domid < last; domid++)
+		if (has_name(domid, name_or_domid))
 			return domid;
-	}
 	return 0;
 }
 
@@ -533,6 +562,7 @@ remove_state(uint32_t domid)
 	    {"evtchn", ".1.0"},
 	    {"evtchn", ".2"},
 	    {"evtchn", ".2.0"},
+	    {"names", ""},
 	    {"domains", ""},
 	};
 	char path[STATE_PATH_MAX];

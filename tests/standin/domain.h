@@ -52,7 +52,7 @@ bool domain_rename(struct xs_handle *xs, uint32_t domid, const char *name);
 void domain_set_flags(uint32_t domid, unsigned int flags);
 
 /* 0 when there is none. A number is taken as a domid if it exists. */
-uint32_t domain_find(struct xs_handle *xs, const char *name_or_domid);
+uint32_t domain_find(const char *name_or_domid);
 /* Reads D/leaf; NULL when it is not there; the caller frees. No lock. */
 char *domain_read(struct xs_handle *xs, uint32_t domid, const char *leaf);
 /* Writes and watches one, as the guest's kernel does. No lock. */

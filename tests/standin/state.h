@@ -8,6 +8,7 @@
  *   evtchn/<domid>.<port>.0   dom0's end of the same channel
  *   evtchn/virq<n>            dom0's end of a virtual interrupt
  *   guests/<domid>            process id of the guest (toolstack only)
+ *   names/<domid>             what it is called (toolstack only)
  *   lock, next-domid          toolstack only
  *
  * An event channel carries no data: an end is a datagram socket, and "a

@@ -194,7 +194,7 @@ build(struct xs_handle *xs, uint32_t *domid, struct guest *guest,
 	bool built = false;
 
 	domains_lock();
-	if (domain_find(xs, config->name) != 0) {
+	if (domain_find(config->name) != 0) {
 		warnx("a domain named %s exists", config->name);
 		domains_unlock();
 		return false;
@@ -479,9 +479,9 @@ create(char **argv)
 /* --- The other commands -------------------------------------------------- */
 
 static uint32_t
-need_domain(struct xs_handle *xs, const char *name)
+need_domain(const char *name)
 {
-	uint32_t domid = domain_find(xs, name);
+	uint32_t domid = domain_find(name);
 
 	if (domid == 0)
 		errx(1, "no domain %s", name);
@@ -494,7 +494,7 @@ destroy(char **argv)
 	struct xs_handle *xs = open_store(); /* may be dead: by domid then */
 
 	domains_lock();
-	domain_destroy(xs, need_domain(xs, argv[0]));
+	domain_destroy(xs, need_domain(argv[0]));
 	domains_unlock();
 	if (xs != NULL)
 		xs_close(xs);
@@ -509,8 +509,8 @@ rename_domain(char **argv)
 
 	check_name(argv[1]);
 	domains_lock();
-	domid = need_domain(xs, argv[0]);
-	if (domain_find(xs, argv[1]) != 0)
+	domid = need_domain(argv[0]);
+	if (domain_find(argv[1]) != 0)
 		errx(1, "a domain named %s exists", argv[1]);
 	if (!domain_rename(xs, domid, argv[1]))
 		err(1, "rename");
@@ -523,17 +523,15 @@ rename_domain(char **argv)
 static int
 signal_guest(const char *name, int signal)
 {
-	struct xs_handle *xs = need_store();
 	pid_t pid;
 
 	domains_lock();
-	pid = domain_pid(need_domain(xs, name));
+	pid = domain_pid(need_domain(name));
 	if (pid == 0)
 		errx(1, "%s has ended", name);
 	if (kill(pid, signal) == -1)
 		err(1, "%s", name);
 	domains_unlock();
-	xs_close(xs);
 	return 0;
 }
 
@@ -558,13 +556,12 @@ crash(char **argv)
 static int
 set_paused(const char *name, bool paused)
 {
-	struct xs_handle *xs = need_store();
 	unsigned int flags;
 	uint32_t domid;
 	pid_t pid;
 
 	domains_lock();
-	domid = need_domain(xs, name);
+	domid = need_domain(name);
 	pid = domain_pid(domid);
 	state_domain_read(domid, &flags);
 	flags = paused ? flags | STATE_PAUSED : flags & ~STATE_PAUSED;
@@ -573,7 +570,6 @@ set_paused(const char *name, bool paused)
 	if (state_domain_write(domid, flags) == -1)
 		err(1, "%s", name);
 	domains_unlock();
-	xs_close(xs);
 	return 0;
 }
 
@@ -626,10 +622,7 @@ list(char **argv)
 static int
 print_domid(char **argv)
 {
-	struct xs_handle *xs = need_store();
-
-	printf("%u\n", need_domain(xs, argv[0]));
-	xs_close(xs);
+	printf("%u\n", need_domain(argv[0]));
 	return 0;
 }
 
@@ -638,7 +631,7 @@ static int
 print_tty(char **argv)
 {
 	struct xs_handle *xs = need_store();
-	uint32_t domid = need_domain(xs, argv[0]);
+	uint32_t domid = need_domain(argv[0]);
 	char *tty = domain_read(xs, domid, "serial/0/tty");
 
 	if (tty == NULL)

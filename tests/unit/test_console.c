@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -848,7 +849,7 @@ test_input_that_is_uncertain(void **state)
 static void
 test_store_of_another_layout(void **state)
 {
-	const uint32_t layout = 2;
+	const uint32_t layout = 1000;
 	int guest = attach(1), other;
 	unsigned rows, cols;
 
@@ -862,6 +863,23 @@ test_store_of_another_layout(void **state)
 	assert_int_equal(rows, 24);
 	assert_int_equal(cols, 80);
 	assert_int_equal(console_changed(console, NEWS_INPUT), 0);
+	close(guest);
+	close(other);
+}
+
+/* A console at which nothing is typed costs one page of it: there are many. */
+static void
+test_store_of_a_quiet_console(void **state)
+{
+	int guest = attach(1), other;
+	struct stat st;
+
+	(void)state;
+	console_resize(console, 40, 100);
+	next_worker();
+	other = attach(1);
+	assert_int_equal(fstat(store_fd, &st), 0);
+	assert_int_equal(st.st_blocks * 512, sysconf(_SC_PAGESIZE));
 	close(guest);
 	close(other);
 }
@@ -946,6 +964,7 @@ main(void)
 	    WITH_CONSOLE(test_input_of_a_guest_that_ended),
 	    WITH_CONSOLE(test_input_that_is_uncertain),
 	    WITH_CONSOLE(test_store_of_another_layout),
+	    WITH_CONSOLE(test_store_of_a_quiet_console),
 	    WITH_CONSOLE(test_store_with_nonsense),
 	    WITH_CONSOLE(test_store_refused),
 	};

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,35 +68,133 @@ test_root(void **state)
 static void
 test_master_line(void **state)
 {
-	static const char info[] = "pos:\t0\nflags:\t0102\ntty-index:\t17\n";
+	unsigned pts = 0;
 
 	(void)state;
-	assert_true(procfs_parse_master(info, 17));
-	assert_false(procfs_parse_master(info, 1));
-	assert_false(procfs_parse_master(info, 170));
-	assert_false(procfs_parse_master("pos:\t0\n", 0));
-	assert_false(procfs_parse_master("pos:\t0\ntty-index:\t\n", 0));
-	assert_false(procfs_parse_master("pos:\t0\ntty-index:\t1x\n", 1));
+	assert_true(procfs_parse_master(
+	    "pos:\t0\nflags:\t0102\ntty-index:\t17\n", &pts));
+	assert_int_equal(pts, 17);
+	assert_false(procfs_parse_master("pos:\t0\n", &pts));
+	assert_false(procfs_parse_master("pos:\t0\ntty-index:\t\n", &pts));
+	assert_false(procfs_parse_master("pos:\t0\ntty-index:\t1x\n", &pts));
+	assert_false(
+	    procfs_parse_master("pos:\t0\ntty-index:\t4294967296\n", &pts));
+	assert_int_equal(pts, 17);
 }
 
-/* With a pty of our own and the real /proc. */
+/* ---- with ptys of our own and the real /proc ----------------------------- */
+
+/* How often a file of /proc is opened: the work that looking up takes. */
+static unsigned opened;
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+
+int
+__wrap_open(const char *path, int flags, ...)
+{
+	opened += strncmp(path, "/proc/", 6) == 0;
+	return __real_open(path, flags);
+}
+
+/* This program's own name; a name that no program on this machine has. */
+static const char *ours[] = {NULL, NULL};
+static const char *const others[] = {"xenterm-test-nobody", NULL};
+
+#define PTYS 200
+
+struct ptys {
+	int fds[PTYS];
+	unsigned pts[PTYS];
+};
+
+static int
+open_pty(unsigned *pts)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0 || access("/proc/self/fdinfo", R_OK) < 0 || getuid() != 0)
+		skip();
+	*pts = (unsigned)strtoul(ptsname(fd) + strlen("/dev/pts/"), NULL, 10);
+	return fd;
+}
+
+static void
+open_ptys(struct ptys *ptys)
+{
+	for (int i = 0; i < PTYS; i++)
+		ptys->fds[i] = open_pty(&ptys->pts[i]);
+}
+
+static void
+close_ptys(struct ptys *ptys)
+{
+	for (int i = 0; i < PTYS; i++)
+		close(ptys->fds[i]);
+}
+
 static void
 test_master(void **state)
 {
-	/* Not a name that some program on this machine may have. */
-	static const char *const others[] = {"xenterm-test-nobody", NULL};
-	int fd = posix_openpt(O_RDWR | O_NOCTTY);
 	unsigned pts;
+	int fd = open_pty(&pts);
 
 	(void)state;
-	if (fd < 0 || access("/proc/self/fdinfo", R_OK) < 0)
-		skip();
-	pts = (unsigned)strtoul(ptsname(fd) + strlen("/dev/pts/"), NULL, 10);
 	assert_true(procfs_has_master(getpid(), pts));
 	assert_false(procfs_has_master(getpid(), pts + 100000));
 	assert_false(procfs_program_has_master(others, pts));
+	assert_true(procfs_program_has_master(ours, pts));
+	assert_false(procfs_program_has_master(others, pts));
 	close(fd);
 	assert_false(procfs_has_master(getpid(), pts));
+	assert_false(procfs_program_has_master(ours, pts));
+}
+
+/* What was seen there once is not believed. */
+static void
+test_master_has_moved(void **state)
+{
+	unsigned first, second;
+	int fd = open_pty(&first), keep = open_pty(&second), moved = fd + 100;
+
+	(void)state;
+	assert_true(procfs_program_has_master(ours, first));
+	assert_int_equal(dup2(fd, moved), moved);
+	assert_int_equal(dup2(keep, fd), fd);
+	assert_true(procfs_program_has_master(ours, first));
+	close(moved);
+	assert_false(procfs_program_has_master(ours, first));
+	assert_true(procfs_program_has_master(ours, second));
+	close(keep);
+	assert_true(procfs_program_has_master(ours, second));
+	close(fd);
+	assert_false(procfs_program_has_master(ours, second));
+}
+
+/* Many at once are looked for once; one more takes no more work than if there
+ * were none beside it. */
+static void
+test_many_masters(void **state)
+{
+	static struct ptys ptys;
+	unsigned pts, all;
+	int fd;
+
+	(void)state;
+	open_ptys(&ptys);
+	opened = 0;
+	assert_true(procfs_program_has_master(ours, ptys.pts[0]));
+	all = opened;
+	assert_true(all >= PTYS);
+	for (int i = 0; i < PTYS; i++)
+		assert_true(procfs_program_has_master(ours, ptys.pts[i]));
+	assert_in_range(opened - all, PTYS, 3 * PTYS);
+	opened = 0;
+	fd = open_pty(&pts);
+	assert_true(procfs_program_has_master(ours, pts));
+	assert_in_range(opened, 1, 10);
+	close(fd);
+	close_ptys(&ptys);
 }
 
 static void
@@ -120,8 +219,11 @@ main(void)
 	    cmocka_unit_test(test_root),
 	    cmocka_unit_test(test_master_line),
 	    cmocka_unit_test(test_master),
+	    cmocka_unit_test(test_master_has_moved),
+	    cmocka_unit_test(test_many_masters),
 	    cmocka_unit_test(test_describe),
 	};
 
+	ours[0] = program_invocation_short_name;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
