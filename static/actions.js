@@ -2,7 +2,7 @@
  * What can be done with a guest beside typing: have it asked to shut down or to reboot, and read what was logged of its
  * console. Loaded when somebody wants to.
  */
-import { askPower, listLogs } from './client.js';
+import { askPower, listLogs } from './calls.js';
 import { ask, dialog, element, once } from './dialogs.js';
 
 const DOES = { shutdown: 'shuts down', reboot: 'reboots' };

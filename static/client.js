@@ -8,12 +8,11 @@
  * beside polls output comes by two ways: #deliver() puts it in order by offset. Events come from polls only, because an
  * echo that was overtaken by a poll would report a state that is over.
  */
+import { FRAMES, FrameParser, RequestError, checkFrame, join, offsetOf, parseJson, problemOf, readReply } from './answers.js';
+import { withoutCredentials } from './calls.js';
 
 const MAX_INPUT = 16384;          /* bytes in one input request: the worker's limit */
 const MAX_QUEUE = 262144;         /* bytes typed and not yet sent, so that a paste cannot eat the memory */
-const MAX_FRAME = 17 << 20;       /* a snapshot has 16 MiB at most; more is not an answer of ours */
-const MAX_BODY = 20 << 20;
-const MAX_POSITION = 100;
 const MAX_INPUT_AGE = 120;        /* seconds: a key that waited longer would surprise who typed it */
 const MAX_RETRY_AFTER = 300;
 const MAX_LOST = 600;             /* seconds: a host that starts anew, or a guest on its way to another, is back by then */
@@ -31,101 +30,6 @@ const MAX_BRIEF = 3;              /* … and so many in a row are enough */
 const AGAIN = 'again';            /* a poll is to be asked anew at once, or in another way */
 const GATHERED = 'gathered';      /* the stream's beginning has not come */
 const SILENT = 'silent';          /* nor has anything else */
-const FRAMES = 'application/vnd.xenterm.frames';
-
-/* A request that did not succeed: no answer (status 0), or an answer that says why not. */
-export class RequestError extends Error {
-	constructor(detail, { status = 0, code = '', retryAfter = null, expected = null } = {}) {
-		super(detail);
-		this.name = 'RequestError';
-		this.status = status;
-		this.code = code;
-		this.retryAfter = retryAfter;
-		this.expected = expected;
-	}
-}
-
-/* Cuts a row of frames, `type(1) length(4, big-endian) payload`, out of chunks that end anywhere. */
-export class FrameParser {
-	#parts = [];
-	#held = 0;              /* bytes in them */
-	#needed = 5;            /* before that there is nothing to cut */
-
-	/* The frames that are complete now: [{type, payload}]. Throws when a length is out of bounds. */
-	push(chunk) {
-		this.#parts.push(chunk);
-		this.#held += chunk.length;
-		return this.#held < this.#needed ? [] : this.#cut(join(this.#parts));
-	}
-
-	#cut(bytes) {
-		const frames = [];
-		let at = 0;
-		this.#needed = 5;
-		while (bytes.length - at >= 5) {
-			const length = view(bytes).getUint32(at + 1);
-			if (length > MAX_FRAME)
-				throw new RequestError('The server sent a frame that is too long.');
-			if (bytes.length - at - 5 < length) {
-				this.#needed = 5 + length;
-				break;
-			}
-			frames.push({
-				type: String.fromCharCode(bytes[at]),
-				payload: bytes.slice(at + 5, at + 5 + length),
-			});
-			at += 5 + length;
-		}
-		this.#parts = [bytes.slice(at)];
-		this.#held = bytes.length - at;
-		return frames;
-	}
-
-	/* Throws when the body ended inside a frame. */
-	end() {
-		if (this.#held)
-			throw new RequestError('The server\'s answer was cut short.');
-	}
-}
-
-/* The consoles the user may see. Throws a RequestError. */
-export async function listConsoles({ base, fetch = globalThis.fetch, signal } = {}) {
-	const body = await askWithoutSession({ base, path: 'api/v1/consoles', fetch, signal });
-	if (!Array.isArray(body?.consoles))
-		throw new RequestError('The server\'s answer is not a list of consoles.');
-	return body.consoles;
-}
-
-/* The files that the logger has kept of a console: [{name, mtime, size}]. Throws a RequestError. */
-export async function listLogs({ base, console, fetch = globalThis.fetch, signal = AbortSignal.timeout(SLACK * 1000) }) {
-	const body = await askWithoutSession({ base, path: `api/v1/logs/${encodeURIComponent(console)}`, fetch, signal });
-	if (!Array.isArray(body))
-		throw new RequestError('The server\'s answer is not a list of files.');
-	return body.filter((file) => typeof file?.name === 'string');
-}
-
-/*
- * Has a console's guest asked to `shutdown` or to `reboot`, if it is still this domain; returns when it has taken it. Throws a
- * RequestError, and is never repeated by itself.
- */
-export function askPower({ base, console, action, domid, fetch = globalThis.fetch, signal = AbortSignal.timeout(2 * SLACK * 1000) }) {
-	return askWithoutSession({ base, path: 'api/v1/power', fetch, signal, method: 'POST',
-		headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ console, action, domid }) });
-}
-
-/* One call, by the user's name alone; its JSON, or null. */
-async function askWithoutSession({ base, path, fetch, headers, ...more }) {
-	let response;
-	try {
-		response = await fetch(new URL(path, withoutCredentials(base)), {
-			headers: { Accept: 'application/json', ...headers }, cache: 'no-store', redirect: 'manual', ...more });
-	} catch (error) {
-		throw new RequestError('The server cannot be reached.');
-	}
-	if (response.status !== 200)
-		throw await problemOf(response);
-	return response.json().catch(() => null);
-}
 
 /*
  * Events (CustomEvent, what is named here is `detail`):
@@ -1110,135 +1014,10 @@ function surelyNotTyped({ status, code }, echo) {
 	return [400, 403, 404, 409, 413, 415].includes(status) || code === 'queue-full' || code === 'no-worker';
 }
 
-/* Why a request failed, from its answer. Only text of the shape that was agreed on is used. */
-async function problemOf(response) {
-	if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400))
-		return new RequestError('The server wants you to log in again.', { status: 401, code: 'no-identity' });
-	const type = response.headers.get('Content-Type') ?? '';
-	let problem = null;
-	if (type.startsWith('application/problem+json'))
-		problem = parseJson(new TextDecoder().decode(await readAll(response)));
-	const detail = typeof problem?.detail === 'string' ? problem.detail
-		: `The server answered ${response.status}.`;
-	return new RequestError(detail.slice(0, 500), {
-		status: response.status,
-		code: typeof problem?.code === 'string' ? problem.code : '',
-		retryAfter: secondsOf(response.headers.get('Retry-After')),
-		expected: problem?.expected ?? null,
-	});
-}
-
-/* With `status` a body that breaks off is reported, not thrown. */
-async function readReply(response, statusCounts) {
-	const reply = { status: response.status, headers: response.headers, broken: false };
-	const type = response.headers.get('Content-Type') ?? '';
-	if (response.status === 204)
-		return reply;
-	try {
-		if (type.startsWith(FRAMES))
-			reply.frames = await readFrames(response);
-		else if (type.startsWith('application/json'))
-			reply.json = parseJson(new TextDecoder().decode(await readAll(response)));
-	} catch (error) {
-		if (!statusCounts)
-			throw error;
-		reply.broken = true;
-	}
-	return reply;
-}
-
-async function readFrames(response) {
-	const parser = new FrameParser();
-	const frames = [];
-	for await (const chunk of chunks(response))
-		frames.push(...parser.push(chunk));
-	parser.end();
-	frames.forEach(checkFrame);
-	return frames;
-}
-
-function checkFrame({ type, payload }) {
-	if ((type === 'o' || type === 's') && payload.length < 8)
-		throw new RequestError('The server sent a frame that is too short.');
-	if (type === 'p' && (payload.length === 0 || payload.length > MAX_POSITION))
-		throw new RequestError('The server sent an impossible position.');
-}
-
-async function readAll(response) {
-	const parts = [];
-	for await (const chunk of chunks(response))
-		parts.push(chunk);
-	return join(parts);
-}
-
-async function* chunks(response) {
-	const reader = response.body?.getReader();
-	let total = 0;
-	try {
-		while (reader) {
-			const { done, value } = await reader.read();
-			if (done)
-				return;
-			total += value.length;
-			if (total > MAX_BODY)
-				throw new RequestError('The server\'s answer is too long.');
-			yield value;
-		}
-	} finally {
-		reader?.cancel().catch(() => {});
-	}
-}
-
-/* Retry-After: seconds or a date; null when absent or nonsense. */
-function secondsOf(value) {
-	if (value === null || value === '')
-		return null;
-	if (/^\d{1,9}$/.test(value))
-		return Number(value);
-	const date = Date.parse(value);
-	return Number.isNaN(date) ? null : Math.max(0, (date - Date.now()) / 1000);
-}
-
-function offsetOf(payload) {
-	const offset = Number(view(payload).getBigUint64(0));
-	if (!Number.isSafeInteger(offset))
-		throw new RequestError('The server sent an impossible offset.');
-	return offset;
-}
-
-function view(bytes) {
-	return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function join(parts) {
-	const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-	let at = 0;
-	for (const part of parts) {
-		all.set(part, at);
-		at += part.length;
-	}
-	return all;
-}
-
-function parseJson(text) {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return null;
-	}
-}
-
 function count(bytes) {
 	return bytes === 1 ? '1 byte' : `${bytes} bytes`;
 }
 
 function waitedWords(bytes) {
 	return bytes === 0 ? '' : ` ${count(bytes)} that waited ${bytes === 1 ? 'was' : 'were'} not sent.`;
-}
-
-/* fetch() refuses URLs with a user and password in them; the browser sends those by itself. */
-function withoutCredentials(base) {
-	const url = new URL(base);
-	url.username = url.password = '';
-	return url;
 }

@@ -3,7 +3,7 @@
  * [&view=tabs] and follows what is done here, so that a reload or a bookmark shows the same.
  */
 import './xen-console.js';
-import { listConsoles } from './client.js';
+import { listConsoles } from './calls.js';
 import { askToPaste } from './dialogs.js';
 import { applyPageTheme, setting, watchSystemTheme } from './settings.js';
 import { absence, endWords, stateWords, viewersWords } from './words.js';

@@ -2,7 +2,7 @@
  * The list of consoles, refreshed while the page is visible. Server text becomes text nodes only.
  * Typing filters, the arrows go from one to the next, Enter opens.
  */
-import { listConsoles } from './client.js';
+import { listConsoles } from './calls.js';
 import { Glance } from './glance.js';
 import { applyPageTheme, watchSystemTheme } from './settings.js';
 import { absence, agoWords, kindWords, rightsWords, stateWords, viewersWords } from './words.js';

@@ -1,7 +1,9 @@
 /* client.js against a scripted server: every promise about order, loss and repetition, without a browser. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConsoleClient, FrameParser, RequestError, listConsoles } from '../../static/client.js';
+import { FrameParser, RequestError } from '../../static/answers.js';
+import { listConsoles } from '../../static/calls.js';
+import { ConsoleClient } from '../../static/client.js';
 import { FakeServer, FakeTimers, FRAMES, bytes, echo, event, frame, frames, join, json, nothing, output, position,
 	problem, settle, snapshot, stream, text, typed } from './fake_fetch.mjs';
 
