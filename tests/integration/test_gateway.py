@@ -650,7 +650,7 @@ class Page:
     def is_live_as_before(self):
         """Again, and with the session that it had."""
         self.wait(lambda page: page.of("connection")[-1]["state"] == "live",
-                  "live again")
+                  "live again", 2 * PATIENCE)
         assert len(self.of("session")) == 1
 
     def close(self):
@@ -700,8 +700,8 @@ def test_who_types_while_a_host_is_cut_off(gateway, hosts, pages):
         page.type("<meanwhile>")
         page.wait(Page.is_told_that_the_host_is_away, "the host is away")
         assert "<meanwhile>" not in page.screen
-    page.wait_text("<meanwhile>")
     page.is_live_as_before()
+    page.wait_text("<meanwhile>")
     page.type("<then>")
     page.wait_text("<then>")
     assert page.screen.count("<meanwhile>") == 1
