@@ -6,6 +6,26 @@
 
 #include "common/text.h"
 
+/* Not by fprintf(): a guest may print nothing else. */
+static void
+put_escaped(FILE *out, unsigned char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[] = "\\u0000";
+
+	if (c == '"' || c == '\\') {
+		text[1] = (char)c;
+		text[2] = '\0';
+	} else if (c == '\n' || c == '\r') {
+		text[1] = c == '\n' ? 'n' : 'r';
+		text[2] = '\0';
+	} else {
+		text[4] = digits[c >> 4];
+		text[5] = digits[c & 15];
+	}
+	fputs(text, out);
+}
+
 /* Of UTF-8 text: what JSON has to have escaped, and DEL. */
 static void
 put_string(FILE *out, const char *text, size_t len)
@@ -20,14 +40,7 @@ put_string(FILE *out, const char *text, size_t len)
 			continue;
 		fwrite(text + done, 1, i - done, out);
 		done = i + 1;
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c == '\n')
-			fputs("\\n", out);
-		else if (c == '\r')
-			fputs("\\r", out);
-		else
-			fprintf(out, "\\u%04x", c);
+		put_escaped(out, c);
 	}
 	fwrite(text + done, 1, len - done, out);
 	putc('"', out);

@@ -43,9 +43,11 @@
  * that hangs, to its successor's. */
 #define LIMIT_SNAPSHOT_MS (3 * LIMIT_SCREEN_SECONDS * 1000 / 2)
 
-/* Bytes of output in a recording that is made of the ring: some ten
- * milliseconds of work. */
-#define LIMIT_CAST (4 * 1024 * 1024)
+/* Bytes of output in a recording that is made of the ring, and lines, each of
+ * which is an event: some ten milliseconds of work, whatever the guest has
+ * printed. */
+#define LIMIT_CAST	 (1024 * 1024)
+#define LIMIT_CAST_LINES 32768
 
 /* Bytes of one input request, and those waiting for one guest. */
 #define LIMIT_INPUT	  (16 * 1024)

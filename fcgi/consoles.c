@@ -113,12 +113,11 @@ is_later(const struct console *a, const struct console *b)
 	return a_gone != b_gone ? b_gone : console_domid(a) > console_domid(b);
 }
 
-/* A guest's name may hold a slash and look like an id: names go first. */
-struct console *
-consoles_lookup(const struct consoles *all, const char *text)
+/* A guest's name may hold a slash, and look like an id. */
+static struct console *
+find_named(const struct consoles *all, const char *text)
 {
 	struct console *found = NULL;
-	struct console_key key;
 	struct entry *e, *next;
 
 	HASH_ITER (hh, all->by_key, e, next) {
@@ -136,9 +135,19 @@ consoles_lookup(const struct consoles *all, const char *text)
 		if (!found || is_later(c, found))
 			found = c;
 	}
-	if (!found && console_key_parse(text, &key))
-		found = consoles_find(all, &key);
 	return found;
+}
+
+/* Ids go first: who may name a guest must not get what is meant for another. */
+struct console *
+consoles_lookup(const struct consoles *all, const char *text)
+{
+	struct console *found = NULL;
+	struct console_key key;
+
+	if (console_key_parse(text, &key))
+		found = consoles_find(all, &key);
+	return found ? found : find_named(all, text);
 }
 
 struct console *

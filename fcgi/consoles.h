@@ -34,7 +34,7 @@ void consoles_remove(struct consoles *all, struct console *c);
  * one after it has been asked for. */
 struct console *consoles_next(
     const struct consoles *all, const struct console *c);
-/* To be called when a name has changed. */
+/* To be called when names have changed. */
 void consoles_sort(struct consoles *all);
 size_t consoles_count(const struct consoles *all);
 

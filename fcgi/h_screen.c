@@ -103,6 +103,27 @@ cast_lines(FILE *out, const struct ring *ring, uint64_t begin, uint64_t end)
 	return seconds;
 }
 
+/* The first offset to tell of what ends at `end`: so that it has no more bytes
+ * and lines than it may. */
+static uint64_t
+cast_begin(const struct ring *ring, uint64_t end)
+{
+	uint64_t begin = ring_begin(ring);
+	size_t lines = 0;
+	const uint8_t *bytes;
+
+	/* Another history may have begun meanwhile. */
+	if (end > ring_end(ring) || end < begin)
+		return end;
+	if (end - begin > LIMIT_CAST)
+		begin = end - LIMIT_CAST;
+	bytes = ring_at(ring, begin);
+	for (size_t at = (size_t)(end - begin); at > 0; at--)
+		if (bytes[at - 1] == '\n' && lines++ == LIMIT_CAST_LINES)
+			return begin + at;
+	return begin;
+}
+
 /* What the ring holds, and the screen that it led to: what came before it,
  * and changes of size, are not in the ring. */
 static void
@@ -112,18 +133,12 @@ write_cast(
 	const struct ring *ring = console_ring(c);
 	size_t len = evbuffer_get_length(screen);
 	uint8_t *bytes = malloc(len + sizeof CAST_RESET);
-	uint64_t begin = ring_begin(ring);
 	unsigned rows, cols;
 	double seconds;
 
-	/* Another history may have begun meanwhile. */
-	if (end > ring_end(ring) || end < begin)
-		begin = end;
-	if (end - begin > LIMIT_CAST)
-		begin = end - LIMIT_CAST;
 	console_size(c, &rows, &cols);
 	cast_header(out, rows, cols, (int64_t)time(NULL), console_name(c));
-	seconds = cast_lines(out, ring, begin, end);
+	seconds = cast_lines(out, ring, cast_begin(ring, end), end);
 	if (!bytes)
 		return;
 	memcpy(bytes, CAST_RESET, sizeof CAST_RESET - 1);

@@ -11,14 +11,21 @@
 #include "fcgi/server.h"
 #include "fcgi/worker.h"
 
+bool
+lookup_is_final(struct worker *w, struct conn *conn)
+{
+	if (broker_link_synced(w->broker))
+		return true;
+	reply_problem_with(conn, 503, "overload", REPLY_RETRY, NULL,
+	    "The worker does not know the guests yet: it has no connection to "
+	    "xenterm-broker.");
+	return false;
+}
+
 void
 lookup_failed(struct worker *w, struct conn *conn)
 {
-	if (!broker_link_synced(w->broker))
-		reply_problem_with(conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker does not know the guests yet: it has no "
-		    "connection to xenterm-broker.");
-	else
+	if (lookup_is_final(w, conn))
 		reply_problem(
 		    conn, 404, "no-such-console", "There is no such console.");
 }
@@ -34,16 +41,12 @@ lookup_console(
 	      : 0;
 	if (*rights & RIGHT_LIST)
 		return c;
-	if (!c && !broker_link_synced(w->broker)) {
-		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker does not know the guests yet: it has no "
-		    "connection to xenterm-broker.");
-	} else {
-		audit_refused(conn_param(r->conn, "REMOTE_ADDR"), r->user, name,
-		    "no-such-console");
-		reply_problem(r->conn, 404, "no-such-console",
-		    "There is no such console, or you may not see it. GET "
-		    "api/v1/consoles lists yours.");
-	}
+	if (!lookup_is_final(w, r->conn))
+		return NULL;
+	audit_refused(conn_param(r->conn, "REMOTE_ADDR"), r->user, name,
+	    "no-such-console");
+	reply_problem(r->conn, 404, "no-such-console",
+	    "There is no such console, or you may not see it. GET "
+	    "api/v1/consoles lists yours.");
 	return NULL;
 }

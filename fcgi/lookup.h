@@ -2,12 +2,17 @@
 #ifndef XENTERM_LOOKUP_H
 #define XENTERM_LOOKUP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct conn;
 struct console;
 struct request;
 struct worker;
+
+/* What is not found is not there.  False: the guests are not known yet, which
+ * has been answered. */
+bool lookup_is_final(struct worker *w, struct conn *conn);
 
 /* By id or name, as consoles_lookup().  NULL when there is none, or none that
  * the user may list, which look the same: the request has been answered. */

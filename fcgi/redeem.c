@@ -5,10 +5,10 @@
 #include "common/config.h"
 #include "fcgi/access.h"
 #include "fcgi/audit.h"
-#include "fcgi/broker_link.h"
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/guess.h"
+#include "fcgi/lookup.h"
 #include "fcgi/reply.h"
 #include "fcgi/request.h"
 #include "fcgi/server.h"
@@ -73,11 +73,7 @@ find_console(struct worker *w, struct request *r, const struct ticket *ticket,
 		    "The key of this ticket may not open this console so.");
 	else if (c)
 		bad(r, "is for another console");
-	else if (!broker_link_synced(w->broker))
-		reply_problem_with(r->conn, 503, "overload", REPLY_RETRY, NULL,
-		    "The worker does not know the guests yet: it has no "
-		    "connection to xenterm-broker.");
-	else
+	else if (lookup_is_final(w, r->conn))
 		reply_problem(r->conn, 404, "no-such-console",
 		    "There is no console of the name in this ticket.");
 	return NULL;

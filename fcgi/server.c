@@ -21,24 +21,13 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "fcgi/memory.h"
+#include "fcgi/records.h"
 
 /* Connections taken in one turn; the others have theirs in the next. */
 #define ACCEPTS_PER_TURN 64
 
 /* The pause when descriptors or memory run out. */
 #define ACCEPT_REST_MS 100
-
-/* FastCGI 1.0, section 3.3 and 8. */
-#define RECORD_HEADER  8
-#define RECORD_VERSION 1
-#define RECORD_BEGIN   1
-#define RECORD_END     3
-#define RECORD_PARAMS  4
-#define RECORD_STDIN   5
-#define RECORD_STDOUT  6
-
-/* A record's content: what 16 bits can say, in whole units of 8. */
-#define RECORD_CONTENT 65528
 
 /* Replies that are on their way when the server ends have so much time. */
 #define LAST_MS	      1000
@@ -146,46 +135,6 @@ conn_free(struct conn *conn)
 	free(conn);
 }
 
-enum progress {
-	REQUEST_PART,
-	REQUEST_WHOLE, /* its stdin has been ended */
-	REQUEST_BROKEN,
-};
-
-/* A record of the one request: of its number, which is not 0, and of a kind
- * that a web server sends in its place. */
-static bool
-is_expected(const uint8_t *record, const uint8_t *first)
-{
-	uint8_t kind = record[1];
-
-	return record[0] == RECORD_VERSION && (first[2] || first[3]) &&
-	       memcmp(record + 2, first + 2, 2) == 0 &&
-	       (record == first
-		       ? kind == RECORD_BEGIN
-		       : kind == RECORD_PARAMS || kind == RECORD_STDIN);
-}
-
-/* How far a request has come.  libfcgi is not asked what to do with records
- * that are out of place: it leaks memory with those it does not know. */
-static enum progress
-look_through(const uint8_t *bytes, size_t len)
-{
-	size_t at = 0;
-
-	while (at + RECORD_HEADER <= len) {
-		const uint8_t *h = bytes + at;
-		size_t content = (size_t)h[4] << 8 | h[5];
-
-		if (!is_expected(h, bytes))
-			return REQUEST_BROKEN;
-		if (h[1] == RECORD_STDIN && content == 0)
-			return REQUEST_WHOLE;
-		at += RECORD_HEADER + content + h[6];
-	}
-	return REQUEST_PART;
-}
-
 /*
  * Reads all of stdin: closing a socket with unread bytes in it would reset
  * the connection before nginx has read the reply.
@@ -253,7 +202,7 @@ static bool
 conn_look(struct conn *conn)
 {
 	struct server *server = conn->server;
-	enum progress progress = REQUEST_PART;
+	enum request_progress progress = REQUEST_PART;
 	ssize_t n = recv(conn->request.ipcFd, server->peek, sizeof server->peek,
 	    MSG_PEEK | MSG_DONTWAIT);
 
@@ -261,7 +210,7 @@ conn_look(struct conn *conn)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return true;
 	if (n > 0) {
-		progress = look_through(server->peek, (size_t)n);
+		progress = records_look(server->peek, (size_t)n);
 		/* Tokens, and what is typed. */
 		sodium_memzero(server->peek, (size_t)n);
 	}

@@ -6,10 +6,6 @@
 #include "screen/marks.h"
 #include "screen/width.h"
 
-/* More repetitions fill any screen and its scrollback many times over; a few
- * bytes must not buy endless work. */
-#define REPEAT_MAX 65535
-
 static void
 begin(struct emulator *e)
 {
@@ -183,7 +179,8 @@ print_repeat(struct emulator *e, int32_t n)
 	count = marks_chars(e, r.cells[x].content, chars);
 	if (count == 0)
 		return;
-	for (n = min_of(n, REPEAT_MAX); n > 0; n--)
+	/* A few bytes must not buy endless work. */
+	for (n = min_of(n, e->cols); n > 0; n--)
 		for (uint8_t i = 0; i < count; i++)
 			print_code(e, chars[i]);
 	print_end(e);

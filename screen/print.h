@@ -24,7 +24,7 @@ print_end(struct emulator *e)
 	}
 }
 
-/* REP: the last character n more times. */
+/* REP: the last character n more times, a row's columns at most. */
 void print_repeat(struct emulator *e, int32_t n);
 
 #endif

@@ -4,7 +4,9 @@ Whatever they do, a normal request beside them is answered while they are all
 still there, and in the end they are gone and the worker is as before."""
 
 import contextlib
+import pathlib
 import random
+import re
 import select
 import socket
 import time
@@ -134,6 +136,22 @@ def test_parameters_in_many_records(site):
         record(fastcgi.PARAMS, bytes([value])) for value in values) \
         + record(fastcgi.PARAMS) + record(fastcgi.STDIN)
     assert fastcgi.status_of(ask(site, request)) == 200
+
+
+def test_a_parameter_that_says_it_is_a_gigabyte(site):
+    """The worker takes no memory for it, nor the time to wipe that."""
+    def most():
+        status = pathlib.Path(f"/proc/{site.pid('worker')}/status").read_text()
+        return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1])
+
+    before = most()
+    for lengths in (b"\x01\xbf\xff\xff\xff", b"\xbf\xff\xff\xff\x01"):
+        with peers(site, 1) as (peer,):
+            peer.sendall(begin() + stream(fastcgi.PARAMS, lengths + b"x" * 50)
+                         + record(fastcgi.STDIN))
+            assert closes(peer, LIMIT_SECONDS) == b""
+    assert most() - before < 64 * 1024
+    assert is_served(site)
 
 
 def test_a_body_longer_than_any_route_takes(site):

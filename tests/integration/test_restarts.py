@@ -113,6 +113,26 @@ def test_the_broker_is_killed(own_site):
     session.read_until(b"rebooted")
 
 
+def test_who_may_not_see_a_guest_learns_nothing_without_the_broker(own_site):
+    """What is not there and what may not be seen look the same then, too."""
+    site = own_site()
+    name = site.guest("--echo")
+
+    def answers():
+        return [(answer.status, answer.body) for answer in (
+            site.request("GET", f"api/v1/preview?console={console}",
+                         user="nobody") for console in (name, "none"))]
+
+    hidden, missing = answers()
+    assert hidden == missing and hidden[0] == 404
+    site.kill_broker()
+    wait_for(lambda: site.healthz()["broker"] == "away")
+    hidden, missing = answers()
+    assert hidden == missing and hidden[0] == 503
+    assert site.request("GET", f"api/v1/preview?console={name}",
+                        user="lister").status == 403
+
+
 def test_the_broker_is_killed_in_a_flood(own_site):
     """Its keeper has ring and tty: the worker sees no difference."""
     site = own_site()

@@ -1,6 +1,7 @@
 """The screen process: who opens a console sees it as it is, whatever becomes
 of the process, and nobody pays for a console that nobody watches."""
 
+import json
 import os
 import pathlib
 import re
@@ -12,6 +13,7 @@ import pytest
 from standin import wait_for
 
 KILO = 1024
+LINES = 32768     # LIMIT_CAST_LINES
 CURSOR_QUESTION = b"\x1b[6n"
 CURSOR_ANSWER = b"\x1b[%d;%dR"
 
@@ -138,6 +140,24 @@ def test_history_is_all_that_is_held(site, guest, tmp_path):
     assert text.rstrip("\n").split("\n") == [f"line {n}" for n in range(1000)]
     above = session.screen(history=100).split("\n")
     assert above[0] == f"line {1000 - 23 - 100}" and above[-1] == "line 999"
+
+
+def test_a_recording_of_short_lines_is_short(site, guest, tmp_path):
+    """What it costs is the lines: a guest must not have the worker write a
+    million events while others wait."""
+    path = tmp_path / "lines"
+    path.write_bytes(b"".join(b"%d\n" % (n % 10) for n in range(50000)))
+    session = site.session(guest("--file", path, prefix="always"))
+    wait_for(lambda: session.history() == path.read_bytes())
+    cast = session.request("GET", "api/v1/history?format=cast").body.decode()
+    events = [json.loads(line) for line in cast.splitlines()[1:]]
+    lines, (_, kind, mark), (_, last, screen) = \
+        events[:-2], events[-2], events[-1]
+    assert (kind, mark, last) == ("m", "the screen", "o")
+    assert [text for _, _, text in lines] == [
+        f"{n % 10}\n" for n in range(50000 - LINES, 50000)]
+    assert lines[1][0] - lines[0][0] == pytest.approx(0.02)
+    assert screen.startswith("\x18\x1bc")
 
 
 BAD = (

@@ -174,7 +174,8 @@ test_default(void **state)
 	assert_false(console_is_default(serial));
 }
 
-/* A name with a slash in it, and one that is another console's id. */
+/* A name with a slash in it; and one that is the id of another console, or of
+ * none: an id is nobody's to choose, and a name is. */
 static void
 test_odd_names(void **state)
 {
@@ -182,6 +183,10 @@ test_odd_names(void **state)
 	struct console *deep = tell(2, CONSOLE_PV, 0, "a/b/pv0/pv0", STATE_UP);
 	struct console *id = tell(3, CONSOLE_PV, 0,
 	    "00000000-0000-0000-0000-000000000001/pv0", STATE_UP);
+	struct console *uuid = tell(
+	    4, CONSOLE_PV, 0, "00000000-0000-0000-0000-000000000002", STATE_UP);
+	struct console *none = tell(
+	    5, CONSOLE_PV, 0, "00000000-0000-0000-0000-000000000009", STATE_UP);
 
 	(void)state;
 	assert_ptr_equal(consoles_lookup(all, "a/b"), slash);
@@ -191,7 +196,18 @@ test_odd_names(void **state)
 	assert_ptr_equal(consoles_lookup(all, "a/b/pv0/pv0/pv0"), deep);
 	assert_ptr_equal(
 	    consoles_lookup(all, "00000000-0000-0000-0000-000000000001/pv0"),
+	    slash);
+	assert_ptr_equal(consoles_lookup(all,
+			     "00000000-0000-0000-0000-000000000001/pv0/pv0"),
 	    id);
+	assert_ptr_equal(
+	    consoles_lookup(all, "00000000-0000-0000-0000-000000000002/pv0"),
+	    deep);
+	assert_ptr_equal(
+	    consoles_lookup(all, "00000000-0000-0000-0000-000000000002"), uuid);
+	assert_ptr_equal(
+	    consoles_lookup(all, "00000000-0000-0000-0000-000000000009/pv0"),
+	    none);
 }
 
 static void

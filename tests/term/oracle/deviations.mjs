@@ -17,7 +17,6 @@
  */
 const MAX_MARKS = 31;           /* EMULATOR_MARKS_MAX */
 const MAX_TITLE = 256;          /* EMULATOR_TITLE_MAX, code points */
-export const MAX_REPEAT = 65535;       /* print.c: REPEAT_MAX */
 const WIDTH = 22;               /* the place of a cell's width in its first word */
 
 export const corrections = [
@@ -56,10 +55,10 @@ export const corrections = [
 		see: 'docs/terminal.md#bounds',
 		install(core, tell) {
 			core.registerCsiHandler({ final: 'b' }, ([count]) => {
-				if (count <= MAX_REPEAT)
+				if (count <= core.cols)
 					return false;
 				tell();
-				return core._inputHandler.repeatPrecedingCharacter({ params: [MAX_REPEAT] });
+				return core._inputHandler.repeatPrecedingCharacter({ params: [core.cols] });
 			});
 		},
 	},

@@ -4,7 +4,7 @@
  */
 import { pathToFileURL } from 'node:url';
 import headless from '@xterm/headless';
-import { MAX_REPEAT, corrections } from './deviations.mjs';
+import { corrections } from './deviations.mjs';
 import { BYTES, RESIZE, decodeAll } from './record.mjs';
 
 const COLOUR_MODE = 0x3000000;
@@ -17,6 +17,7 @@ const BG_FLAGS = [[0x8000000, 2], [0x4000000, 4], [0x40000000, 256], [0x20000000
 
 /* Sequences that xterm.js does as often as they say, however often that is. */
 const LOOPING = 'ILMSTZb';
+const MAX_COUNT = 65535;
 
 /* Links, the clipboard and colours: the page swallows them (static/terminal.js). */
 const SWALLOWED = [8, 52, 4, 10, 11, 12, 104, 110, 111, 112];
@@ -125,7 +126,7 @@ function open({ rows, cols, scrollback }) {
 		term.parser.registerOscHandler(number, () => true);
 	for (const final of LOOPING)
 		term.parser.registerCsiHandler({ final }, ([count]) => {
-			if (count > MAX_REPEAT)
+			if (count > MAX_COUNT)
 				throw new Error(`CSI ${count} ${final} would keep xterm.js busy for too long`);
 			return false;
 		});
