@@ -170,6 +170,11 @@
  * long as the worst rendering takes on a slow machine. */
 #define LIMIT_SCREEN_SECONDS 10
 
+/* Screen processes, beside one for each session there may be (and console, if
+ * those are fewer): of consoles that are looked at for a moment, or worked off
+ * while nobody watches, and those that are ending. */
+#define LIMIT_SCREENS_SPARE 64
+
 /* Seconds of processor time after which a screen process is replaced. */
 #define LIMIT_SCREEN_CPU 600
 

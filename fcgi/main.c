@@ -205,6 +205,17 @@ run(struct config *config, const struct sockets *sockets,
 	powers_destroy(w.powers);
 }
 
+/* One for each console that somebody can watch, and some. */
+static unsigned
+screens_of(const struct config *config)
+{
+	unsigned watched = config->sessions_total < LIMIT_CONSOLES
+			       ? config->sessions_total
+			       : LIMIT_CONSOLES;
+
+	return watched + LIMIT_SCREENS_SPARE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -236,7 +247,7 @@ main(int argc, char **argv)
 	privdrop_keep(NULL, 0);
 	privdrop_harden();
 	program_background();
-	spawner = spawner_start(screen);
+	spawner = spawner_start(screen, screens_of(config));
 	if (!spawner)
 		log_fatal("cannot start %s", config->screen_program);
 	run(config, &sockets, keys, spawner);

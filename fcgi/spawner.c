@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +23,8 @@ struct spawner {
 	int fd;
 	pid_t pid;
 	uint32_t last_id;
+	unsigned max, running; /* processes of which we do not know the end */
+	bool complained;
 	struct event *readable;
 };
 
@@ -38,11 +41,13 @@ spawner_open(const char *program)
 }
 
 static void
-become_program(int program, int sock)
+become_program(int program, int sock, unsigned max)
 {
-	char *const argv[] = {"xenterm-screen", NULL};
+	char number[16];
+	char *const argv[] = {"xenterm-screen", "-n", number, NULL};
 	sigset_t none;
 
+	snprintf(number, sizeof number, "%u", max);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(sock, STDIN_FILENO) == STDIN_FILENO)
@@ -68,7 +73,7 @@ is_greeted(int fd)
 }
 
 struct spawner *
-spawner_start(int program)
+spawner_start(int program, unsigned max)
 {
 	struct spawner *spawner = calloc(1, sizeof *spawner);
 	int ends[2];
@@ -80,10 +85,11 @@ spawner_start(int program)
 		log_error("xenterm-screen: %s", strerror(errno));
 		return NULL;
 	}
+	spawner->max = max;
 	spawner->fd = ends[0];
 	spawner->pid = fork();
 	if (spawner->pid == 0)
-		become_program(program, ends[1]);
+		become_program(program, ends[1], max);
 	close(ends[1]);
 	close(program);
 	if (spawner->pid > 0 && is_greeted(spawner->fd))
@@ -110,8 +116,12 @@ static void
 on_ended(void *ctx, struct packet *packet)
 {
 	const struct spawn_ended *msg = &packet->msg.spawn_ended;
+	struct spawner *spawner = ctx;
 
-	(void)ctx;
+	if (spawner->running > 0)
+		spawner->running--;
+	if (spawner->running <= spawner->max / 2)
+		spawner->complained = false;
 	if (WIFSIGNALED(msg->status))
 		log_warn("screen process %u: ended by signal %d (%s)", msg->id,
 		    WTERMSIG(msg->status), strsignal(WTERMSIG(msg->status)));
@@ -136,7 +146,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (status == 1)
 		status = msg_dispatch(
-		    rules, sizeof rules / sizeof rules[0], NULL, &packet);
+		    rules, sizeof rules / sizeof rules[0], spawner, &packet);
 	else if (status == 0)
 		status = -ECONNRESET;
 	if (status == 0)
@@ -160,6 +170,19 @@ spawner_watch(struct spawner *spawner, struct event_base *base)
 	return 0;
 }
 
+static bool
+is_full(struct spawner *spawner)
+{
+	bool full = spawner->running >= spawner->max;
+
+	if (full && !spawner->complained)
+		log_warn("there are %u screen processes, as many as "
+			 "sessions_total and the consoles allow: others wait",
+		    spawner->running);
+	spawner->complained |= full;
+	return full;
+}
+
 int
 spawner_screen(struct spawner *spawner, int ring, int checkpoint, uint32_t *id)
 {
@@ -168,6 +191,8 @@ spawner_screen(struct spawner *spawner, int ring, int checkpoint, uint32_t *id)
 
 	if (spawner->fd < 0)
 		return -ENOTCONN;
+	if (is_full(spawner))
+		return -EAGAIN;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	msg.id = ++spawner->last_id;
@@ -180,6 +205,7 @@ spawner_screen(struct spawner *spawner, int ring, int checkpoint, uint32_t *id)
 		close(ends[0]);
 		return error;
 	}
+	spawner->running++;
 	*id = msg.id;
 	return ends[0];
 }

@@ -16,9 +16,9 @@ struct spawner;
  * a negative errno. */
 int spawner_open(const char *program);
 
-/* Starts the program, whose descriptor it closes, and waits for its greeting.
- * NULL: that has been logged. */
-struct spawner *spawner_start(int program);
+/* Starts the program, whose descriptor it closes, and waits for its greeting;
+ * it has at most max processes.  NULL: that has been logged. */
+struct spawner *spawner_start(int program, unsigned max);
 /* The program ends.  NULL is fine. */
 void spawner_stop(struct spawner *spawner);
 
@@ -28,7 +28,8 @@ int spawner_watch(struct spawner *spawner, struct event_base *base);
 /*
  * Starts a screen process for a ring, of which it is handed the read-only
  * descriptor, and its checkpoints.  Both stay the caller's.  Returns the
- * socket to it, which is the caller's, or a negative errno.  *id names it.
+ * socket to it, which is the caller's, or a negative errno; -EAGAIN: there are
+ * as many as there may be, or the spawner is busy.  *id names it.
  */
 int spawner_screen(
     struct spawner *spawner, int ring, int checkpoint, uint32_t *id);

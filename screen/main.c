@@ -21,8 +21,10 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/msg.h"
+#include "common/number.h"
 #include "common/privdrop.h"
 #include "screen/process.h"
 
@@ -33,11 +35,15 @@ enum { SOCKET, RING, CHECKPOINT, START_FDS };
 
 struct child {
 	uint32_t id;
-	pid_t pid;
+	pid_t pid;  /* 0: it has ended, or there was none */
+	int status; /* then, for the worker, which has not been told */
 	UT_hash_handle hh;
 };
 
 static struct child *children; /* by id */
+static size_t max = LIMIT_CONSOLES + LIMIT_SCREENS_SPARE;
+static bool complained;
+static bool untold; /* some have ended */
 
 /* ---- the child ---------------------------------------------------------- */
 
@@ -62,17 +68,69 @@ become_screen(const int fds[START_FDS])
 
 /* ---- the spawner -------------------------------------------------------- */
 
+/* Those that the worker does not take now are told later. */
+static void
+tell_ended(void)
+{
+	struct child *child, *next;
+
+	untold = false;
+	HASH_ITER (hh, children, child, next) {
+		const struct spawn_ended ended = {
+		    SPAWN_ENDED, child->id, child->status};
+
+		if (child->pid > 0)
+			continue;
+		if (msg_send(WORKER, &ended, sizeof ended, NULL, 0) < 0) {
+			untold = true;
+			return;
+		}
+		HASH_DEL(children, child);
+		free(child);
+	}
+}
+
+/* The closed socket tells the worker, too. */
+static void
+refuse(uint32_t id, enum process_status why)
+{
+	const struct spawn_ended ended = {
+	    SPAWN_ENDED, id, W_EXITCODE((int)why, 0)};
+
+	msg_send(WORKER, &ended, sizeof ended, NULL, 0);
+}
+
+/* The worker counts, too: one that is itself does not ask for more. */
+static bool
+is_full(void)
+{
+	if (HASH_COUNT(children) < max)
+		return false;
+	if (!complained)
+		log_error(
+		    "the worker wants more than %zu processes: refused", max);
+	complained = true;
+	return true;
+}
+
 static void
 on_start(void *ctx, struct packet *packet)
 {
-	struct child *child = calloc(1, sizeof *child);
+	const uint32_t id = packet->msg.spawn.id;
+	struct child *child;
 
 	(void)ctx;
-	if (!child)
-		return; /* the closed socket tells the worker */
-	child->id = packet->msg.spawn.id;
-	HASH_ADD(hh, children, id, sizeof child->id, child);
-	if (!child->hh.tbl) {
+	if (is_full()) {
+		refuse(id, PROCESS_NONE);
+		return;
+	}
+	child = calloc(1, sizeof *child);
+	if (child) {
+		child->id = id;
+		HASH_ADD(hh, children, id, sizeof child->id, child);
+	}
+	if (!child || !child->hh.tbl) {
+		refuse(id, PROCESS_MEMORY);
 		free(child);
 		return;
 	}
@@ -82,6 +140,7 @@ on_start(void *ctx, struct packet *packet)
 	if (child->pid > 0)
 		return;
 	log_error("fork: %s", strerror(errno));
+	refuse(id, PROCESS_NONE);
 	HASH_DEL(children, child);
 	free(child);
 }
@@ -93,7 +152,7 @@ on_kill(void *ctx, struct packet *packet)
 
 	(void)ctx;
 	HASH_FIND(hh, children, &packet->msg.spawn.id, sizeof child->id, child);
-	if (child)
+	if (child && child->pid > 0)
 		kill(child->pid, SIGKILL);
 }
 
@@ -102,24 +161,16 @@ static const struct msg_rule rules[] = {
     {SPAWN_KILL, sizeof(struct spawn_msg), 0, on_kill},
 };
 
-/* A worker that does not take the news reads them as the closed socket. */
 static void
 reap(void)
 {
 	struct child *child, *next;
-	int status;
 
-	HASH_ITER (hh, children, child, next) {
-		struct spawn_ended ended = {.type = SPAWN_ENDED};
-
-		if (waitpid(child->pid, &status, WNOHANG) != child->pid)
-			continue;
-		ended.id = child->id;
-		ended.status = status;
-		msg_send(WORKER, &ended, sizeof ended, NULL, 0);
-		HASH_DEL(children, child);
-		free(child);
-	}
+	HASH_ITER (hh, children, child, next)
+		if (child->pid > 0 &&
+		    waitpid(child->pid, &child->status, WNOHANG) == child->pid)
+			child->pid = 0;
+	tell_ended();
 }
 
 /* False when the worker has gone. */
@@ -163,14 +214,17 @@ serve(int deaths)
 	for (;;) {
 		struct signalfd_siginfo info;
 
+		fds[0].events = untold ? POLLIN | POLLOUT : POLLIN;
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
+		if (fds[0].revents & POLLOUT)
+			tell_ended();
 		if (fds[1].revents) {
 			while (read(deaths, &info, sizeof info) > 0)
 				;
 			reap();
 		}
-		if (fds[0].revents && !take())
+		if ((fds[0].revents & ~POLLOUT) && !take())
 			return;
 	}
 }
@@ -189,6 +243,8 @@ int
 main(int argc, char **argv)
 {
 	const struct msg_hello hello = {SPAWN_HELLO, SCREEN_PROTO_VERSION};
+	bool usage = false;
+	uint64_t number;
 	int deaths;
 
 	log_init("xenterm-screen", true, false);
@@ -196,9 +252,14 @@ main(int argc, char **argv)
 		printf("xenterm-screen %s\n", PACKAGE_VERSION);
 		return 0;
 	}
-	if (argc > 1 || !is_started_by_worker()) {
+	if (argc == 3 && strcmp(argv[1], "-n") == 0 &&
+	    number_parse(argv[2], 1, max, &number))
+		max = (size_t)number;
+	else if (argc > 1)
+		usage = true;
+	if (usage || !is_started_by_worker()) {
 		fprintf(stderr,
-		    "usage: xenterm-screen [-V]\n"
+		    "usage: xenterm-screen [-V] [-n PROCESSES]\n"
 		    "xenterm-fcgi starts it; see xenterm-screen(8).\n");
 		return 2;
 	}

@@ -11,6 +11,7 @@
 /* What it ends with. */
 enum process_status {
 	PROCESS_DONE = 0,     /* the worker has closed the socket */
+	PROCESS_NONE = 2,     /* there can be no more processes */
 	PROCESS_MEMORY = 3,   /* no memory */
 	PROCESS_MISTAKEN = 4, /* the worker broke the rules */
 	PROCESS_FDS = 5,      /* the descriptors are not what they should be */

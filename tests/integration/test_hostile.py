@@ -23,7 +23,7 @@ import uuid
 
 import fastcgi
 import pytest
-from standin import wait_for
+from standin import living_children, wait_for
 from test_broker import (HANGUP, HELLO, RELEASE, TTY, UNWANT, VERSION, WANT,
                          Key, Worker, echoes, pytestmark,  # noqa: F401
                          start)                            # noqa: F401
@@ -557,10 +557,10 @@ SPAWN_HELLO, SPAWN_ENDED, SPAWN_START, SPAWN_KILL = 128, 129, 130, 131
 
 
 @contextlib.contextmanager
-def spawner():
+def spawner(*args):
     """xenterm-screen as the worker starts it, and the worker's end of it."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    process = subprocess.Popen([SCREEN], stdin=its, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([SCREEN, *args], stdin=its, stderr=subprocess.DEVNULL)
     its.close()
     ours.settimeout(PATIENCE)
     try:
@@ -608,6 +608,58 @@ def test_a_screen_process_of_what_is_no_ring(tmp_path):
         finally:
             for fd in kinds:
                 os.close(fd)
+
+
+def memory_of(site, name, mode):
+    """One of the memfds of this name that the broker has, opened again."""
+    folder = pathlib.Path(f"/proc/{site.pid('broker')}/fd")
+    return next(os.open(path, mode) for path in folder.iterdir()
+                if f"memfd:{name} " in os.readlink(path))
+
+
+def test_the_spawner_has_a_ceiling_of_its_own(site):
+    """Whatever the worker asks for; what is refused is said, and when one has
+    ended there is room for another."""
+    site.session("web1").delete()
+    with spawner("-n", "3") as (process, ours), contextlib.ExitStack() as stack:
+        ring = memory_of(site, "xenterm-ring", os.O_RDONLY)
+        saved = memory_of(site, "xenterm-checkpoint", os.O_RDWR)
+        stack.callback(os.close, ring)
+        stack.callback(os.close, saved)
+
+        def ask(n):
+            end, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            stack.callback(end.close)
+            socket.send_fds(ours, [struct.pack("=II", SPAWN_START, n)],
+                            [its.fileno(), ring, saved])
+            its.close()
+            return end
+
+        def ended():
+            kind, number, status = struct.unpack("=IIi", ours.recv(64))
+            assert kind == SPAWN_ENDED
+            return number, status
+
+        ends = [ask(n) for n in range(5)]
+        assert [ended(), ended()] == [(3, 2 << 8), (4, 2 << 8)]
+        assert len(living_children(process.pid)) == 3
+        assert ends[4].recv(1) == b""
+        ours.send(struct.pack("=II", SPAWN_KILL, 1))
+        assert ended() == (1, signal.SIGKILL)
+        ask(5)
+        ask(6)
+        assert ended() == (6, 2 << 8)
+
+
+def test_the_spawner_tells_of_each_end():
+    """Also to a worker that does not listen for a while."""
+    count = 2000
+    with spawner() as (_, ours):
+        for n in range(count):
+            socket.send_fds(ours, [struct.pack("=II", SPAWN_START, n)],
+                            [0, 1, 2])
+        seen = [struct.unpack("=IIi", ours.recv(64))[1] for _ in range(count)]
+        assert sorted(seen) == list(range(count))
 
 
 def test_what_a_screen_process_has_left_of_the_machine(site):
