@@ -309,6 +309,29 @@ test('the size: of the list, of the window, told to the shell where that is want
 	await notice(/^The console is waiting\.$/);
 });
 
+test('what stands over the terminal is reached by keyboard alone', async () => {
+	await openLive();
+	const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.closest('section').id);
+	const tab = async () => {
+		await page.keyboard.press('Tab');
+		return focused();
+	};
+	await page.focus('#terminal textarea');
+	await page.keyboard.press('Tab');
+	await typedIs('\t');
+	await page.waitForSelector('#hint:not([hidden])');
+	await page.keyboard.press('Control+Shift+F6');
+	assert.equal(await focused(), 'back');
+	assert.deepEqual([await tab(), await tab(), await tab(), await tab(), await tab()],
+		['find', 'compose', 'menu', 'hint', 'terminal']);
+	await page.focus('#menu');
+	await page.keyboard.press('Enter');
+	assert.equal(await tab(), 'copy');
+	await page.keyboard.press('Escape');
+	assert.equal(await focused(), 'menu');
+	assert.equal(await page.isHidden('#panel'), true);
+});
+
 test('the bell is shown', async () => {
 	await openLive();
 	site.print('\x07');
@@ -506,6 +529,8 @@ test('the same in the list, where each row has what its user may do', async () =
 	await page.click('button[aria-label="Shut down or reboot web1"]');
 	await page.waitForSelector('#powerdialog[open]');
 	assert.deepEqual(await barriers(page), []);
+	await page.keyboard.press('x');         /* not into the filter behind it */
+	assert.equal(await page.isHidden('.filter'), true);
 	await page.click('#powerdialog button[value=shutdown]');
 	await notice(/^web1 has taken it, and shuts down\.$/);
 	assert.deepEqual(asked, [{ console: 'u1/pv0', action: 'shutdown', domid: 7 }]);
@@ -685,6 +710,12 @@ test('in a sandboxed frame of another site that may have it: both speak by messa
 	assert.equal((await messages('m.answer === 4'))[0].result, false);
 	await typedIs('ls\r');
 	await shoot(page, 'frame');
+	const looks = () => page.frames()[1].evaluate(() => [document.documentElement.dataset.theme,
+		document.querySelector('xen-console').terminal.options.theme.background].join(' '));
+	for (const [theme, background] of [['contrast', '#000000'], ['light', '#fdfdfb'], ['dark', '#101418']]) {
+		await page.evaluate((text) => window.call({ call: 'theme', id: text, text }), theme);
+		await until(async () => await looks() === `${theme} ${background}`, theme);
+	}
 });
 
 test('a frame connects anew at a press, and when the browser comes back to it', async () => {
@@ -704,6 +735,7 @@ test('a frame connects anew at a press, and when the browser comes back to it', 
 		});
 		await until(async () => (await messages('m.event === "loaded"')).length === 2, 'another "loaded"');
 	};
+	const before = site.sessions;
 	site.refuse = (method, path) => path === 'sessions' ? [403, 'not-allowed', 'You may not.'] : null;
 	let inside = await go('&mode=type');
 	await inside.waitForSelector('#overlay:has-text("You may not.")');
@@ -716,7 +748,7 @@ test('a frame connects anew at a press, and when the browser comes back to it', 
 	await typedIs('x');
 	await back(inside);
 	await live(inside);
-	assert.equal(site.sessions, 2);
+	assert.equal(site.sessions, before + 2);
 
 	/* With a ticket the page around it has to bring another. */
 	inside = await go('&manual');
@@ -851,7 +883,7 @@ test('a ticket that is refused for another cause is kept for the next try, in it
 	site.refuse = (method, path) => path === 'sessions' ? [403, 'bad-ticket', 'This ticket is for the other mode.'] : null;
 	await page.evaluate(() => { location.hash = '#ticket=late'; });
 	await page.waitForSelector('#overlay:has-text("This ticket is for the other mode.")');
-	assert.match(await page.textContent('#overlay'), /Open the console anew/);
+	assert.match(await page.textContent('#overlay'), /^\s*Not connected\s+This ticket is for the other mode\. Open the console anew/);
 });
 
 test('the session is gone: another is made, and nobody has to do anything', async () => {

@@ -109,6 +109,42 @@ def test_who_names_a_section_of_the_protocol_names_one():
     assert found > 20
 
 
+# --- what the protocol says of calls and errors -------------------------------
+
+PROTOCOL = (TOP / "docs/protocol.md").read_text()
+
+
+@pytest.mark.parametrize("file,prefix", [("fcgi/route.c", ""),
+                                         ("fcgi/admin_routes.c", "/")])
+def test_the_protocol_has_every_call(file, prefix):
+    calls = re.findall(r'{"([A-Z]+)", "/([^"]+)"', (TOP / file).read_text())
+    assert len(calls) > 15
+    told = set()
+    for cell in re.findall(r"(?m)^\| (.*?) \|", PROTOCOL):
+        methods = re.findall(r"\b(GET|POST|DELETE)\b", cell)
+        paths = re.findall(r"(?<![\w?=&])([/a-z][\w/]*[\w])(?=[`?\s])", cell)
+        told |= {(method, re.sub(r"[A-Z]{2,}", "*", path))
+                 for method in methods for path in paths}
+    for method, path in calls:
+        assert (method, prefix + path) in told, (method, path)
+
+
+def test_the_protocol_has_every_code():
+    codes = set()
+    for path in (TOP / "fcgi").glob("*.c"):
+        codes |= set(re.findall(r'\b[45]\d\d,\s*"([a-z-]+)"',
+                                path.read_text()))
+        codes |= set(re.findall(r'\\"code\\":\\"([a-z-]+)', path.read_text()))
+    for path in (TOP / "conf/nginx").iterdir():
+        text = path.read_text()
+        codes |= set(re.findall(r'"code":"([a-z-]+)"', text))
+        codes |= set(re.findall(r"(?m)^ +(?:default|0) +([a-z]+-[a-z]+);",
+                                text))
+    assert len(codes) > 35 and "no-memory" in codes and "no-worker" in codes
+    told = set(re.findall(r"`([a-z-]+)`", PROTOCOL))
+    assert not codes - told, codes - told
+
+
 # --- the map of the files ---------------------------------------------------------
 
 MAP = (TOP / "docs/architecture.md").read_text()
@@ -229,6 +265,27 @@ def test_defaults_are_told_as_they_are():
         assert said and said[1] == value, (name, value, said and said[1])
         checked += 1
     assert checked > 8
+
+
+def test_ranges_are_told_as_they_are():
+    limits = dict(re.findall(r"(?m)^#define\s+(LIMIT_\w+)\s+(\w+)$",
+                             (TOP / "common/limits.h").read_text()))
+    limits["INT_MAX"] = str(2 ** 31 - 1)
+    manual = (TOP / "docs/xenterm.conf.5").read_text()
+    checked = 0
+    for table in re.findall(r"(?s)\w+_options\[\] = {(.*?)\n};", SOURCE):
+        for name, *numbers in re.findall(
+                r'{"(\w+)", ([^,]+), (\w+), (\w+),', table):
+            default, least, most = (limits.get(n, n) for n in numbers)
+            most = limits.get(most, most)
+            said = re.search(rf"(?s)\n\.It Ic {name} Pq (.*?)(?=\n\.El|\n\.It "
+                             r"Ic (?!sessions_per))", manual)[1]
+            assert re.search(rf"from {least}(, never,)? to {most}\.", said) \
+                or (f"{least} {most}" == f"1 {default}" and
+                    re.search("at most what is the default", said, re.I)), \
+                (name, least, most, said)
+            checked += 1
+    assert checked > 15
 
 
 # --- figures ----------------------------------------------------------------------

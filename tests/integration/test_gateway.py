@@ -387,9 +387,10 @@ def test_the_page_comes_from_the_host(gateway):
 
 
 def test_a_path_without_its_slash_is_led_on(gateway):
-    with contextlib.closing(Client(gateway)) as client:
-        answer = client.request("GET", "/h/dom0-1")
-    assert (answer.status, answer.headers["Location"]) == (301, "/h/dom0-1/")
+    for path in ("/h/dom0-1", "/g/web1"):
+        with contextlib.closing(Client(gateway)) as client:
+            answer = client.request("GET", path)
+        assert (answer.status, answer.headers["Location"]) == (301, path + "/")
 
 
 def test_types_and_reads_through_it(gateway):

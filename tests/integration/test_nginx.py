@@ -271,8 +271,10 @@ def test_pages_need_a_login_too(site):
 
 def test_without_the_slash(site):
     """A relative redirect: behind a proxy only the browser knows the rest."""
-    answer = site.request("GET", "/xenterm")
-    assert answer.status == 301 and answer.headers["Location"] == "/xenterm/"
+    for path in ("/xenterm", "/xenterm/api", "/xenterm/vendor"):
+        answer = site.request("GET", path)
+        assert answer.status == 301
+        assert answer.headers["Location"] == path + "/"
 
 
 @pytest.mark.parametrize("path", [
