@@ -179,7 +179,7 @@ on_console(void *ctx, struct packet *packet)
 	msg->name[LIMIT_NAME] = '\0';
 	msg->holder[LIMIT_HOLDER] = '\0';
 	console_update(c, msg);
-	consoles_sort(link->consoles);
+	consoles_renamed(link->consoles);
 }
 
 static void
