@@ -179,9 +179,7 @@ on_console(void *ctx, struct packet *packet)
 	msg->name[LIMIT_NAME] = '\0';
 	msg->holder[LIMIT_HOLDER] = '\0';
 	console_update(c, msg);
-	/* Not for each of those that come at first. */
-	if (link->synced)
-		consoles_sort(link->consoles);
+	consoles_renamed(link->consoles);
 }
 
 static void
@@ -255,7 +253,6 @@ on_synced(void *ctx, struct packet *packet)
 	struct broker_link *link = ctx;
 
 	(void)packet;
-	consoles_sort(link->consoles);
 	if (!sessions_restore(link->sessions, link->consoles)) {
 		lost(link, strerror(ENOMEM));
 		return;

@@ -18,6 +18,7 @@ struct consoles {
 	struct event_base *base;
 	const struct console_owner *owner;
 	struct entry *by_key;
+	bool renamed; /* since it was in the order of names */
 };
 
 struct consoles *
@@ -150,28 +151,29 @@ consoles_lookup(const struct consoles *all, const char *text)
 	return found ? found : find_named(all, text);
 }
 
-struct console *
-consoles_next(const struct consoles *all, const struct console *c)
-{
-	struct entry *e = all->by_key;
-
-	if (c) {
-		e = entry_of(all, console_key_of(c));
-		e = e->hh.next;
-	}
-	return e ? e->console : NULL;
-}
-
 static int
 by_name(struct entry *a, struct entry *b)
 {
 	return strcmp(console_name(a->console), console_name(b->console));
 }
 
-void
-consoles_sort(struct consoles *all)
+struct console *
+consoles_next(struct consoles *all, const struct console *c)
 {
-	HASH_SORT(all->by_key, by_name);
+	struct entry *e;
+
+	if (!c && all->renamed) {
+		HASH_SORT(all->by_key, by_name);
+		all->renamed = false;
+	}
+	e = c ? entry_of(all, console_key_of(c))->hh.next : all->by_key;
+	return e ? e->console : NULL;
+}
+
+void
+consoles_renamed(struct consoles *all)
+{
+	all->renamed = true;
 }
 
 size_t

@@ -32,10 +32,10 @@ void consoles_remove(struct consoles *all, struct console *c);
 /* One after the other, in the order of their names: NULL begins, and ends.
  * The list must not change meanwhile, except that c may be removed once the
  * one after it has been asked for. */
-struct console *consoles_next(
-    const struct consoles *all, const struct console *c);
-/* To be called when names have changed. */
-void consoles_sort(struct consoles *all);
+struct console *consoles_next(struct consoles *all, const struct console *c);
+/* To be called when a name has changed: the next list is in order.  A broker
+ * tells of all consoles at once, and nobody asks for a list in between. */
+void consoles_renamed(struct consoles *all);
 size_t consoles_count(const struct consoles *all);
 
 #endif

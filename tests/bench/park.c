@@ -61,6 +61,18 @@ begin_peer(const char *name, int epoll)
 	add(epoll, peer_fd(peer), peer);
 }
 
+/* While the next ones begin, who is there already gets its answers: ttyd gives
+ * up who has not answered its pings for some seconds. */
+static void
+serve_peers(int epoll)
+{
+	struct epoll_event events[64];
+	int n = epoll_wait(epoll, events, 64, 0);
+
+	for (int i = 0; i < n; i++)
+		read_peer(events[i].data.ptr);
+}
+
 /* how: "stream", a peer's name, or something else. */
 static unsigned
 begin_all(const char *how, int epoll)
@@ -69,10 +81,12 @@ begin_all(const char *how, int epoll)
 	unsigned count = 0;
 
 	for (; scanf("%127s", token) == 1; count++)
-		if (peer_known(how))
+		if (peer_known(how)) {
 			begin_peer(how, epoll);
-		else
+			serve_peers(epoll);
+		} else {
 			begin(strdup(token), strcmp(how, "stream") == 0, epoll);
+		}
 	return count;
 }
 

@@ -248,7 +248,7 @@ def measure_sessions(stack, name, guests):
             for what in after}
 
 
-def measure_memory(stack, sessions):
+def measure_memory(stack, sessions, say):
     """{row: KiB for each session}, while they are idle; without those that
     fail."""
     guests = [f"peer-idle{n}" for n in range(sessions)]
@@ -256,6 +256,8 @@ def measure_memory(stack, sessions):
         stack.create_guests(guests)
     taken = {}
     for name in stack.peers:
-        with contextlib.suppress(RuntimeError, AssertionError, OSError):
+        try:
             taken[name] = measure_sessions(stack, name, guests)
+        except (RuntimeError, AssertionError, OSError) as e:
+            say(f"{name}: no memory of idle sessions: {e}")
     return {"sessions": sessions, "each": taken}

@@ -64,7 +64,7 @@ tell(unsigned guest, uint32_t kind, uint32_t number, const char *name,
 		msg.flags = CONSOLE_DEFAULT;
 	snprintf(msg.name, sizeof msg.name, "%s", name);
 	console_update(c, &msg);
-	consoles_sort(all);
+	consoles_renamed(all);
 	return c;
 }
 
@@ -109,7 +109,7 @@ test_remove(void **state)
 	consoles_remove(all, consoles_find(all, &b));
 	assert_int_equal(consoles_count(all), 0);
 	assert_null(consoles_next(all, NULL));
-	consoles_sort(all);
+	consoles_renamed(all);
 	consoles_destroy(NULL);
 }
 
@@ -279,6 +279,41 @@ test_order(void **state)
 	check_order(after, COUNT(after));
 }
 
+/* How often a name was asked for, to compare it. */
+static unsigned compared;
+
+const char *__real_console_name(const struct console *c);
+const char *__wrap_console_name(const struct console *c);
+
+const char *
+__wrap_console_name(const struct console *c)
+{
+	compared++;
+	return __real_console_name(c);
+}
+
+/* A broker tells a new worker of all: they are put in order once. */
+static void
+test_order_of_many(void **state)
+{
+	const unsigned count = 300;
+	unsigned once;
+	char name[8];
+
+	(void)state;
+	compared = 0;
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(name, sizeof name, "g%03u", i * 7 % count);
+		tell(i, CONSOLE_PV, 0, name, STATE_UP);
+	}
+	assert_int_equal(compared, 0);
+	assert_string_equal(console_name(consoles_next(all, NULL)), "g000");
+	once = compared;
+	assert_in_range(once, count, 20 * count);
+	consoles_next(all, NULL);
+	assert_int_equal(compared, once);
+}
+
 /* As the link to the broker does it: the next one is asked for first. */
 static void
 test_remove_in_walk(void **state)
@@ -336,6 +371,7 @@ main(void)
 	    WITH_LIST(test_gone),
 	    WITH_LIST(test_rename),
 	    WITH_LIST(test_order),
+	    WITH_LIST(test_order_of_many),
 	    WITH_LIST(test_remove_in_walk),
 	    WITH_LIST(test_limit),
 	};
