@@ -273,7 +273,7 @@ def test_ranges_are_told_as_they_are():
     limits["INT_MAX"] = str(2 ** 31 - 1)
     manual = (TOP / "docs/xenterm.conf.5").read_text()
     checked = 0
-    for table in re.findall(r"(?s)\w+_options\[\] = {(.*?)\n};", SOURCE):
+    for table in re.findall(r"(?s)numbers\[\] = {(.*?)\n};", CHECKS):
         for name, *numbers in re.findall(
                 r'{"(\w+)", ([^,]+), (\w+), (\w+),', table):
             default, least, most = (limits.get(n, n) for n in numbers)
