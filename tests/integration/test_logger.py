@@ -683,9 +683,13 @@ def test_record_and_play(site, guest, tmp_path):
 
 def test_record_for_a_while(site, guest):
     name = guest("--flood")
-    text = xenterm(site, "record", "-t", "1", name, "-")
-    assert json.loads(text.splitlines()[0])["version"] == 2
-    assert len(text.splitlines()) > 2
+    for seconds in ("1", "5", "25"):    # how much there is to be heard in that
+        head, *events = xenterm(
+            site, "record", "-t", seconds, name, "-").splitlines()
+        assert json.loads(head)["version"] == 2
+        if len(events) > 1:
+            break
+    assert len(events) > 1
     xenterm(site, "record", "-t", "x", name, "-", status=2)
     xenterm(site, "record", "nobody", "-", status=4)
 
