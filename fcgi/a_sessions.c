@@ -60,6 +60,6 @@ admin_session_delete(struct worker *w, struct request *r)
 		    "them.");
 		return;
 	}
-	session_close(s);
+	session_kick(s);
 	reply_done(r->conn);
 }

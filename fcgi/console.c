@@ -57,6 +57,7 @@ struct console {
 	struct viewer *viewers;
 	size_t nviewers, ntypists, naway;
 	struct event *viewers_told;
+	size_t revoked; /* bytes of input, not told of yet */
 };
 
 /* Those who wait are asked, and the owner is told. */
@@ -85,6 +86,7 @@ input_lost(struct console *c, size_t bytes, enum input_loss why)
 	    [LOSS_GUEST_ENDED] = "its guest has ended",
 	    [LOSS_RELEASED] = "it was handed to somebody else",
 	    [LOSS_UNCERTAIN] = "perhaps: the worker ended while it wrote",
+	    [LOSS_REVOKED] = "who typed it may not any more",
 	};
 
 	if (bytes == 0)
@@ -110,9 +112,14 @@ first_event(void)
 static void
 on_viewers_told(evutil_socket_t fd, short what, void *arg)
 {
+	struct console *c = arg;
+	size_t revoked = c->revoked;
+
 	(void)fd;
 	(void)what;
-	happened(arg, NEWS_VIEWERS);
+	c->revoked = 0;
+	input_lost(c, revoked, LOSS_REVOKED);
+	happened(c, NEWS_VIEWERS);
 }
 
 /* The terminal answers, once, while somebody is there who may type. */
@@ -509,10 +516,27 @@ console_type(
 	return 0;
 }
 
+static void
+viewers_changed(struct console *c)
+{
+	const struct timeval delay = {.tv_usec = VIEWERS_DELAY_MS * 1000};
+
+	if (!evtimer_pending(c->viewers_told, NULL))
+		timer_start(c->viewers_told, &delay);
+}
+
 size_t
 console_cancel(struct console *c, const uint8_t session[INPUT_SESSION_LEN])
 {
 	return input_cancel(c->input, session);
+}
+
+void
+console_revoke(struct console *c, const uint8_t session[INPUT_SESSION_LEN])
+{
+	c->revoked += console_cancel(c, session);
+	if (c->revoked > 0)
+		viewers_changed(c);
 }
 
 uint64_t
@@ -534,15 +558,6 @@ console_resize(struct console *c, unsigned rows, unsigned cols)
 	snapshot_drop(c->snapshot);
 	screen_resize(c->screen, rows, cols);
 	happened(c, NEWS_SIZE);
-}
-
-static void
-viewers_changed(struct console *c)
-{
-	const struct timeval delay = {.tv_usec = VIEWERS_DELAY_MS * 1000};
-
-	if (!evtimer_pending(c->viewers_told, NULL))
-		timer_start(c->viewers_told, &delay);
 }
 
 void

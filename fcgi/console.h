@@ -110,6 +110,10 @@ int console_type(struct console *c, const void *bytes, size_t len,
 /* What of this session's input waits is not typed any more; how many bytes. */
 size_t console_cancel(
     struct console *c, const uint8_t session[INPUT_SESSION_LEN]);
+/* The same, since it may not type any more; its viewers are told a little
+ * later. */
+void console_revoke(
+    struct console *c, const uint8_t session[INPUT_SESSION_LEN]);
 /* Input that was lost last: how many bytes, and why. */
 uint64_t console_lost(const struct console *c, enum input_loss *why);
 void console_resize(struct console *c, unsigned rows, unsigned cols);

@@ -32,6 +32,7 @@ enum input_loss {
 	LOSS_GUEST_ENDED, /* its guest has ended, or was rebooted */
 	LOSS_RELEASED,	  /* the console was handed to somebody else */
 	LOSS_UNCERTAIN,	  /* the worker was killed while it wrote them */
+	LOSS_REVOKED,	  /* who typed them may not type any more */
 };
 
 struct console_store {

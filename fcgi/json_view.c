@@ -142,6 +142,9 @@ json_lost_notice(const struct console *c)
 	    [LOSS_UNCERTAIN] = {"uncertain",
 		"The worker ended while it typed: the guest may have only the "
 		"first part of these bytes."},
+	    [LOSS_REVOKED] = {"revoked",
+		"Who typed it may not type here any more; what the guest had "
+		"not taken by then was not typed."},
 	};
 	struct json_object *event = json_object_new_object();
 	enum input_loss why;

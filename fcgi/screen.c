@@ -24,8 +24,11 @@
 #define CRASHES_AFRESH 2
 #define CRASHES_FAILED 4
 
-/* So much later an end has nothing to do with the one before. */
+/* So much later an end has nothing to do with the one before.  Until then the
+ * next process waits a little: a guest that can end its process must not have
+ * the machine fork without a pause. */
 #define CRASH_MEMORY_SECONDS 60
+#define CRASH_PAUSE_MS	     100
 
 /* When there was no memory or no descriptor for a process, the next try comes
  * so much later; then twice that, up to the second. */
@@ -74,8 +77,8 @@ struct screen {
 	struct event *soon;  /* time to feed it */
 	bool feed_due;
 	/* The process has worked through, has saved, and has been answered
-	 * for the output up to here. */
-	uint64_t offset, saved, answered;
+	 * for the output up to here; and it is to get so far now. */
+	uint64_t offset, saved, answered, due;
 	uint64_t skipped;
 
 	unsigned crashes;
@@ -152,9 +155,9 @@ fail(struct screen *s)
 }
 
 static void
-start_later(struct screen *s)
+start_later(struct screen *s, unsigned ms)
 {
-	const struct timeval delay = {.tv_usec = s->crashes > 1 ? 100000 : 0};
+	const struct timeval delay = {.tv_usec = (suseconds_t)ms * 1000};
 
 	timer_start(s->again, &delay);
 }
@@ -192,13 +195,14 @@ static void
 crashed(struct screen *s, const char *why)
 {
 	time_t now = clock_seconds();
+	bool again =
+	    s->crash_time != 0 && now - s->crash_time <= CRASH_MEMORY_SECONDS;
 
 	log_warn(
 	    "console %s: screen process %u %s", s->owner->name, s->id, why);
 	spawner_kill(s->spawner, s->id);
 	close_process(s);
-	if (s->offset > s->crashed_at ||
-	    now - s->crash_time > CRASH_MEMORY_SECONDS)
+	if (s->offset > s->crashed_at || !again)
 		s->crashes = 0;
 	s->crashes++;
 	s->crashed_at = s->offset;
@@ -206,7 +210,7 @@ crashed(struct screen *s, const char *why)
 	if (s->crashes >= CRASHES_FAILED)
 		fail(s);
 	else
-		start_later(s);
+		start_later(s, again ? CRASH_PAUSE_MS : 0);
 }
 
 static bool
@@ -284,7 +288,8 @@ static bool
 on_at(struct screen *s, const struct screen_at *msg, size_t size)
 {
 	if (size != sizeof *msg || s->asked != ASKED_AT ||
-	    msg->offset > ring_end(s->ring) || msg->checkpoint > msg->offset)
+	    msg->offset < s->due || msg->offset > ring_end(s->ring) ||
+	    msg->checkpoint > msg->offset)
 		return false;
 	if (msg->skipped > s->skipped)
 		log_debug("console %s: its screen skipped %llu bytes",
@@ -457,6 +462,7 @@ start(struct screen *s)
 	s->process = PROCESS_RUNS;
 	s->size_due = false; /* START says it */
 	s->skipped = 0;
+	s->due = ring_end(s->ring);
 	if (!s->readable || event_add(s->readable, NULL) < 0) {
 		run_short(s, -ENOMEM);
 		return;
@@ -473,6 +479,7 @@ ask_size(struct screen *s)
 	    .offset = s->size_from};
 
 	s->size_due = false;
+	s->due = s->offset;
 	ask(s, &msg, sizeof msg, ASKED_AT);
 }
 
@@ -493,6 +500,8 @@ ask_feed(struct screen *s)
 
 	s->feed_due = false;
 	event_del(s->soon);
+	/* Or it could be asked the same for ever. */
+	s->due = ring_end(s->ring);
 	ask(s, &msg, sizeof msg, ASKED_AT);
 }
 

@@ -366,9 +366,13 @@ session_take_over(struct session *s)
 	    console_id(s->console));
 	audit_session(s, "took-over", NULL);
 	console_take_over(s->console, &s->viewer);
-	for (other = s->all->by_hash; other; other = other->hh.next)
-		if (other->console == s->console)
-			keep_mode(other);
+	for (other = s->all->by_hash; other; other = other->hh.next) {
+		if (other->console != s->console)
+			continue;
+		keep_mode(other);
+		if (other != s)
+			console_revoke(other->console, other->id_bytes);
+	}
 }
 
 void
@@ -416,6 +420,8 @@ sessions_recheck(struct sessions *all)
 		uint32_t rights = grant_rights(&s->grant, all->config,
 		    s->owner->name, console_guest(s->console));
 
+		if (!(rights & RIGHT_TYPE))
+			console_revoke(s->console, s->id_bytes);
 		if (!(rights & RIGHT_WATCH)) {
 			close_because(s, "right-lost");
 		} else if (s->viewer.may_type && !(rights & RIGHT_TYPE)) {
@@ -429,6 +435,13 @@ sessions_recheck(struct sessions *all)
 void
 session_close(struct session *s)
 {
+	close_because(s, "asked");
+}
+
+void
+session_kick(struct session *s)
+{
+	console_revoke(s->console, s->id_bytes);
 	close_because(s, "asked");
 }
 

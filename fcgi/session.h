@@ -67,12 +67,17 @@ void session_keep(struct session *s);
 int session_set_grant(
     struct session *s, enum grant_kind kind, const char *text);
 /* The configuration has changed: closes the sessions whose users may not watch
- * any more; those who may not type any more watch. */
+ * any more; those who may not type any more watch.  What they had typed and the
+ * guest has not taken is not typed. */
 void sessions_recheck(struct sessions *all);
-/* The console's other sessions only watch from now on, and are told by whom. */
+/* The console's other sessions only watch from now on, and are told by whom;
+ * what they had typed and the guest has not taken is not typed. */
 void session_take_over(struct session *s);
-/* Leaves the console; requests of this session that wait are answered. */
+/* Leaves the console; requests of this session that wait are answered.  What it
+ * has typed is typed. */
 void session_close(struct session *s);
+/* The same, but what the guest has not taken yet is not typed. */
+void session_kick(struct session *s);
 /* Closes all sessions of a console. */
 void sessions_close_console(struct sessions *all, struct console *console);
 

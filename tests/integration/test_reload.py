@@ -95,6 +95,20 @@ def test_new_rights_and_the_session_that_is_open(site, program):
     assert site.pids == pids
 
 
+def test_what_was_typed_before_a_right_was_lost_is_not_typed_after(site):
+    deaf = site.guest("--deaf")
+    typist = site.session(deaf)
+    wait_for(lambda: typist.type(b"x" * 16000).status == 503)
+    site.replace('rights = {"list", "watch", "type"}', 'rights = {"watch"}')
+    site.reload()
+    assert typist.current().json()["mode"] == "watch"
+    for _ in range(3):      # more than would have had room
+        assert site.admin("POST", f"/send?console={deaf}",
+                          b"y" * 16000).status == 204
+    typist.wait(lambda: typist.last("notice"), "what is lost")
+    assert typist.last("notice")["why"] == "revoked"
+
+
 def test_what_is_lost_is_lost_at_once(site):
     site.part("ops.conf", 'access "ops" { users = {"@ops"} consoles = {"*"} '
               'rights = {"type"} }')

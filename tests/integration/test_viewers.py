@@ -93,6 +93,66 @@ def test_who_has_vanished_keeps_nobody_out(room, console):
     wait_for(free, 30, "the first one to be away")
 
 
+@pytest.fixture
+def deaf(room):
+    """A console whose guest takes nothing: a user has filled its queue, another
+    one watches."""
+    name = room.guest("--deaf")
+    opened = len(room.sessions)
+    typist = room.session(name, user="typist")
+    other = room.session(name, user="joiner")
+    for session in typist, other:
+        session.wait(lambda s=session: s.last("viewers").get("count") == 2,
+                     "two")
+    wait_for(lambda: typist.type(b"x" * 16000).status == 503,
+             what="a full queue")
+    yield name, typist, other
+    for session in room.sessions[opened:]:
+        if session.current().status == 200:
+            session.delete()
+        session.close()
+    del room.sessions[opened:]
+    room.host.destroy(name)
+
+
+def has_room(session):
+    """For three quarters of what can wait; the kernel takes some KiB in
+    between."""
+    return [session.type(b"y" * 16000).status for _ in range(3)] == [200] * 3
+
+
+def is_told(session):
+    session.wait(lambda: session.last("notice"), "what is lost")
+    lost = session.last("notice")
+    assert (lost["code"], lost["why"]) == ("input-lost", "revoked")
+    assert 25000 < lost["bytes"] <= 64 * 1024
+
+
+def test_what_was_typed_and_not_taken_goes_with_its_typist(room, deaf):
+    """Who is sent away types nothing any more, not even later."""
+    _, typist, other = deaf
+    session = typist.current().json()["session"]
+    assert room.admin("DELETE", f"/sessions/{session}").status == 204
+    assert has_room(other)
+    is_told(other)
+
+
+def test_who_takes_over_types_alone(room, deaf):
+    name, typist, other = deaf
+    taker = new(room, name, "forcer", take="force")
+    is_told(typist)
+    is_told(other)
+    end(room, taker, "forcer")
+
+
+def test_who_leaves_has_typed(room, deaf):
+    _, typist, other = deaf
+    typist.delete()
+    other.wait(lambda: other.last("viewers")["count"] == 1, "one")
+    assert not has_room(other)
+    assert not other.last("notice")
+
+
 def test_force_needs_its_right(room, console):
     first = room.session(console, user="typist")
     for user in ("other", "joiner", "typist"):

@@ -534,6 +534,53 @@ test_gives_up(void **state)
 	assert_false(screen_has_failed(screen));
 }
 
+/* Each time a little further on: replaced again and again, but not at once. */
+static void
+test_dies_further_on(void **state)
+{
+	(void)state;
+	come_up();
+	for (unsigned i = 1; i <= 6; i++) {
+		print("x");
+		assert_int_equal(asked(), SCREEN_FEED);
+		answer_at(ring_end(ring));
+		close(process);
+		process = -1;
+		turn();
+		turn();
+		if (i > 1)
+			assert_int_equal(started, i);
+		loop_until(base, is_settled, &i, 20);
+		assert_int_equal(asked(), SCREEN_START);
+		answer_at(ring_end(ring));
+		assert_int_equal(asked(), 0);
+	}
+	assert_int_equal(failed, 0);
+}
+
+/* It is asked to work on and says that it has, but gets nowhere: that would go
+ * on for ever. */
+static void
+test_gets_nowhere(void **state)
+{
+	const struct screen_at start = at(3), feed = at(4);
+
+	(void)state;
+	print("abcd");
+	screen_watch(screen, true);
+	assert_int_equal(asked(), SCREEN_START);
+	expect_killed(
+	    "a start that is not the whole ring", &start, sizeof start);
+	screen_watch(screen, false);
+	teardown(NULL);
+	setup(NULL);
+	print("abcd");
+	come_up();
+	print("e");
+	assert_int_equal(asked(), SCREEN_FEED);
+	expect_killed("no step on", &feed, sizeof feed);
+}
+
 static bool
 has_tried(void *arg)
 {
@@ -604,6 +651,8 @@ main(void)
 	    WITH_SCREEN(test_rules),
 	    WITH_SCREEN(test_too_long),
 	    WITH_SCREEN(test_gives_up),
+	    WITH_SCREEN(test_dies_further_on),
+	    WITH_SCREEN(test_gets_nowhere),
 	    WITH_SCREEN(test_shortage),
 	    WITH_SCREEN(test_shortage_that_lasts),
 	};
