@@ -836,6 +836,26 @@ def test_forged_while_held(start):
         echoes(seen.pty, b"alive")
 
 
+def test_a_node_written_again_and_again(start):
+    """As by a guest that may write it (xapi): looked at now and then, and what
+    it says last counts."""
+    host, broker = start()
+    worker = broker.worker()
+    domid = host.create("web1", "--echo")
+    key = Key(host.uuid("web1"))
+    node, good = f"/local/domain/{domid}/console/tty", host.tty("web1")
+    first = worker.open(key).serial
+    began = time.monotonic()
+    for i in range(200):
+        host.xenstore_write(node, f"/dev/pts/{90000 + i % 2}")
+    took = time.monotonic() - began
+    assert broker.log().count("refused: ") < 25 + 2 * took
+    host.xenstore_write(node, good)
+    worker.wait(lambda: worker[key].serial != first, "the good one again")
+    assert broker.ttys() == [good]
+    echoes(worker[key].pty, b"alive")
+
+
 def test_tty_of_another_guest(start):
     host, broker = start()
     worker = broker.worker()
