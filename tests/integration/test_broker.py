@@ -704,6 +704,24 @@ def test_busy_with_uucp_lock(start):
     echoes(seen.pty, b"mine")
 
 
+def test_a_lock_of_a_stranger(start):
+    """Anybody may make files there: the log says what is in the way, and when
+    it is taken away the console is held."""
+    host, broker = start()
+    worker = broker.worker()
+    domid = host.create("web1", "--echo")
+    key = Key(host.uuid("web1"))
+    lock = host.dir / f"run/lock/xenconsole.{domid}"
+    lock.write_text("")
+    os.chown(lock, 65534, 65534)
+    worker.wait_state(key, "up")
+    assert worker.want(key).state == "refused"
+    broker.wait_log(f"refused: .*run/lock/xenconsole.{domid}: not a file of "
+                    "root's")
+    lock.unlink()
+    echoes(worker.open(key).pty, b"mine")
+
+
 # --- Forged and stale ttys -------------------------------------------------
 
 @contextlib.contextmanager
