@@ -24,6 +24,12 @@
 /* Seconds between two tries to get a lock that somebody else holds. */
 #define BUSY_RETRY 1
 
+/* Changes of one console that are looked at at once; then so many a second,
+ * the last one in any case: some of the nodes a guest may write (xapi), and
+ * each look opens ttys, asks xenstored and is logged. */
+#define CHANGES_AT_ONCE	 20
+#define CHANGES_A_SECOND 2
+
 /* Seconds a new worker has to say what it wants. */
 #define WANT_GRACE 30
 
@@ -51,6 +57,10 @@ struct console {
 	struct event *away; /* pending while there is no domain */
 	bool gone, forgettable;
 
+	/* Changes that may still be looked at, in thousandths; since when. */
+	uint64_t credit, since_ms;
+	bool late, late_tty; /* there was one that was not looked at */
+
 	unsigned due;
 	bool known; /* to the worker */
 	struct msg_console told;
@@ -64,7 +74,7 @@ struct consoles {
 	struct domains *domains;
 	struct domains_listener listener;
 	struct console *table, *due;
-	struct event *busy; /* pending while a console is busy */
+	struct event *busy; /* pending while a console is busy, or late */
 	int ended;	    /* reading it says "end" */
 	bool ready, has_worker, full;
 	bool blind;   /* xenstore has never answered */
@@ -74,6 +84,7 @@ struct consoles {
 };
 
 static void settle(struct console *c, bool tty_event);
+static void look_again(struct consoles *consoles);
 
 enum proto_state
 console_state_of(const struct console_facts *f)
@@ -216,9 +227,8 @@ publish(struct console *c, bool named, bool held)
 	if (msg.state == STATE_BUSY)
 		snprintf(
 		    msg.holder, sizeof msg.holder, "%s", hold_holder(c->hold));
-	if (msg.state == STATE_BUSY &&
-	    !event_pending(c->all->busy, EV_TIMEOUT, NULL))
-		set_timer(c->all->busy, BUSY_RETRY);
+	if (msg.state == STATE_BUSY)
+		look_again(c->all);
 	if (memcmp(&msg, &c->told, sizeof msg) == 0)
 		return;
 	if (msg.state != c->told.state || c->told.type == 0)
@@ -331,6 +341,13 @@ settle_all(struct consoles *consoles)
 }
 
 static void
+look_again(struct consoles *consoles)
+{
+	if (!event_pending(consoles->busy, EV_TIMEOUT, NULL))
+		set_timer(consoles->busy, BUSY_RETRY);
+}
+
+static void
 on_busy(evutil_socket_t fd, short what, void *arg)
 {
 	struct consoles *consoles = arg;
@@ -338,9 +355,33 @@ on_busy(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	HASH_ITER (hh, consoles->table, c, next)
-		if (hold_outcome(c->hold) == HOLD_BUSY)
-			settle(c, false);
+	HASH_ITER (hh, consoles->table, c, next) {
+		bool late = c->late, tty = c->late_tty;
+
+		c->late = c->late_tty = false;
+		if (late || hold_outcome(c->hold) == HOLD_BUSY)
+			settle(c, tty);
+	}
+}
+
+/* Else later. */
+static bool
+may_look(struct console *c, bool tty)
+{
+	const uint64_t now = clock_ms(), most = CHANGES_AT_ONCE * 1000;
+
+	c->credit += (now - c->since_ms) * CHANGES_A_SECOND;
+	c->since_ms = now;
+	if (c->credit > most)
+		c->credit = most;
+	if (c->credit < 1000) {
+		c->late = true;
+		c->late_tty |= tty;
+		look_again(c->all);
+		return false;
+	}
+	c->credit -= 1000;
+	return true;
 }
 
 /* ---- domains ------------------------------------------------------------ */
@@ -365,6 +406,8 @@ add_at(struct consoles *consoles, const struct console_key *key, uint32_t slot)
 	c->all = consoles;
 	c->key = *key;
 	c->slot = slot;
+	c->credit = CHANGES_AT_ONCE * 1000;
+	c->since_ms = clock_ms();
 	memory_init(&c->memory, slot);
 	console_key_format(key, c->id);
 	c->hold = hold_create(consoles->holds, key, slot);
@@ -413,6 +456,8 @@ on_changed(void *ctx, const struct console_key *key, bool tty)
 		c = add(consoles, key);
 		consoles->missing |= !c && !consoles->full;
 	}
+	if (c && !may_look(c, tty))
+		return;
 	if (c)
 		settle(c, tty);
 	/* Numbers of ttys wander between consoles when xenconsoled is started

@@ -161,6 +161,7 @@ static bool
 take_lock(struct hold *h, const struct domain_console *now)
 {
 	struct locks *locks = h->holds->locks;
+	char reason[TTY_REASON];
 	unsigned pts;
 	int status = locks_take(locks, now->domid, h->holder);
 
@@ -169,10 +170,15 @@ take_lock(struct hold *h, const struct domain_console *now)
 		locks_drop(locks, now->domid);
 		status = -EBUSY;
 	}
-	if (status == -EBUSY)
+	if (status == -EBUSY) {
 		h->outcome = HOLD_BUSY;
-	else if (status < 0)
-		hold_refuse(h, now, strerror(-status));
+	} else if (status < 0) {
+		snprintf(reason, sizeof reason, "%.64s/xenconsole.%u: %s",
+		    h->holds->config->lock_dir, now->domid,
+		    status == -EPERM ? "not a file of root's"
+				     : strerror(-status));
+		hold_refuse(h, now, reason);
+	}
 	return status == 0;
 }
 

@@ -55,6 +55,16 @@ lock_free(struct locks *locks, struct lock *lock)
 	free(lock);
 }
 
+/* The file at path is still the one that was opened. */
+static bool
+is_named(int fd, const char *path)
+{
+	struct stat mine, named;
+
+	return fstat(fd, &mine) == 0 && lstat(path, &named) == 0 &&
+	       named.st_ino == mine.st_ino && named.st_dev == mine.st_dev;
+}
+
 /* The name goes first, while the lock still keeps others from the file.  And
  * the service manager may be slow to close its duplicate. */
 static void
@@ -63,7 +73,8 @@ give_back(struct locks *locks, struct lock *lock)
 	char path[PATH_MAX];
 
 	lock_path(locks, lock->domid, path);
-	unlink(path);
+	if (is_named(lock->fd, path))
+		unlink(path);
 	flock(lock->fd, LOCK_UN);
 	keep_drop(KEEP_LOCK, lock->domid);
 	lock_free(locks, lock);
@@ -107,7 +118,7 @@ add(struct locks *locks, uint32_t domid, int fd)
 static int
 lock_fd(int fd, const char *path, char holder[LIMIT_HOLDER + 1])
 {
-	struct stat mine, named;
+	struct stat mine;
 
 	if (fstat(fd, &mine) < 0)
 		return -errno;
@@ -123,10 +134,7 @@ lock_fd(int fd, const char *path, char holder[LIMIT_HOLDER + 1])
 			procfs_describe(pid, holder, LIMIT_HOLDER + 1);
 		return status;
 	}
-	if (lstat(path, &named) < 0 || named.st_ino != mine.st_ino ||
-	    named.st_dev != mine.st_dev)
-		return -ESTALE;
-	return 0;
+	return is_named(fd, path) ? 0 : -ESTALE;
 }
 
 /* One try.  -ESTALE: the file was removed before the lock came. */

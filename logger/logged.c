@@ -35,6 +35,9 @@
 /* A screen that was asked for and has not come is asked for again. */
 #define SCREEN_AGAIN_SECONDS 20
 
+/* Bytes of the line that begins a crash, in its mark. */
+#define CRASH_SHOWN 200
+
 #define DAY 86400
 
 #define NO_DOMAIN UINT32_MAX
@@ -126,6 +129,18 @@ is_crash(const struct logged *l, const char *line)
 	return false;
 }
 
+/* Bytes of the line that a mark has: not a part of a character. */
+static int
+shown_of(const char *line)
+{
+	size_t n = strnlen(line, CRASH_SHOWN + 1);
+
+	if (n > CRASH_SHOWN)
+		while (((unsigned char)line[--n] & 0xc0) == 0x80)
+			;
+	return (int)n;
+}
+
 static void
 on_line(void *ctx, const char *line)
 {
@@ -138,7 +153,7 @@ on_line(void *ctx, const char *line)
 	if (l->crashed || !is_crash(l, line))
 		return;
 	l->crashed = true;
-	mark(l, "crash: %.200s", line);
+	mark(l, "crash: %.*s", shown_of(line), line);
 	event.event = "crash";
 	hooks_tell(l->logger->hooks, &event);
 }
@@ -472,7 +487,8 @@ text_of(struct json_object *obj, const char *name)
 {
 	struct json_object *value;
 
-	return json_object_object_get_ex(obj, name, &value)
+	return json_object_object_get_ex(obj, name, &value) &&
+		       json_object_is_type(value, json_type_string)
 		   ? json_object_get_string(value)
 		   : "";
 }

@@ -48,6 +48,7 @@ struct all {
 	struct logger logger;
 	struct entry *by_id, *by_number;
 	struct event *daily;
+	bool full;
 };
 
 static struct entry *
@@ -94,15 +95,25 @@ on_connected(void *ctx)
 static struct entry *
 entry_of(struct all *all, struct json_object *obj)
 {
-	struct json_object *value = NULL;
-	const char *id = "";
+	struct json_object *value;
+	const char *id;
 	struct entry *e;
 
-	if (json_object_object_get_ex(obj, "console", &value))
-		id = json_object_get_string(value);
+	if (!json_object_object_get_ex(obj, "console", &value) ||
+	    !json_object_is_type(value, json_type_string))
+		return NULL;
+	id = json_object_get_string(value);
 	HASH_FIND_STR(all->by_id, id, e);
 	if (e)
 		return e;
+	if (HASH_COUNT(all->by_id) >= LIMIT_CONSOLES) {
+		if (!all->full)
+			log_error("more than %d consoles; the others are left "
+				  "out",
+			    LIMIT_CONSOLES);
+		all->full = true;
+		return NULL;
+	}
 	e = calloc(1, sizeof *e);
 	if (!e)
 		return NULL;

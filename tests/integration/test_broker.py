@@ -704,6 +704,24 @@ def test_busy_with_uucp_lock(start):
     echoes(seen.pty, b"mine")
 
 
+def test_a_lock_of_a_stranger(start):
+    """Anybody may make files there: the log says what is in the way, and when
+    it is taken away the console is held."""
+    host, broker = start()
+    worker = broker.worker()
+    domid = host.create("web1", "--echo")
+    key = Key(host.uuid("web1"))
+    lock = host.dir / f"run/lock/xenconsole.{domid}"
+    lock.write_text("")
+    os.chown(lock, 65534, 65534)
+    worker.wait_state(key, "up")
+    assert worker.want(key).state == "refused"
+    broker.wait_log(f"refused: .*run/lock/xenconsole.{domid}: not a file of "
+                    "root's")
+    lock.unlink()
+    echoes(worker.open(key).pty, b"mine")
+
+
 # --- Forged and stale ttys -------------------------------------------------
 
 @contextlib.contextmanager
@@ -834,6 +852,26 @@ def test_forged_while_held(start):
         broker.wait_log("not held by xenconsoled")
         wait_for(lambda: broker.ttys() == [good])
         echoes(seen.pty, b"alive")
+
+
+def test_a_node_written_again_and_again(start):
+    """As by a guest that may write it (xapi): looked at now and then, and what
+    it says last counts."""
+    host, broker = start()
+    worker = broker.worker()
+    domid = host.create("web1", "--echo")
+    key = Key(host.uuid("web1"))
+    node, good = f"/local/domain/{domid}/console/tty", host.tty("web1")
+    first = worker.open(key).serial
+    began = time.monotonic()
+    for i in range(200):
+        host.xenstore_write(node, f"/dev/pts/{90000 + i % 2}")
+    took = time.monotonic() - began
+    assert broker.log().count("refused: ") < 25 + 2 * took
+    host.xenstore_write(node, good)
+    worker.wait(lambda: worker[key].serial != first, "the good one again")
+    assert broker.ttys() == [good]
+    echoes(worker[key].pty, b"alive")
 
 
 def test_tty_of_another_guest(start):

@@ -4,19 +4,23 @@ import base64
 import http.server
 import json
 import os
+import pathlib
 import re
 import signal
+import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
+import uuid
 
 import pytest
 
 import fastcgi
 import whole_site
 from standin import wait_for
-from whole_site import BUILD
+from whole_site import BUILD, PATIENCE
 from xenterm import Terminal, xenterm
 
 LOGGER = BUILD / "xenterm-logger"
@@ -712,3 +716,112 @@ def test_tickets(site, guest):
     for args in (("make", name), ("revoke",), ("what", "x"),
                  ("make", "-t", "x", name, "viewer")):
         xenterm(site, "ticket", *args, status=2)
+
+
+# --- A worker in hostile hands ------------------------------------------------------
+
+class Feeder:
+    """A worker's end of the feed, and a logger at it."""
+
+    def __init__(self, folder):
+        self.dir = folder
+        folder.chmod(0o755)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(folder / "feed.sock"))
+        (folder / "feed.sock").chmod(0o666)
+        self.listener.listen()
+        self.listener.settimeout(PATIENCE)
+        conf = folder / "xenterm.conf"
+        conf.write_text(f'run_dir = "{folder}"\nlog_user = "nobody"\n'
+                        f'log_dir = "{folder}/consoles"\n'
+                        'log "*" { text = true }\n')
+        with open(folder / "log", "wb") as log:
+            self.process = subprocess.Popen([LOGGER, "-f", "-c", conf],
+                                            stdout=log, stderr=log)
+        self.peer = None
+
+    def accept(self):
+        self.peer = self.listener.accept()[0]
+        self.peer.settimeout(PATIENCE)
+
+    def console(self, index, uuid, **more):
+        told = {"number": index, "console": f"{uuid}/pv0", "name": "web1",
+                "guest": "web1", "state": "up", "domid": 1, "rows": 24,
+                "cols": 80, "viewers": 0, "run": 1} | more
+        return frame(b"c", json.dumps(told).encode())
+
+    def folders(self):
+        return [path for path in (self.dir / "consoles").iterdir()
+                if path.name != "by-name"]
+
+    def close(self):
+        self.listener.close()
+        if self.peer:
+            self.peer.close()
+        self.process.terminate()
+        assert self.process.wait(PATIENCE) == 0, (self.dir / "log").read_text()
+
+
+@pytest.fixture
+def feeder():
+    """In a folder whose name is short: a socket has its name in it."""
+    with tempfile.TemporaryDirectory(prefix="xenterm-") as folder:
+        it = Feeder(pathlib.Path(folder))
+        yield it
+        it.close()
+
+
+def test_the_feed_says_nonsense(feeder):
+    """The logger hangs up, or does without, and goes on with the next one."""
+    some = str(uuid.uuid4())
+    members = "console", "name", "guest", "state", "taken_by", "number", \
+        "domid", "run"
+    junk = [frame(b"c", text) for text in
+            (b"", b"null", b"[]", b"{", b"{}", b'{"number": 1}', b"\xff")]
+    junk += [feeder.console(1, some, **{member: wrong}) for member in members
+             for wrong in (None, [], {"x": None}, -1, "x" * 5000, "\x1b]")]
+    junk += [frame(kind, bytes(size)) for kind in (b"o", b"r", b"i", b"s", b"?")
+             for size in (0, 3, 4, 20)] + [b"o\xff\xff\xff\xff"]
+    feeder.accept()
+    for piece in junk:
+        feeder.peer.sendall(piece)
+        feeder.peer.shutdown(socket.SHUT_WR)
+        while feeder.peer.recv(65536):
+            pass
+        feeder.peer.close()
+        feeder.accept()
+        assert feeder.process.poll() is None, piece
+    good = str(uuid.uuid4())
+    feeder.peer.sendall(feeder.console(7, good))
+    log = feeder.dir / "consoles" / f"{good}.pv0/console.log"
+    wait_for(lambda: log.exists() and "boot: domain 1" in log.read_text(), 30)
+
+
+def test_more_consoles_than_there_can_be(feeder):
+    feeder.accept()
+    most = 2048
+    for n in range(most + 20):
+        feeder.peer.sendall(feeder.console(n + 1, uuid.uuid4(), run=0))
+    log = feeder.dir / "log"
+    wait_for(lambda: "more than 2048 consoles" in log.read_text(), 60)
+    wait_for(lambda: len(feeder.folders()) == most, 60)
+    assert log.read_text().count("more than") == 1
+    # One that goes makes room.
+    feeder.peer.sendall(frame(b"r", struct.pack("!I", 1)))
+    feeder.peer.sendall(feeder.console(9999, uuid.uuid4(), run=0))
+    wait_for(lambda: len(feeder.folders()) == most + 1, 60)
+
+
+def test_a_long_crash_is_cut_between_characters(feeder):
+    """All that reads the log or the hook's event takes UTF-8."""
+    some = uuid.uuid4()
+    feeder.accept()
+    feeder.peer.sendall(feeder.console(1, some))
+    line = "Kernel panic - " + 150 * "\u00e9"
+    feeder.peer.sendall(frame(b"o", struct.pack("!IQQ", 1, 1, 0)
+                              + line.encode() + b"\n"))
+    log = feeder.dir / f"consoles/{some}.pv0/console.log"
+    wait_for(lambda: log.exists() and b"* crash: " in log.read_bytes(), 30)
+    mark, = [text for text in log.read_text(encoding="utf-8").splitlines()
+             if "* crash: " in text]
+    assert mark.endswith("* crash: " + line[:15 + 92])

@@ -108,6 +108,27 @@ test_destroy_removes(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+/* Somebody has taken the file away, and xenconsole has made another. */
+static void
+test_not_ours_any_more(void **state)
+{
+	struct locks *locks = locks_create(dir);
+	char holder[LIMIT_HOLDER + 1];
+	int fd;
+
+	(void)state;
+	need_root();
+	assert_int_equal(locks_take(locks, 7, holder), 0);
+	unlink(path);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	locks_drop(locks, 7);
+	assert_int_equal(access(path, F_OK), 0);
+	close(fd);
+	unlink(path);
+	locks_destroy(locks);
+}
+
 static void
 test_busy(void **state)
 {
@@ -188,6 +209,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_shared, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(
 		test_destroy_removes, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(
+		test_not_ours_any_more, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(test_busy, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(
 		test_foreign_files, make_dir, remove_dir),
