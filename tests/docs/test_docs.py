@@ -109,6 +109,42 @@ def test_who_names_a_section_of_the_protocol_names_one():
     assert found > 20
 
 
+# --- what the protocol says of calls and errors -------------------------------
+
+PROTOCOL = (TOP / "docs/protocol.md").read_text()
+
+
+@pytest.mark.parametrize("file,prefix", [("fcgi/route.c", ""),
+                                         ("fcgi/admin_routes.c", "/")])
+def test_the_protocol_has_every_call(file, prefix):
+    calls = re.findall(r'{"([A-Z]+)", "/([^"]+)"', (TOP / file).read_text())
+    assert len(calls) > 15
+    told = set()
+    for cell in re.findall(r"(?m)^\| (.*?) \|", PROTOCOL):
+        methods = re.findall(r"\b(GET|POST|DELETE)\b", cell)
+        paths = re.findall(r"(?<![\w?=&])([/a-z][\w/]*[\w])(?=[`?\s])", cell)
+        told |= {(method, re.sub(r"[A-Z]{2,}", "*", path))
+                 for method in methods for path in paths}
+    for method, path in calls:
+        assert (method, prefix + path) in told, (method, path)
+
+
+def test_the_protocol_has_every_code():
+    codes = set()
+    for path in (TOP / "fcgi").glob("*.c"):
+        codes |= set(re.findall(r'\b[45]\d\d,\s*"([a-z-]+)"',
+                                path.read_text()))
+        codes |= set(re.findall(r'\\"code\\":\\"([a-z-]+)', path.read_text()))
+    for path in (TOP / "conf/nginx").iterdir():
+        text = path.read_text()
+        codes |= set(re.findall(r'"code":"([a-z-]+)"', text))
+        codes |= set(re.findall(r"(?m)^ +(?:default|0) +([a-z]+-[a-z]+);",
+                                text))
+    assert len(codes) > 35 and "no-memory" in codes and "no-worker" in codes
+    told = set(re.findall(r"`([a-z-]+)`", PROTOCOL))
+    assert not codes - told, codes - told
+
+
 # --- the map of the files ---------------------------------------------------------
 
 MAP = (TOP / "docs/architecture.md").read_text()
