@@ -57,7 +57,7 @@ class Tile {
 		this.close = button('×', () => remove(this), { title: 'Close' });
 		this.tile = element('article', {}, element('header', {}, this.title, this.words, this.facts,
 			element('span', { class: 'tools' },
-				this.out, this.close)), element('div', {}, this.view, this.overlay));
+				this.out, this.close)), element('div', {}, this.overlay, this.view));     /* Tab does not come out of a terminal */
 		this.listen();
 	}
 

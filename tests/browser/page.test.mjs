@@ -309,6 +309,29 @@ test('the size: of the list, of the window, told to the shell where that is want
 	await notice(/^The console is waiting\.$/);
 });
 
+test('what stands over the terminal is reached by keyboard alone', async () => {
+	await openLive();
+	const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.closest('section').id);
+	const tab = async () => {
+		await page.keyboard.press('Tab');
+		return focused();
+	};
+	await page.focus('#terminal textarea');
+	await page.keyboard.press('Tab');
+	await typedIs('\t');
+	await page.waitForSelector('#hint:not([hidden])');
+	await page.keyboard.press('Control+Shift+F6');
+	assert.equal(await focused(), 'back');
+	assert.deepEqual([await tab(), await tab(), await tab(), await tab(), await tab()],
+		['find', 'compose', 'menu', 'hint', 'terminal']);
+	await page.focus('#menu');
+	await page.keyboard.press('Enter');
+	assert.equal(await tab(), 'copy');
+	await page.keyboard.press('Escape');
+	assert.equal(await focused(), 'menu');
+	assert.equal(await page.isHidden('#panel'), true);
+});
+
 test('the bell is shown', async () => {
 	await openLive();
 	site.print('\x07');
