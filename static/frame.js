@@ -5,7 +5,7 @@
  */
 import './xen-console.js';
 import { askToPaste } from './dialogs.js';
-import { applyPageTheme, watchSystemTheme } from './settings.js';
+import { resolveTheme, setting, watchSystemTheme } from './settings.js';
 import { absence } from './words.js';
 
 const TOLD = ['ready', 'state', 'title', 'bell', 'closed', 'connection', 'viewers', 'notice', 'pasteprogress', 'leave', 'taken'];
@@ -17,6 +17,7 @@ const parameters = new URLSearchParams(location.search);
 const view = document.getElementById('terminal');
 const overlay = document.getElementById('overlay');
 const origin = originOf(parameters.get('parent'));
+let theme = setting('theme');
 
 /* "https://panel.example" out of itself, and of nothing else: no path, no star. */
 function originOf(text) {
@@ -46,7 +47,11 @@ const calls = {
 		return true;
 	},
 	close: () => { view.close(); return true; },
-	theme: ({ text }) => { view.theme = String(text); return true; },
+	theme: ({ text }) => {
+		view.theme = theme = String(text);
+		applyTheme();
+		return true;
+	},
 	fontSize: ({ text }) => { view.fontSize = String(text); return true; },
 };
 
@@ -127,8 +132,14 @@ function begin() {
 	tell({ event: 'loaded', detail: null });
 }
 
-applyPageTheme();
-watchSystemTheme(applyPageTheme);
+/* Dialogs and messages have the colours of the terminal under them. */
+function applyTheme() {
+	document.documentElement.dataset.theme = resolveTheme(theme);
+}
+
+applyTheme();
+watchSystemTheme(applyTheme);
+view.theme = theme;
 view.console = parameters.get('console') ?? '';
 view.mode = parameters.get('mode') ?? '';
 begin();

@@ -708,6 +708,12 @@ test('in a sandboxed frame of another site that may have it: both speak by messa
 	assert.equal((await messages('m.answer === 4'))[0].result, false);
 	await typedIs('ls\r');
 	await shoot(page, 'frame');
+	const looks = () => page.frames()[1].evaluate(() => [document.documentElement.dataset.theme,
+		document.querySelector('xen-console').terminal.options.theme.background].join(' '));
+	for (const [theme, background] of [['contrast', '#000000'], ['light', '#fdfdfb'], ['dark', '#101418']]) {
+		await page.evaluate((text) => window.call({ call: 'theme', id: text, text }), theme);
+		await until(async () => await looks() === `${theme} ${background}`, theme);
+	}
 });
 
 test('a frame connects anew at a press, and when the browser comes back to it', async () => {
