@@ -261,7 +261,8 @@ function moveFocus(key) {
 }
 
 addEventListener('keydown', (event) => {
-	if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || table.hidden)
+	if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || table.hidden
+		|| document.querySelector('dialog[open]'))
 		return;
 	const inFilter = event.target === filter;
 	if (event.key === 'ArrowDown' || event.key === 'ArrowUp'

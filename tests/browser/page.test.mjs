@@ -529,6 +529,8 @@ test('the same in the list, where each row has what its user may do', async () =
 	await page.click('button[aria-label="Shut down or reboot web1"]');
 	await page.waitForSelector('#powerdialog[open]');
 	assert.deepEqual(await barriers(page), []);
+	await page.keyboard.press('x');         /* not into the filter behind it */
+	assert.equal(await page.isHidden('.filter'), true);
 	await page.click('#powerdialog button[value=shutdown]');
 	await notice(/^web1 has taken it, and shuts down\.$/);
 	assert.deepEqual(asked, [{ console: 'u1/pv0', action: 'shutdown', domid: 7 }]);
