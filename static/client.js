@@ -434,8 +434,8 @@ export class ConsoleClient extends EventTarget {
 
 	async #open() {
 		if (this.#byTicket && this.#ticket === null)
-			throw new RequestError('The session has ended, and its ticket was for one only: open the console anew from '
-				+ 'the page that led here.', { status: 403, code: 'bad-ticket' });
+			throw new RequestError('The session has ended, and its ticket was for one only.',
+				{ status: 403, code: 'bad-ticket' });
 		const session = await this.#askForSession({
 			console: this.#console, mode: this.#wantedMode, ticket: this.#ticket ?? undefined });
 		if (this.#closed)

@@ -271,9 +271,10 @@ function showOverlay() {
 
 function remedyWords(end) {
 	const words = endWords(end);
-	if (ticketed && (words.login || end.code === 'bad-ticket'))
-		return { title: 'This link has been used', text: `${words.login ? '' : `${end.detail} `}It was good for one session. `
-			+ 'Open the console anew from the page that led here.' };
+	if (ticketed && (words.login || end.code === 'bad-ticket')) {
+		const { title, text } = words.login ? { title: 'This link has been used', text: 'It was good for one session.' } : words;
+		return { title, text: `${text} Open the console anew from the page that led here.` };
+	}
 	if (words.toList)
 		return { ...words, action: 'Back to list', run: () => location.assign('./') };
 	return words.login ? { ...words, action: 'Reload and log in', run: () => location.reload() }

@@ -883,7 +883,7 @@ test('a ticket that is refused for another cause is kept for the next try, in it
 	site.refuse = (method, path) => path === 'sessions' ? [403, 'bad-ticket', 'This ticket is for the other mode.'] : null;
 	await page.evaluate(() => { location.hash = '#ticket=late'; });
 	await page.waitForSelector('#overlay:has-text("This ticket is for the other mode.")');
-	assert.match(await page.textContent('#overlay'), /Open the console anew/);
+	assert.match(await page.textContent('#overlay'), /^\s*Not connected\s+This ticket is for the other mode\. Open the console anew/);
 });
 
 test('the session is gone: another is made, and nobody has to do anything', async () => {
