@@ -267,6 +267,27 @@ def test_defaults_are_told_as_they_are():
     assert checked > 8
 
 
+def test_ranges_are_told_as_they_are():
+    limits = dict(re.findall(r"(?m)^#define\s+(LIMIT_\w+)\s+(\w+)$",
+                             (TOP / "common/limits.h").read_text()))
+    limits["INT_MAX"] = str(2 ** 31 - 1)
+    manual = (TOP / "docs/xenterm.conf.5").read_text()
+    checked = 0
+    for table in re.findall(r"(?s)config_\w+\[\] = {(.*?)\n};", CHECKS):
+        for name, *numbers in re.findall(
+                r'{"(\w+)", ([^,]+), (\w+), (\w+),', table):
+            default, least, most = (limits.get(n, n) for n in numbers)
+            most = limits.get(most, most)
+            said = re.search(rf"(?s)\n\.It Ic {name} Pq (.*?)(?=\n\.El|\n\.It "
+                             r"Ic (?!sessions_per))", manual)[1]
+            assert re.search(rf"from {least}(, never,)? to {most}\.", said) \
+                or (f"{least} {most}" == f"1 {default}" and
+                    re.search("at most what is the default", said, re.I)), \
+                (name, least, most, said)
+            checked += 1
+    assert checked > 15
+
+
 # --- figures ----------------------------------------------------------------------
 
 def test_the_table_of_capacity_is_what_the_model_gives():
