@@ -142,6 +142,24 @@ test('a paste that is stopped: what the guest has not got yet is taken back, and
 	assert.deepEqual(site.calls.filter((call) => call === 'DELETE input').length, 3);
 });
 
+test('what is too long for a console cannot be pasted', async () => {
+	await openLive();
+	await page.evaluate(() => {
+		const data = new DataTransfer();
+		data.setData('text/plain', 'x'.repeat((16 << 20) + 1));
+		document.querySelector('#terminal').shadowRoot.querySelector('textarea').dispatchEvent(
+			new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true, composed: true }));
+	});
+	await page.waitForSelector('#pastedialog[open]');
+	assert.match(await page.textContent('#pastefacts'), /^1 line, 16777217 bytes\..*16777216 characters at most\.$/);
+	assert.equal(await page.isDisabled('#pastedialog button[value=paste]'), true);
+	assert.deepEqual(await barriers(page), []);
+	await page.keyboard.press('Escape');
+	await pasteText(page, 'a\nb');
+	await page.click('#pastedialog button[value=paste]');
+	await typedIs('a\rb');
+});
+
 test('a paste of which a part is lost ends: the rest is not for the guest that comes then', async () => {
 	site.print('\x1b[?2004hready');
 	await openLive();
