@@ -42,7 +42,7 @@ export function asTyped(text, { bracketed = false, lineEnd = '\r' } = {}) {
  */
 export class Sending {
 	#bytes; #send; #pending; #pace; #onProgress; #timers;
-	#at = 0; #timer = null; #began; #over = false;
+	#at = 0; #timer = null; #began; #over = false; #halted = false;
 	#tail; #takeBack;
 
 	/*
@@ -76,6 +76,11 @@ export class Sending {
 		this.#end(true, Math.max(0, this.#at - (back ?? 0)), back !== null);
 	}
 
+	/* Nothing follows; it is over when what is under way has been answered. */
+	halt() {
+		this.#halted = true;
+	}
+
 	/* The connection is no more, or some of it was lost: nothing follows, not even the tail. */
 	abandon() {
 		this.#tail = new Uint8Array();
@@ -83,6 +88,8 @@ export class Sending {
 	}
 
 	#allowed() {
+		if (this.#halted)
+			return 0;
 		if (!(this.#pace > 0))
 			return PIECE;
 		const due = Math.floor((Date.now() - this.#began) * this.#pace / 1000) + 1;
@@ -100,6 +107,8 @@ export class Sending {
 		}
 		if (this.#over)
 			return;
+		if (this.#halted && this.#pending() === 0)
+			return this.abandon();
 		if (this.#at === this.#bytes.length && this.#pending() === 0)
 			return this.#finish(false);
 		this.#tell();
