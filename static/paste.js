@@ -6,6 +6,7 @@
 const PIECE = 1024;             /* bytes; a stop takes effect behind what is under way */
 const AHEAD = 2048;             /* bytes that may be under way */
 const LOOK = 50;                /* ms between looks at how far it is */
+const LONG = 4096;              /* characters: what takes a console a while */
 
 /* Without control characters but Tab and line ends: one of them could end a bracketed paste early. */
 export function clean(text) {
@@ -24,9 +25,9 @@ export function visible(text) {
 			(c) => `‹U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}›`);
 }
 
-/* More than one line, or something in it that is left out or cannot be seen. */
+/* Long, more than one line, or something in it that is left out or cannot be seen. */
 export function needsLook(text) {
-	return /[\r\n]/.test(text) || visible(text).replace(/→\t/g, '\t') !== text;
+	return text.length > LONG || /[\r\n]/.test(text) || visible(text).replace(/→\t/g, '\t') !== text;
 }
 
 /* As a terminal sends it: Enter for a line's end. */
