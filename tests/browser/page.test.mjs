@@ -350,6 +350,26 @@ test('what stands over the terminal is reached by keyboard alone', async () => {
 	assert.equal(await page.isHidden('#panel'), true);
 });
 
+test('on the page for old browsers each colour can be read', async () => {
+	await page.goto(`${site.url}ajaxterm.html`);
+	const contrasts = await page.evaluate(() => {
+		const screen = document.querySelector('pre.term');
+		const light = (text) => {
+			const [r, g, b] = text.match(/\d+/g).map((n) => n / 255)
+				.map((n) => n <= 0.03928 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4);
+			return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+		};
+		const ground = light(getComputedStyle(screen).backgroundColor);
+		return Array.from({ length: 15 }, (_, i) => {
+			const span = document.createElement('span');
+			span.className = `f${i + 1} b0`;
+			screen.append(span);
+			return light(getComputedStyle(span).color) / ground;
+		});
+	});
+	assert.ok(contrasts.every((contrast) => contrast >= 4.5), String(contrasts));
+});
+
 test('the bell is shown', async () => {
 	await openLive();
 	site.print('\x07');
