@@ -13,7 +13,6 @@ import { absence, endWords, namesWords, presenceWords, stateWords, viewersWords 
 const SILENT_AFTER = 3000;      /* ms without a byte, on an empty screen, before Enter is suggested */
 const NOTICE_FOR = 8000;
 const BELL_FOR = 2000;
-const LONG_PASTE = 4096;        /* characters: longer ones have a bar that shows how far they are */
 
 const CONNECTIONS = { live: 'connected', connecting: 'connecting', ended: 'not connected',
 	retrying: 'connection lost', offline: 'no network' };
@@ -79,7 +78,7 @@ on('taken', (who) => {
 on('leave', () => (ticketed ? $('menu') : $('back')).focus());
 on('bell', ringBell);
 on('pasting', ({ text, needsLook }, event) => {
-	if (!needsLook && text.length <= LONG_PASTE)
+	if (!needsLook)
 		return;
 	event.preventDefault();
 	pasteAfterLook(text);

@@ -4,13 +4,12 @@
  */
 import './xen-console.js';
 import { listConsoles } from './calls.js';
-import { askToPaste } from './dialogs.js';
+import { askToPaste, element } from './dialogs.js';
 import { applyPageTheme, setting, watchSystemTheme } from './settings.js';
 import { absence, endWords, stateWords, viewersWords } from './words.js';
 
 const MOST = 30;                /* consoles in one window */
 const NOTICE_FOR = 8000;
-const LONG_PASTE = 4096;        /* characters */
 
 const CONNECTIONS = { live: '', connecting: 'connecting', ended: 'not connected', retrying: 'connection lost, trying',
 	offline: 'no network' };
@@ -21,14 +20,6 @@ const tiles = [];
 let active = null;
 let tabbed = parameters.get('view') === 'tabs';
 let noticeTimer = null;
-
-function element(name, attributes = {}, ...children) {
-	const made = document.createElement(name);
-	for (const [key, value] of Object.entries(attributes))
-		made.setAttribute(key, value);
-	made.append(...children);
-	return made;
-}
 
 const button = (text, run, attributes = {}) => {
 	const made = element('button', { type: 'button', ...attributes }, text);
@@ -90,7 +81,7 @@ class Tile {
 		on('leave', () => this.tab.focus());
 		on('focusin', () => activate(this, false));
 		on('pasting', ({ text, needsLook }, event) => {
-			if (!needsLook && text.length <= LONG_PASTE)
+			if (!needsLook)
 				return;
 			event.preventDefault();
 			this.paste(text);

@@ -2,6 +2,7 @@
 import { visible } from './paste.js';
 
 const PREVIEW = 20000;          /* characters: more than anybody reads */
+const MOST = 16 << 20;          /* characters of a paste: minutes of a console's time, and what a page takes at once */
 const LINE_ENDS = { cr: '\r', lf: '\n', crlf: '\r\n' };
 const KEPT = 'xenterm-composed';
 
@@ -88,7 +89,9 @@ export async function askToPaste(text, { bracketed, into = 'the guest' }) {
 	$('pastedialogtitle').textContent = `Paste into ${into}?`;
 	$('pastefacts').textContent = `${lines === 1 ? '1 line' : `${lines} lines`}, ${size} bytes. `
 		+ 'Control characters are shown by their names, and left out. '
-		+ (bracketed ? 'The guest is told that it is pasted.' : 'Each end of a line is Enter: the guest acts on it at once.');
+		+ (text.length > MOST ? `That is more than a console takes: ${MOST} characters at most.`
+			: bracketed ? 'The guest is told that it is pasted.' : 'Each end of a line is Enter: the guest acts on it at once.');
+	paste().querySelector('.first').disabled = text.length > MOST;
 	$('pastepreview').textContent = visible(text.slice(0, PREVIEW)) + (text.length > PREVIEW ? '\n…' : '');
 	return await ask(paste()) === 'paste' ? { pace: Number($('pace').value) } : null;
 }

@@ -11,7 +11,6 @@ import { absence } from './words.js';
 const TOLD = ['ready', 'state', 'title', 'bell', 'closed', 'connection', 'viewers', 'notice', 'pasteprogress', 'leave', 'taken'];
 const MAX_TEXT = 1 << 20;
 const MAX_TICKET = 4096;
-const LONG_PASTE = 4096;        /* characters */
 
 const parameters = new URLSearchParams(location.search);
 const view = document.getElementById('terminal');
@@ -73,7 +72,7 @@ for (const type of TOLD)
 
 view.addEventListener('pasting', async (event) => {
 	const { text, needsLook } = event.detail;
-	if (!needsLook && text.length <= LONG_PASTE)
+	if (!needsLook)
 		return;
 	event.preventDefault();
 	const choice = await askToPaste(text, { bracketed: view.bracketedPaste, into: view.console });

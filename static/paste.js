@@ -6,6 +6,7 @@
 const PIECE = 1024;             /* bytes; a stop takes effect behind what is under way */
 const AHEAD = 2048;             /* bytes that may be under way */
 const LOOK = 50;                /* ms between looks at how far it is */
+const LONG = 4096;              /* characters: what takes a console a while */
 
 /* Without control characters but Tab and line ends: one of them could end a bracketed paste early. */
 export function clean(text) {
@@ -24,9 +25,9 @@ export function visible(text) {
 			(c) => `‹U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}›`);
 }
 
-/* More than one line, or something in it that is left out or cannot be seen. */
+/* Long, more than one line, or something in it that is left out or cannot be seen. */
 export function needsLook(text) {
-	return /[\r\n]/.test(text) || visible(text).replace(/→\t/g, '\t') !== text;
+	return text.length > LONG || /[\r\n]/.test(text) || visible(text).replace(/→\t/g, '\t') !== text;
 }
 
 /* As a terminal sends it: Enter for a line's end. */
@@ -42,7 +43,7 @@ export function asTyped(text, { bracketed = false, lineEnd = '\r' } = {}) {
  */
 export class Sending {
 	#bytes; #send; #pending; #pace; #onProgress; #timers;
-	#at = 0; #timer = null; #began; #over = false;
+	#at = 0; #timer = null; #began; #over = false; #halted = false;
 	#tail; #takeBack;
 
 	/*
@@ -76,6 +77,11 @@ export class Sending {
 		this.#end(true, Math.max(0, this.#at - (back ?? 0)), back !== null);
 	}
 
+	/* Nothing follows; it is over when what is under way has been answered. */
+	halt() {
+		this.#halted = true;
+	}
+
 	/* The connection is no more, or some of it was lost: nothing follows, not even the tail. */
 	abandon() {
 		this.#tail = new Uint8Array();
@@ -83,6 +89,8 @@ export class Sending {
 	}
 
 	#allowed() {
+		if (this.#halted)
+			return 0;
 		if (!(this.#pace > 0))
 			return PIECE;
 		const due = Math.floor((Date.now() - this.#began) * this.#pace / 1000) + 1;
@@ -100,6 +108,8 @@ export class Sending {
 		}
 		if (this.#over)
 			return;
+		if (this.#halted && this.#pending() === 0)
+			return this.abandon();
 		if (this.#at === this.#bytes.length && this.#pending() === 0)
 			return this.#finish(false);
 		this.#tell();

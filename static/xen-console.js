@@ -333,7 +333,7 @@ export class XenConsole extends HTMLElement {
 		on('output', ({ data }) => this.#draw(client, 'write', data));
 		/* The guest has not got what came before: the rest could be anything to it, or to the next one. */
 		on('lost', () => this.#sending?.abandon());
-		on('state', ({ state }) => state === 'up' || this.#sending?.abandon());
+		on('state', ({ state }) => state === 'up' || this.#sending?.halt());
 		for (const type of PASSED)
 			on(type, (detail) => this.#pass(type, detail));
 		client.start();

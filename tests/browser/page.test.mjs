@@ -142,6 +142,24 @@ test('a paste that is stopped: what the guest has not got yet is taken back, and
 	assert.deepEqual(site.calls.filter((call) => call === 'DELETE input').length, 3);
 });
 
+test('what is too long for a console cannot be pasted', async () => {
+	await openLive();
+	await page.evaluate(() => {
+		const data = new DataTransfer();
+		data.setData('text/plain', 'x'.repeat((16 << 20) + 1));
+		document.querySelector('#terminal').shadowRoot.querySelector('textarea').dispatchEvent(
+			new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true, composed: true }));
+	});
+	await page.waitForSelector('#pastedialog[open]');
+	assert.match(await page.textContent('#pastefacts'), /^1 line, 16777217 bytes\..*16777216 characters at most\.$/);
+	assert.equal(await page.isDisabled('#pastedialog button[value=paste]'), true);
+	assert.deepEqual(await barriers(page), []);
+	await page.keyboard.press('Escape');
+	await pasteText(page, 'a\nb');
+	await page.click('#pastedialog button[value=paste]');
+	await typedIs('a\rb');
+});
+
 test('a paste of which a part is lost ends: the rest is not for the guest that comes then', async () => {
 	site.print('\x1b[?2004hready');
 	await openLive();
@@ -330,6 +348,26 @@ test('what stands over the terminal is reached by keyboard alone', async () => {
 	await page.keyboard.press('Escape');
 	assert.equal(await focused(), 'menu');
 	assert.equal(await page.isHidden('#panel'), true);
+});
+
+test('on the page for old browsers each colour can be read', async () => {
+	await page.goto(`${site.url}ajaxterm.html`);
+	const contrasts = await page.evaluate(() => {
+		const screen = document.querySelector('pre.term');
+		const light = (text) => {
+			const [r, g, b] = text.match(/\d+/g).map((n) => n / 255)
+				.map((n) => n <= 0.03928 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4);
+			return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+		};
+		const ground = light(getComputedStyle(screen).backgroundColor);
+		return Array.from({ length: 15 }, (_, i) => {
+			const span = document.createElement('span');
+			span.className = `f${i + 1} b0`;
+			screen.append(span);
+			return light(getComputedStyle(span).color) / ground;
+		});
+	});
+	assert.ok(contrasts.every((contrast) => contrast >= 4.5), String(contrasts));
 });
 
 test('the bell is shown', async () => {

@@ -59,6 +59,12 @@ def test_the_index_has_every_document():
             assert f"{path.stem}({path.suffix[1]})" in index, path.name
 
 
+def test_contributing_names_every_test_of_the_pages():
+    text = (TOP / "CONTRIBUTING.md").read_text()
+    for path in (TOP / "tests/browser").glob("*.test.mjs"):
+        assert path.name in text, path.name
+
+
 def test_every_document_is_in_the_tarball():
     makefile = (TOP / "Makefile.am").read_text()
     for path in (TOP / "docs").glob("*.md"):
