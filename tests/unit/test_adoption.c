@@ -368,6 +368,24 @@ unsealed(const char *magic)
 	return fd;
 }
 
+/* All that it says, and whoever has it could take it away from us. */
+static int
+same_but_unsealed(const char *name)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int from = stored_fd(name);
+	uint8_t page[4096];
+	struct stat st;
+
+	assert_int_equal(fstat(from, &st), 0);
+	for (off_t at = 0; at < st.st_size; at += (off_t)sizeof page) {
+		ssize_t n = pread(from, page, sizeof page, at);
+
+		assert_true(n > 0 && pwrite(fd, page, (size_t)n, at) == n);
+	}
+	return fd;
+}
+
 /* Nothing of it is taken, and the log says so. */
 static void
 check_state_refused(void)
@@ -409,6 +427,12 @@ test_state_refused(void **state)
 		check_state_refused();
 	}
 	swap_stored("b0", unsealed("XTERMBS1"));
+	check_state_refused();
+	s = next_state();
+	state_take(s);
+	state_put(s, 0, &one);
+	state_destroy(s);
+	swap_stored("b0", same_but_unsealed("b0"));
 	check_state_refused();
 	swap_stored("b0", unsealed("nothing!"));
 	check_state_refused();

@@ -201,6 +201,13 @@ test_unsound(void **state)
 		assert_true(input_queue_settle(&queue) <= 9);
 		assert_true(input_queue_pending(&queue) <= INPUT_QUEUE_AREA);
 	}
+	/* A request that is longer than the queue, and behind it whole ones for
+	 * ever. */
+	setup(NULL);
+	for (size_t at = 0; at < sizeof queue.area; at += 32)
+		queue.area[at] = 1;
+	queue.state = 1ull << 32;
+	assert_false(input_queue_check(&queue));
 	setup(NULL);
 	assert_true(input_queue_add(&queue, "abcdef", 6, NULL));
 	memset(queue.area, 0xff, 32);

@@ -238,6 +238,49 @@ test_not_canonical(void **state)
 	assert_good(&secret, "alice");
 }
 
+/* As long as what makes it, and no longer or shorter. */
+static void
+test_signature_length(void **state)
+{
+	size_t len;
+
+	(void)state;
+	sign_token(HS, "{\"sub\":\"alice\"}", SIGNED_SECRET, token);
+	len = strlen(token);
+	/* A 33rd byte: the 32 stand in 42 digits and 4 bits of one more. */
+	strcat(token, "A");
+	assert_bad();
+	strcat(token, "A");
+	assert_bad();
+	token[len] = '\0';
+	assert_good(&secret, "alice");
+	/* 30 of them. */
+	token[len - 3] = '\0';
+	assert_bad();
+	sign_token(ED, "{\"sub\":\"alice\"}", NULL, token);
+	strcat(token, "AA");
+	assert_bad();
+}
+
+/* The longest ticket, and one byte more. */
+static void
+test_longest(void **state)
+{
+	char claims[SIGNED_SIZE];
+	int fill = 0;
+
+	(void)state;
+	do {
+		snprintf(claims, sizeof claims,
+		    "{\"sub\":\"alice\",\"x\":\"%0*d\"}", ++fill, 0);
+		sign_token(HS, claims, SIGNED_SECRET, token);
+		if (strlen(token) <= LIMIT_TICKET)
+			assert_good(&secret, "alice");
+	} while (strlen(token) <= LIMIT_TICKET);
+	assert_true(strlen(token) <= LIMIT_TICKET + 2);
+	assert_bad();
+}
+
 static void
 test_shapes(void **state)
 {
@@ -324,6 +367,8 @@ main(void)
 	    cmocka_unit_test(test_claims),
 	    cmocka_unit_test(test_each_byte),
 	    cmocka_unit_test(test_not_canonical),
+	    cmocka_unit_test(test_signature_length),
+	    cmocka_unit_test(test_longest),
 	    cmocka_unit_test(test_shapes),
 	    cmocka_unit_test(test_keys),
 	};

@@ -149,6 +149,42 @@ test_busy(void **state)
 	locks_destroy(locks);
 }
 
+/* Between our open() and our lock the holder may end, and take the file away:
+ * that lock would keep nobody out. */
+static bool ends_now;
+
+int __real_flock(int fd, int how);
+int __wrap_flock(int fd, int how);
+
+int
+__wrap_flock(int fd, int how)
+{
+	if (ends_now)
+		unlink(path);
+	ends_now = false;
+	return __real_flock(fd, how);
+}
+
+static void
+test_holder_ends(void **state)
+{
+	struct locks *locks = locks_create(dir);
+	char holder[LIMIT_HOLDER + 1];
+	int fd;
+
+	(void)state;
+	need_root();
+	write_file(path, "");
+	ends_now = true;
+	assert_int_equal(locks_take(locks, 7, holder), 0);
+	assert_false(ends_now);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+	close(fd);
+	locks_destroy(locks);
+}
+
 static void
 test_foreign_files(void **state)
 {
@@ -212,6 +248,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		test_not_ours_any_more, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(test_busy, make_dir, remove_dir),
+	    cmocka_unit_test_setup_teardown(
+		test_holder_ends, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(
 		test_foreign_files, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(test_uucp, make_dir, remove_dir),

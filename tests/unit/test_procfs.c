@@ -8,10 +8,12 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/procfs.h"
@@ -150,6 +152,34 @@ test_master(void **state)
 	assert_false(procfs_program_has_master(ours, pts));
 }
 
+/* Anybody may call a program so; it counts if it is root's. */
+static void
+test_master_of_nobody(void **state)
+{
+	unsigned pts;
+	int fd = open_pty(&pts), ready[2];
+	char byte;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		if (setresuid(65534, 65534, 65534) == 0 &&
+		    write(ready[1], "", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(fd);
+	assert_true(procfs_has_master(child, pts));
+	assert_false(procfs_program_has_master(ours, pts));
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 /* What was seen there once is not believed. */
 static void
 test_master_has_moved(void **state)
@@ -219,6 +249,7 @@ main(void)
 	    cmocka_unit_test(test_root),
 	    cmocka_unit_test(test_master_line),
 	    cmocka_unit_test(test_master),
+	    cmocka_unit_test(test_master_of_nobody),
 	    cmocka_unit_test(test_master_has_moved),
 	    cmocka_unit_test(test_many_masters),
 	    cmocka_unit_test(test_describe),

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "common/limits.h"
+#include "common/memfd.h"
 #include "common/ring.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -369,6 +370,67 @@ forge(off_t length, int seals)
 	return fd;
 }
 
+/* Sealed, and as long as its header says: the size itself is wrong. */
+static void
+test_wrong_size(void **state)
+{
+	static const uint64_t sizes[] = {
+	    LIMIT_RING_MIN / 2, LIMIT_RING_MIN * 3, LIMIT_RING_MAX * 2ull, 0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		int fd = forge((off_t)(PAGE + sizes[i]), 0);
+
+		assert_int_equal(pwrite(fd, &sizes[i], 8, AT_SIZE), 8);
+		assert_int_equal(fcntl(fd, F_ADD_SEALS, ALL_SEALS), 0);
+		assert_refused(fd, "a size that no ring has");
+	}
+}
+
+/* What may have been written over while it was copied is not believed: one read
+ * can be on its way. */
+static void
+test_copy(void **state)
+{
+	int fd = ring_make(LIMIT_RING_MIN);
+	struct ring *ring = ring_map(fd);
+	uint8_t bytes[100];
+	uint64_t oldest;
+
+	(void)state;
+	fill(ring, 1000);
+	assert_true(ring_copy(ring, 0, bytes, sizeof bytes));
+	assert_int_equal(bytes[99], nth(99));
+	fill(ring, LIMIT_RING_MIN);
+	oldest = ring_end(ring) + LIMIT_READ - LIMIT_RING_MIN;
+	assert_true(ring_copy(ring, oldest, bytes, sizeof bytes));
+	for (size_t i = 0; i < sizeof bytes; i++)
+		assert_int_equal(bytes[i], nth(oldest + i));
+	assert_false(ring_copy(ring, oldest - 1, bytes, sizeof bytes));
+	assert_false(ring_copy(ring, 0, bytes, sizeof bytes));
+	ring_unmap(ring);
+	close(fd);
+}
+
+/* Who gets a descriptor for reading can read, and no more. */
+static void
+test_read_only(void **state)
+{
+	int fd = ring_make(LIMIT_RING_MIN), copy = memfd_reopen_read_only(fd);
+	struct ring *ring = ring_map(fd), *reader = ring_map_read_only(copy);
+
+	(void)state;
+	assert_non_null(reader);
+	fill(ring, 1000);
+	assert_int_equal(ring_end(reader), 1000);
+	assert_int_equal(*ring_at(reader, 999), nth(999));
+	assert_null(ring_map(copy));
+	ring_unmap(reader);
+	ring_unmap(ring);
+	close(copy);
+	close(fd);
+}
+
 static void
 test_unsealed(void **state)
 {
@@ -419,6 +481,9 @@ main(void)
 	    cmocka_unit_test(test_wrong_expectation),
 	    cmocka_unit_test(test_not_a_memfd),
 	    cmocka_unit_test(test_wrong_header),
+	    cmocka_unit_test(test_wrong_size),
+	    cmocka_unit_test(test_copy),
+	    cmocka_unit_test(test_read_only),
 	    cmocka_unit_test(test_unsealed),
 	    cmocka_unit_test(test_truncated),
 	};

@@ -1,4 +1,5 @@
 /* Sessions: tokens, caps, ends. */
+#define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
 #include <event2/event.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -758,8 +760,12 @@ test_another_table(void **state)
 {
 	struct session *s = keep("alice");
 	int other = memfd_make("other", LIMIT_SESSION_STORE, NULL, 0);
+	struct sessions *strangers = sessions_create(base, &config);
 
 	(void)state;
+	/* Whole as well, and another all the same. */
+	assert_int_equal(sessions_take_store(strangers, other), 0);
+	sessions_destroy(strangers);
 	session_typed(s, 4);
 	sessions_restore(all, NULL);
 	assert_int_equal(sessions_take_store(all, table), 0);
@@ -794,6 +800,100 @@ test_foreign_table(void **state)
 	next_worker();
 	assert_int_equal(sessions_count(all), 1);
 	end_consoles();
+}
+
+/* Who made it anew before those that are kept were known has that one, and
+ * not the old one again with the worker after. */
+static void
+test_made_anew(void **state)
+{
+	struct session *s = viewer("alice", true, "1");
+
+	(void)state;
+	session_keep(s);
+	session_typed(s, 7);
+	sessions_destroy(all);
+	all = sessions_create(base, &config);
+	assert_int_equal(sessions_take_store(all, table), 0);
+	s = viewer("alice", true, "1");
+	session_keep(s);
+	session_typed(s, 1);
+	consoles = consoles_create(base, &stub_owner);
+	assert_non_null(consoles_add(consoles, console_key_of(console)));
+	assert_true(sessions_restore(all, consoles));
+	assert_ptr_equal(viewer("alice", true, "1"), s);
+	assert_int_equal(sessions_count(all), 1);
+	consoles_destroy(consoles);
+	next_worker();
+	assert_int_equal(session_seq(viewer("alice", true, "1")), 1);
+	end_consoles();
+}
+
+/* A new configuration gives less: at once, and for the next worker too. */
+static void
+test_rights_are_lost(void **state)
+{
+	char *users[] = {"alice", NULL}, *guests[] = {"*", NULL};
+	struct config_access rule = {users, guests, RIGHT_TYPE};
+	char token[SESSION_TOKEN_TEXT], later[SESSION_TOKEN_TEXT];
+	struct session *s;
+
+	(void)state;
+	config.access = &rule;
+	config.naccess = 1;
+	s = make("alice", token);
+	assert_int_equal(session_set_grant(s, GRANT_LOGIN, ""), 0);
+	session_keep(s);
+	sessions_recheck(all);
+	assert_true(session_may_type(s));
+	rule.rights = RIGHT_WATCH;
+	sessions_recheck(all);
+	assert_ptr_equal(session_find(all, token), s);
+	assert_false(session_may_type(s));
+	rule.rights = RIGHT_TYPE;
+	next_worker();
+	s = session_find(all, token);
+	assert_non_null(s);
+	assert_false(session_may_type(s));
+	/* To know that it is there is not to see it. */
+	rule.rights = RIGHT_LIST;
+	sessions_recheck(all);
+	assert_null(session_find(all, token));
+	/* Nor while there was no worker. */
+	rule.rights = RIGHT_TYPE;
+	s = make("alice", later);
+	assert_int_equal(session_set_grant(s, GRANT_LOGIN, ""), 0);
+	session_keep(s);
+	end_consoles();
+	rule.rights = RIGHT_LIST;
+	next_worker();
+	assert_null(session_find(all, later));
+	rule.rights = RIGHT_TYPE;
+	end_consoles();
+	next_worker();
+	assert_int_equal(sessions_count(all), 0);
+	end_consoles();
+	config.access = NULL;
+	config.naccess = 0;
+}
+
+/* Of a session that has ended nothing is left, also beside one that goes on. */
+static void
+test_nothing_is_left(void **state)
+{
+	struct session *s = keep("alice-has-gone");
+	const void *memory;
+
+	(void)state;
+	keep("bob-is-there");
+	session_close(s);
+	memory =
+	    mmap(NULL, LIMIT_SESSION_STORE, PROT_READ, MAP_SHARED, table, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	assert_non_null(
+	    memmem(memory, LIMIT_SESSION_STORE, "bob-is-there", 12));
+	assert_null(memmem(memory, LIMIT_SESSION_STORE, "alice-has-gone", 14));
+	munmap((void *)memory, LIMIT_SESSION_STORE);
 }
 
 static void
@@ -842,6 +942,9 @@ main(void)
 	    WITH_TABLE(test_number_of_the_queue),
 	    WITH_TABLE(test_another_table),
 	    WITH_TABLE(test_foreign_table),
+	    WITH_TABLE(test_made_anew),
+	    WITH_TABLE(test_rights_are_lost),
+	    WITH_TABLE(test_nothing_is_left),
 	    WITH_TABLE(test_expired_meanwhile),
 	};
 

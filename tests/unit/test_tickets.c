@@ -291,6 +291,15 @@ test_replay(void **state)
 	sign(HEADER("panel"), "1", START + 105, START + 405);
 	assert_null(check()); /* the panel's clock is fast */
 	tickets_use(all, &ticket);
+	for (; clock_now < START + 409; clock_now++)
+		assert_non_null(check());
+	/* In its last second too, when others have been used meanwhile: that
+	 * is when old ones are forgotten. */
+	sign(HEADER("panel"), "0", clock_now, clock_now + 60);
+	assert_null(check());
+	assert_int_equal(tickets_use(all, &ticket), 0);
+	sign(HEADER("panel"), "1", START + 105, START + 405);
+	assert_why("has been used");
 	for (; clock_now < START + 420; clock_now++)
 		assert_non_null(check());
 	/* Nor when the clock is set back to when it was good. */
