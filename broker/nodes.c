@@ -51,6 +51,12 @@ nodes_console(const struct console_key *key)
 					   : PV(key->number);
 }
 
+bool
+nodes_is_guests(unsigned console)
+{
+	return console > PV(0) && console < SERIAL(0);
+}
+
 struct nodes *
 nodes_create(uint32_t domid)
 {

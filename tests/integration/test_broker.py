@@ -903,6 +903,25 @@ def test_tty_of_another_guest(start):
     wait_for(lambda: broker.ttys() == [host.tty("second")])
 
 
+def test_a_guest_cannot_claim_the_tty_of_another(start):
+    """By a node that it may write itself (xapi), and before the other one had
+    its tty, or before the broker saw either."""
+    host, broker = start()
+    mallory = host.create("mallory")
+    host.create("victim", "--echo")
+    victim, thief = Key(host.uuid("victim")), Key(host.uuid("mallory"), PV, 1)
+    host.xenstore_write(f"/local/domain/{mallory}/device/console/1/tty",
+                        host.tty("victim"))
+    broker.stop()
+    broker.start()
+    worker = broker.worker()
+    worker.wait_state(thief, "up")
+    worker.want(thief)
+    worker.wait_state(thief, "refused")
+    echoes(worker.open(victim).pty, b"mine")
+    worker.wait_state(thief, "refused")
+
+
 def test_serial_must_be_qemus(start):
     host, broker = start()
     worker = broker.worker()
