@@ -922,6 +922,23 @@ def test_a_guest_cannot_claim_the_tty_of_another(start):
     worker.wait_state(thief, "refused")
 
 
+@pytest.mark.parametrize("xenstored", ["c", "oxen"])
+def test_a_guest_with_many_nodes(start, xenstored):
+    """More than fit into one answer of xenstored, which ends the connection to
+    the one in OCaml: where a guest may make them (xapi)."""
+    host, broker = start(xenstored=xenstored)
+    mallory = host.create("mallory")
+    nodes = [f"/local/domain/{mallory}/device/console/{n:060d}"
+             for n in range(100)]
+    host.run("xenstore-write", *(text for node in nodes for text in (node, "")))
+    broker.stop()
+    broker.start()
+    worker = broker.worker()
+    host.create("victim", "--echo")
+    echoes(worker.open(Key(host.uuid("victim"))).pty, b"mine")
+    assert "connection lost" not in broker.log()
+
+
 def test_serial_must_be_qemus(start):
     host, broker = start()
     worker = broker.worker()
