@@ -614,15 +614,19 @@ bool
 domains_claimant(
     struct domains *domains, const char *tty, struct console_key *out)
 {
-	const struct domain *d;
+	const uint64_t guests = UINT64_C(1) << 63; /* behind all others */
 	uint64_t first = UINT64_MAX;
+	const struct domain *d;
 
 	for (d = domains->all; d; d = d->hh.next)
 		for (unsigned i = 0; i < NODES_CONSOLES; i++) {
-			if (!d->facts.has_uuid || d->named[i] >= first ||
+			uint64_t when =
+			    d->named[i] | (nodes_is_guests(i) ? guests : 0);
+
+			if (!d->facts.has_uuid || when >= first ||
 			    strcmp(d->facts.tty[i], tty) != 0)
 				continue;
-			first = d->named[i];
+			first = when;
 			facts_key(&d->facts, i, out);
 		}
 	return first != UINT64_MAX;

@@ -56,7 +56,8 @@ bool domains_lookup(struct domains *domains, const struct console_key *key,
 /* There is such a domain, under whatever uuid. */
 bool domains_alive(struct domains *domains, uint32_t domid);
 
-/* Which console's node named this tty first.  False: none does. */
+/* Which console's node named this tty first; of nodes that the guest may write,
+ * only where no other one names it.  False: none does. */
 bool domains_claimant(
     struct domains *domains, const char *tty, struct console_key *out);
 

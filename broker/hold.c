@@ -14,6 +14,7 @@
 #include "broker/domains.h"
 #include "broker/keep.h"
 #include "broker/lock.h"
+#include "broker/nodes.h"
 #include "broker/state.h"
 #include "broker/tty.h"
 #include "common/config.h"
@@ -193,19 +194,29 @@ checks_of(struct hold *h)
 	};
 }
 
+/* Who named it later is wrong or lying, also while the other one is not held.
+ * But what a guest may write keeps nobody from his tty where it is asked who
+ * holds the other end. */
+static bool
+is_anothers(struct hold *h, const struct domain_console *now)
+{
+	struct console_key first;
+
+	return domains_claimant(h->holds->domains, now->tty, &first) &&
+	       memcmp(&first, &h->key, sizeof first) != 0 &&
+	       !(h->holds->config->verify_owner &&
+		   nodes_is_guests(nodes_console(&first)));
+}
+
 /* The lock is ours.  A descriptor, or -1 and the outcome says why. */
 static int
 open_tty(struct hold *h, const struct domain_console *now)
 {
 	const struct tty_checks checks = checks_of(h);
 	char reason[TTY_REASON];
-	struct console_key first;
 	int fd;
 
-	/* Who named it later is wrong or lying, also while the other one is
-	 * not held. */
-	if (domains_claimant(h->holds->domains, now->tty, &first) &&
-	    memcmp(&first, &h->key, sizeof first) != 0) {
+	if (is_anothers(h, now)) {
 		hold_refuse(h, now, "another console's node names it");
 		return -1;
 	}

@@ -51,6 +51,12 @@ nodes_console(const struct console_key *key)
 					   : PV(key->number);
 }
 
+bool
+nodes_is_guests(unsigned console)
+{
+	return console > PV(0) && console < SERIAL(0);
+}
+
 struct nodes *
 nodes_create(uint32_t domid)
 {
@@ -116,32 +122,21 @@ is_channel(const struct nodes *n, struct xs_conn *xs, unsigned number)
 	return status == -ENOTCONN ? status : status != -ENOENT;
 }
 
-/* Watches the consoles behind the first of each kind, as far as there are
- * any: dir is device/console or serial, first the console number 0 of it. */
+/* 1: there is one; 0: there is none, or it is a channel. */
 static int
-find_others(
-    struct nodes *n, struct xs_conn *xs, const char *dir, unsigned first)
+is_console(const struct nodes *n, struct xs_conn *xs, unsigned console)
 {
-	char path[TTY_NODE];
-	uint32_t *numbers;
-	size_t count;
+	char path[TTY_NODE], tty[TTY_NAME];
 	int status;
 
-	snprintf(path, sizeof path, "/local/domain/%u/%s", n->domid, dir);
-	status = xs_conn_numbers(xs, path, &numbers, &count);
-	if (status < 0)
-		return status == -ENOTCONN ? status : 0;
-	for (size_t i = 0; status == 0 && i < count; i++) {
-		if (numbers[i] == 0 || numbers[i] >= LIMIT_CONSOLES_OF_KIND)
-			continue;
-		status = first == PV(0) ? is_channel(n, xs, numbers[i]) : 0;
-		if (status == 0)
-			status = watch_node(n, xs, first + numbers[i]);
-		else if (status > 0)
-			status = 0;
-	}
-	free(numbers);
-	return status == -ENOTCONN ? status : 0;
+	node_path(n, console, path);
+	status = xs_conn_read(xs, path, tty, sizeof tty);
+	if (status == -ENOTCONN || status == -ENOENT)
+		return status == -ENOENT ? 0 : status;
+	if (KIND(console) == CONSOLE_SERIAL)
+		return 1;
+	status = is_channel(n, xs, NUMBER(console));
+	return status < 0 ? status : !status;
 }
 
 int
@@ -180,12 +175,21 @@ nodes_are_watched(const struct nodes *n)
 	return n->watched != 0;
 }
 
+/* One after the other.  A guest that may write there (xapi) can have more in
+ * the directory than an answer of xenstored may have. */
 int
 nodes_find_more(struct nodes *n, struct xs_conn *xs)
 {
-	int status = find_others(n, xs, "device/console", PV(0));
+	int status = 0;
 
-	return status == 0 ? find_others(n, xs, "serial", SERIAL(0)) : status;
+	for (unsigned i = 0; status != -ENOTCONN && i < NODES_CONSOLES; i++) {
+		if (n->watched & BIT(i))
+			continue;
+		status = is_console(n, xs, i);
+		if (status > 0)
+			status = watch_node(n, xs, i);
+	}
+	return status == -ENOTCONN ? status : 0;
 }
 
 /* ---- reading ------------------------------------------------------------ */

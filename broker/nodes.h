@@ -42,6 +42,11 @@ void facts_key(const struct domain_facts *facts, unsigned console,
 /* A key's console; NODES_CONSOLES when no domain can have it. */
 unsigned nodes_console(const struct console_key *key);
 
+/* The guest may be able to write the node of this console's tty: xapi gives it
+ * all of D/device.  The others are dom0's alone (tools/libs/light/
+ * libxl_device.c, libxl__device_generic_add). */
+bool nodes_is_guests(unsigned console);
+
 /* NULL when out of memory. */
 struct nodes *nodes_create(uint32_t domid);
 /* The connection, if any, goes on watching: see nodes_unwatch(). */

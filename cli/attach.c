@@ -240,8 +240,8 @@ show_frames(struct attach *a)
 	size_t at = 0;
 
 	while (frame_take(a->polled.body, a->polled.len, &at, &f)) {
-		if (a->recorder)
-			recorder_frame(a->recorder, &f);
+		if (a->recorder && !recorder_frame(a->recorder, &f))
+			stop(a, EXIT_REFUSED);
 		if (f.type == 'j') {
 			show_event(a, &f);
 			continue;

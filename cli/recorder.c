@@ -104,7 +104,7 @@ take_event(struct recorder *r, struct json_object *event)
 		cast_event(r->f, seconds(r), 'm', text, (size_t)n);
 }
 
-void
+bool
 recorder_frame(struct recorder *r, const struct frame *f)
 {
 	struct json_tokener *tokener;
@@ -125,5 +125,5 @@ recorder_frame(struct recorder *r, const struct frame *f)
 		cast_output(&r->cast, r->f, seconds(r),
 		    (const uint8_t *)f->bytes, f->len);
 	}
-	fflush(r->f);
+	return fflush(r->f) == 0 && !ferror(r->f);
 }

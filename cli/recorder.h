@@ -17,6 +17,7 @@ bool recorder_end(struct recorder *r);
 
 /* What a new session was told: name and size. */
 void recorder_session(struct recorder *r, struct json_object *session);
-void recorder_frame(struct recorder *r, const struct frame *f);
+/* False: it could not be written, and nothing will be. */
+bool recorder_frame(struct recorder *r, const struct frame *f);
 
 #endif

@@ -903,6 +903,42 @@ def test_tty_of_another_guest(start):
     wait_for(lambda: broker.ttys() == [host.tty("second")])
 
 
+def test_a_guest_cannot_claim_the_tty_of_another(start):
+    """By a node that it may write itself (xapi), and before the other one had
+    its tty, or before the broker saw either."""
+    host, broker = start()
+    mallory = host.create("mallory")
+    host.create("victim", "--echo")
+    victim, thief = Key(host.uuid("victim")), Key(host.uuid("mallory"), PV, 1)
+    host.xenstore_write(f"/local/domain/{mallory}/device/console/1/tty",
+                        host.tty("victim"))
+    broker.stop()
+    broker.start()
+    worker = broker.worker()
+    worker.wait_state(thief, "up")
+    worker.want(thief)
+    worker.wait_state(thief, "refused")
+    echoes(worker.open(victim).pty, b"mine")
+    worker.wait_state(thief, "refused")
+
+
+@pytest.mark.parametrize("xenstored", ["c", "oxen"])
+def test_a_guest_with_many_nodes(start, xenstored):
+    """More than fit into one answer of xenstored, which ends the connection to
+    the one in OCaml: where a guest may make them (xapi)."""
+    host, broker = start(xenstored=xenstored)
+    mallory = host.create("mallory")
+    nodes = [f"/local/domain/{mallory}/device/console/{n:060d}"
+             for n in range(100)]
+    host.run("xenstore-write", *(text for node in nodes for text in (node, "")))
+    broker.stop()
+    broker.start()
+    worker = broker.worker()
+    host.create("victim", "--echo")
+    echoes(worker.open(Key(host.uuid("victim"))).pty, b"mine")
+    assert "connection lost" not in broker.log()
+
+
 def test_serial_must_be_qemus(start):
     host, broker = start()
     worker = broker.worker()

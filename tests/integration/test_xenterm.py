@@ -129,6 +129,17 @@ def test_watch_in_a_pipe_is_what_the_guest_prints(site, guest):
         typist.wait(lambda: typist.last("viewers").get("count") == 1, "1")
 
 
+def test_record_ends_when_the_disk_is_full(site, guest):
+    name = guest("--echo")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command(site, "record", name, "-"), stdout=full, text=True,
+            stderr=subprocess.PIPE, cwd=site.admin_socket.parent, timeout=60,
+            check=False)
+    assert done.returncode == REFUSED
+    assert "not all could be written" in done.stderr
+
+
 # --- attach ------------------------------------------------------------------------
 
 def test_attach_shares_the_console(site, guest):
