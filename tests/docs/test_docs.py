@@ -151,6 +151,37 @@ def test_the_protocol_has_every_code():
     assert not codes - told, codes - told
 
 
+# --- what pages of others can use ----------------------------------------------
+
+def test_embedding_has_all_of_the_element():
+    source = (TOP / "static/xen-console.js").read_text()
+    text = (TOP / "docs/embedding.md").read_text()
+    body = source.split("class XenConsole", 1)[1]
+    names = set(re.findall(r"(?m)^\t(?:async )?(?:[gs]et )?([a-z]\w*)\(.*\{",
+                           body))
+    names -= {"constructor", "connectedCallback", "disconnectedCallback",
+              "attributeChangedCallback"}
+    assert len(names) > 25
+    for name in names:
+        assert re.search(rf"`{name}[`(]", text), name
+    passed = re.search(r"PASSED = \[(.*?)\]", source)[1]
+    for name in re.findall(r"'(\w+)'", passed) + re.findall(
+            r"#emit\('(\w+)'", source):
+        assert re.search(rf"(?m)^\|[^|]*`{name}`", text), name
+
+
+def test_embedding_has_all_of_the_frame():
+    source = (TOP / "static/frame.js").read_text()
+    text = (TOP / "docs/embedding.md").read_text().split("## In a frame")[1]
+    calls = re.search(r"(?s)const calls = {(.*?)\n};", source)[1]
+    told = re.search(r"TOLD = \[(.*?)\]", source)[1]
+    names = re.findall(r"(?m)^\t(\w+): \(", calls) + \
+        re.findall(r"'(\w+)'", told)
+    assert len(names) > 15
+    for name in names:
+        assert f"`{name}`" in text, name
+
+
 # --- the map of the files ---------------------------------------------------------
 
 MAP = (TOP / "docs/architecture.md").read_text()

@@ -482,12 +482,16 @@ def test_a_console_has_all_its_names(site):
 
 
 def test_paths_beside_it(site):
-    for path in ("ajaxterm/u", "ajaxterm//u", "ajaxterm/web1/v", "api/ajaxterm/web1/v", "ajaxterm/",
-                 "ajaxterm/web1", "ajaxterm/web1/../../../htpasswd",
+    for path in ("ajaxterm/web1/v", "api/ajaxterm/web1/v", "ajaxterm/",
+                 "ajaxterm/web1/../../../htpasswd",
                  "ajaxterm/web1/%2e%2e/%2e%2e/%2e%2e/htpasswd",
                  "ajaxterm/web1/package.json/x"):
         answer = site.request("GET", f"{path}?s=1", b"", HERE)
         assert answer.status in (403, 404), (path, answer)
+    for path in ("ajaxterm/u", "ajaxterm//u"):      # a console called u
+        answer = site.request("GET", f"{path}?s=1", b"", HERE)
+        assert answer.status == 301
+        assert answer.headers["Location"] == "/xenterm/ajaxterm/u/"
         assert b"admin:" not in answer.body
 
 

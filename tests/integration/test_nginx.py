@@ -271,7 +271,8 @@ def test_pages_need_a_login_too(site):
 
 def test_without_the_slash(site):
     """A relative redirect: behind a proxy only the browser knows the rest."""
-    for path in ("/xenterm", "/xenterm/api", "/xenterm/vendor"):
+    for path in ("/xenterm", "/xenterm/api", "/xenterm/vendor",
+                 "/xenterm/ajaxterm/web1"):
         answer = site.request("GET", path)
         assert answer.status == 301
         assert answer.headers["Location"] == path + "/"
