@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -166,6 +167,7 @@ test_master_of_nobody(void **state)
 	child = fork();
 	if (child == 0) {
 		if (setresuid(65534, 65534, 65534) == 0 &&
+		    prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
 		    write(ready[1], "", 1) == 1)
 			pause();
 		_exit(0);
