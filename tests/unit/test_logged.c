@@ -225,6 +225,11 @@ test_what_comes_again(void **state)
 	assert_int_equal(times_in(contents(cast), "first"), 1);
 	assert_int_equal(times_in(contents(cast), "second"), 1);
 	assert_int_equal(times_in(contents(cast), "third"), 1);
+	/* A recording begins where the log has been already. */
+	give_screen(15);
+	assert_int_equal(asked.offset, 15);
+	print(15, "third\r\n");
+	assert_int_equal(times_in(contents("console.log"), "third"), 1);
 	start();
 	assert_int_equal(asked.follows, 1);
 	assert_int_equal(asked.run, RUN);
