@@ -394,6 +394,45 @@ def test_http_parameters_are_no_identity(guarded):
             assert fastcgi.status_of(fastcgi.read_to_end(peer)) == 401
 
 
+# Those that need to know who asks, with bodies and parameters that are good.
+ASKED_BY_NOBODY = (
+    ("GET", "/api/v1/consoles", "", b"", ""),
+    ("GET", "/api/v1/preview", "console=web1", b"", ""),
+    ("GET", "/api/v1/logs/web1", "", b"", ""),
+    ("POST", "/api/v1/sessions", "", b'{"console": "web1", "mode": "watch"}',
+     "application/json"),
+    ("POST", "/api/v1/power", "",
+     b'{"console": "web1", "action": "reboot", "domid": 999999}',
+     "application/json"),
+    ("GET", "/ajaxterm/web1/u", "s=1&w=80&h=24", b"", ""),
+    ("POST", "/ajaxterm/web1/u", "", b"s=1&w=80&h=24",
+     "application/x-www-form-urlencoded"),
+)
+
+
+def test_a_rule_for_everybody_is_not_for_nobody(own_site):
+    """Also where a web server forgot to ask who it is."""
+    everybody = """
+access "everybody" {
+    users = {"*"}
+    consoles = {"*"}
+    rights = {"force", "log", "power"}
+}
+"""
+    site = own_site(conf=everybody)
+    site.guest("--echo", name="web1")
+    for user, good in (("somebody", True), ("", False)):
+        for method, path, query, body, kind in ASKED_BY_NOBODY:
+            with site.fastcgi() as peer:
+                peer.sendall(fastcgi.request(
+                    method, path, query, user, body=body, CONTENT_TYPE=kind,
+                    HTTP_HOST="dom0", HTTP_ORIGIN="https://dom0"))
+                answer = fastcgi.read_to_end(peer)
+            refused = b"no-identity" in answer
+            assert refused != good, (path, user, answer)
+            assert good or fastcgi.status_of(answer) == 401
+
+
 def test_nobody_is_refused(site):
     for path in ("api/v1/consoles", "api/v1/sessions", "api/v1/output",
                  "api/v1/nothing", "api/", "api/v2/consoles"):

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <grp.h>
 
 #include "common/log.h"
 #include "common/privdrop.h"
@@ -114,6 +115,10 @@ harden(void)
 static void
 become_nobody(void)
 {
+	const gid_t groups[] = {4, 5};
+
+	if (setgroups(2, groups) < 0)
+		_exit(98);
 	privdrop_to(65534, 65533);
 	has_exactly(0);
 	if (getuid() != 65534 || getegid() != 65533 ||

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -152,32 +153,54 @@ test_master(void **state)
 	assert_false(procfs_program_has_master(ours, pts));
 }
 
-/* Anybody may call a program so; it counts if it is root's. */
+/* Has its descriptors and this program's name; becomes nobody when told to. */
+static pid_t
+start_child(int orders, int done)
+{
+	pid_t child = fork();
+	char byte;
+
+	if (child != 0)
+		return child;
+	if (read(orders, &byte, 1) == 1 &&
+	    setresuid(65534, 65534, 65534) == 0 &&
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && write(done, "", 1) == 1)
+		pause();
+	_exit(0);
+}
+
+/* Anybody may call a program so, and may be the next one with a number: it
+ * counts if it is root's now. */
 static void
 test_master_of_nobody(void **state)
 {
-	unsigned pts;
-	int fd = open_pty(&pts), ready[2];
-	char byte;
+	int orders[2], done[2], fd, next;
+	unsigned pts, next_pts;
 	pid_t child;
+	char byte;
 
 	(void)state;
-	assert_int_equal(pipe(ready), 0);
-	child = fork();
-	if (child == 0) {
-		if (setresuid(65534, 65534, 65534) == 0 &&
-		    write(ready[1], "", 1) == 1)
-			pause();
-		_exit(0);
-	}
-	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(pipe(orders), 0);
+	assert_int_equal(pipe(done), 0);
+	fd = open_pty(&pts);
+	next = open_pty(&next_pts);
+	child = start_child(orders[0], done[1]);
+	assert_true(child > 0);
 	close(fd);
+	close(next);
+	assert_true(procfs_program_has_master(ours, pts));
+	assert_int_equal(write(orders[1], "", 1), 1);
+	assert_int_equal(read(done[0], &byte, 1), 1);
 	assert_true(procfs_has_master(child, pts));
+	assert_true(procfs_has_master(child, next_pts));
+	assert_false(procfs_program_has_master(ours, next_pts));
 	assert_false(procfs_program_has_master(ours, pts));
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
-	close(ready[0]);
-	close(ready[1]);
+	for (int i = 0; i < 2; i++) {
+		close(orders[i]);
+		close(done[i]);
+	}
 }
 
 /* What was seen there once is not believed. */
