@@ -88,7 +88,7 @@ test('colours, and without', async () => {
 	await typeLine(page, "printf '\\033[1;31;44mcolou''red\\033[m\\n'");
 	await waitForScreen(page, /^coloured *$/m);
 	assert.equal(await page.textContent('.f9.b4'), 'coloured');
-	assert.equal(await page.$eval('.f9.b4', (e) => getComputedStyle(e).color), 'rgb(255, 0, 0)');
+	assert.equal(await page.$eval('.f9.b4', (e) => getComputedStyle(e).color), 'rgb(255, 102, 102)');
 	assert.equal(await page.$eval('.f9.b4', (e) => getComputedStyle(e).backgroundColor), 'rgb(0, 0, 187)');
 	await page.click('text=Colours');
 	await until(async () => await page.$('.f9.b4') === null, 'a screen without colours');
