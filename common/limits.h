@@ -78,8 +78,8 @@
  * tells only when three quarters of its buffer have gone: some KiB a second. */
 #define LIMIT_REPLY_SECONDS 60
 
-/* Bytes of replies that wait for slow peers, all together: four of the longest
- * that there are, or the histories of 256 consoles. */
+/* Bytes of replies, and of streams, that wait for slow peers, all together:
+ * four of the longest that there are, or the histories of 256 consoles. */
 #define LIMIT_UNSENT (256 * 1024 * 1024)
 
 /* Sessions in all, and of one user; the configuration can have less. */

@@ -160,14 +160,17 @@ send_document(struct conn *conn, struct evbuffer *document)
 	return !document;
 }
 
-/* What was typed is never answered with an error: it would be sent again. */
+/* What was typed is never answered with an error: it would be sent again.  Nor
+ * is a page that only looks, while the worker is restarted: it would stop. */
 static void
 refuse(struct view *view, int error)
 {
 	struct conn *conn = view->waiter.conn;
 
-	if (view->typed)
+	if (view->typed || (error == -ESHUTDOWN && view->nkeys == 0))
 		send_idem(conn);
+	else if (error == -ESHUTDOWN)
+		reply_restart(conn);
 	else if (error == -EIO)
 		reply_problem_with(conn, 503, "no-screen", REPLY_RETRY, NULL,
 		    "The screen of this console cannot be made at present.");
@@ -178,6 +181,13 @@ refuse(struct view *view, int error)
 		reply_problem_with(conn, 503, "overload", REPLY_RETRY, NULL,
 		    "The screen did not come in time, or too many wait for "
 		    "it.");
+}
+
+/* Of who will not be answered: why he has been woken, as an error. */
+static int
+error_of(enum wake why)
+{
+	return why == WAKE_RESTART ? -ESHUTDOWN : -ECONNRESET;
 }
 
 static void
@@ -250,7 +260,7 @@ screen_answer(struct waiter *w, enum wake why)
 	struct view *view = (struct view *)w;
 
 	if (why >= WAKE_CLOSED) {
-		refuse(view, -ECONNRESET);
+		refuse(view, error_of(why));
 	} else if (!view->done) {
 		refuse(view, -ETIMEDOUT);
 	} else if (view->error) {
@@ -312,7 +322,7 @@ echo_answer(struct waiter *w, enum wake why)
 	struct view *view = (struct view *)w;
 
 	if (why >= WAKE_CLOSED) {
-		refuse(view, -ECONNRESET);
+		refuse(view, error_of(why));
 		view_free(view);
 		return;
 	}
@@ -396,7 +406,7 @@ tty_answer(struct waiter *w, enum wake why)
 	struct view *view = (struct view *)w;
 
 	if (why >= WAKE_CLOSED) {
-		refuse(view, -ECONNRESET);
+		refuse(view, error_of(why));
 		view_free(view);
 		return;
 	}

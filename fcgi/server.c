@@ -46,7 +46,7 @@ struct server {
 	struct conn *spare; /* for who comes next, or NULL */
 	bool complained;    /* since the last one came */
 	size_t nconns, nrequests;
-	size_t unsent; /* bytes of replies that were too long to go at once */
+	size_t unsent; /* bytes of replies that wait for their peers */
 	/* Common timeouts of libevent. */
 	const struct timeval *deadline, *patience;
 	uint8_t peek[LIMIT_REQUEST];
@@ -64,7 +64,7 @@ struct stream_reply {
 	struct event *writable;
 	void (*drained)(void *ctx);
 	void *ctx;
-	size_t unsent; /* of the server's */
+	size_t unsent; /* bytes of pending, as the server has counted them */
 };
 
 struct conn {
@@ -600,10 +600,8 @@ conn_finish(struct conn *conn, struct evbuffer *reply)
 		conn_next(conn);
 		return true;
 	}
-	if (conn->server->unsent + len > LIMIT_UNSENT ||
-	    !conn_stream_begin(conn, NULL, NULL))
+	if (!conn_stream_begin(conn, NULL, NULL))
 		return false;
-	conn->server->unsent += conn->stream->unsent = len;
 	conn_stream_send(conn, reply);
 	conn_stream_end(conn);
 	return true;
@@ -650,6 +648,36 @@ stream_break(struct conn *conn)
 	event_active(conn->event, EV_CLOSED, 0);
 }
 
+static void
+stream_count(struct conn *conn)
+{
+	struct stream_reply *stream = conn->stream;
+	size_t pending = evbuffer_get_length(stream->pending);
+
+	conn->server->unsent += pending - stream->unsent;
+	stream->unsent = pending;
+}
+
+/* Nobody's slow peers fill the memory: those go first for whom most waits. */
+static void
+bound_unsent(struct server *server)
+{
+	while (server->unsent > LIMIT_UNSENT) {
+		struct conn *conn, *most = NULL;
+
+		DL_FOREACH (server->conns, conn)
+			if (conn->stream && (!most || conn->stream->unsent >
+							  most->stream->unsent))
+				most = conn;
+		log_warn("server: %zu bytes wait for slow readers; one is cut "
+			 "off",
+		    server->unsent);
+		evbuffer_drain(most->stream->pending, most->stream->unsent);
+		stream_count(most);
+		stream_break(most);
+	}
+}
+
 /* Writes what the socket takes. */
 static void
 stream_flush(struct conn *conn)
@@ -663,9 +691,10 @@ stream_flush(struct conn *conn)
 		if (errno == EINTR)
 			continue;
 		if (errno == EAGAIN && event_add(stream->writable, NULL) == 0)
-			return;
+			break;
 		stream_break(conn);
 	}
+	stream_count(conn);
 }
 
 static void
@@ -730,6 +759,8 @@ conn_stream_send(struct conn *conn, struct evbuffer *bytes)
 	evbuffer_drain(bytes, evbuffer_get_length(bytes));
 	if (!busy)
 		stream_flush(conn);
+	stream_count(conn);
+	bound_unsent(conn->server);
 }
 
 bool

@@ -77,9 +77,8 @@ bool conn_was_refused(const struct conn *conn);
 void conn_park(struct conn *conn, void (*gone)(void *ctx), void *ctx);
 
 /* Sends the reply, CGI headers and body; conn is not the caller's any more.
- * Drains reply, which stays the caller's.  False: out of memory, or too much
- * waits for slow peers (LIMIT_UNSENT); nothing was sent, and conn is as
- * before. */
+ * Drains reply, which stays the caller's.  False: out of memory; nothing was
+ * sent, and conn is as before. */
 bool conn_finish(struct conn *conn, struct evbuffer *reply);
 
 /* The same, but it needs no memory, and so does not fail: text has at most

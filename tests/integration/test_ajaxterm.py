@@ -559,6 +559,30 @@ def kill_screens(site):
     return len(screens)
 
 
+def test_the_worker_is_restarted_while_a_page_waits(own_site):
+    """An error would stop the page; keys that were not typed are one."""
+    site = own_site()
+    name = site.guest("--echo")
+    page, typist = Viewer(site, name), Viewer(site, name, s="2")
+    page.look("here")
+    page.see("here")
+    typist.see("here")
+    for pid in site.screens():
+        os.kill(pid, signal.SIGSTOP)
+    before = site.healthz()["requests"]
+    headers = [("Content-Type", FORM), *HERE.items()]
+    for viewer, keys in (page, ""), (typist, "x"):
+        viewer.client.send("POST", f"ajaxterm/{name}/u",
+                           f"s={viewer.s}&w=80&h=24&c=0&k={keys}".encode(),
+                           headers)
+    wait_for(lambda: site.healthz()["requests"] == before + 2)
+    site.end("worker")
+    for viewer in page, typist:
+        answer = viewer.client.receive()
+        assert (answer.status, answer.body) == (200, IDEM)
+        viewer.client.close()
+
+
 def test_the_worker_is_killed(own_site):
     site = own_site()
     page = Viewer(site, site.guest("--echo"))

@@ -8,6 +8,7 @@
 
 #include "common/config.h"
 #include "fcgi/access.h"
+#include "fcgi/grant.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define LIST(...)    ((char *[]){__VA_ARGS__, NULL})
@@ -205,6 +206,39 @@ test_includes(void **state)
 	check(rules, COUNT(rules), questions, COUNT(questions));
 }
 
+/* By what a session is there; a kind that is none, as what is restored may
+ * have, is worth nothing. */
+static void
+test_grants(void **state)
+{
+	struct config_access rules[] = {{LIST("@dev"), LIST("*"), W}};
+	struct config_ticket_key key = {
+	    .name = "panel", .consoles = LIST("web*"), .rights = F};
+	const struct config config = {.access = rules,
+	    .naccess = 1,
+	    .ticket_keys = &key,
+	    .nticket_keys = 1};
+	const struct {
+		struct grant grant;
+		uint32_t want;
+	} cases[] = {
+	    {{GRANT_ROOT, NULL}, L | W | T | J | F},
+	    {{GRANT_TICKET, ""}, L | W | T | J | F},
+	    {{GRANT_LOGIN, "dev"}, L | W},
+	    {{GRANT_LOGIN, "ops"}, 0},
+	    {{GRANT_KEY, "panel"}, L | W | T | J | F},
+	    {{GRANT_KEY, "other"}, 0},
+	    {{GRANT_KEY + 1, ""}, 0},
+	    {{(enum grant_kind)UINT32_MAX, ""}, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_int_equal(
+		    grant_rights(&cases[i].grant, &config, "alice", "web1"),
+		    cases[i].want);
+}
+
 int
 main(void)
 {
@@ -216,6 +250,7 @@ main(void)
 	    cmocka_unit_test(test_patterns),
 	    cmocka_unit_test(test_several),
 	    cmocka_unit_test(test_includes),
+	    cmocka_unit_test(test_grants),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
