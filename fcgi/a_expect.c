@@ -147,6 +147,9 @@ move_window(struct expect *e, const struct ring *ring)
 		e->skipped += begin - e->from;
 		e->from = begin;
 	}
+	/* From before the console was open, and of no output of it. */
+	if (e->from > end)
+		e->from = end;
 	for (size_t i = 0; i < LIMIT_EXPECT_PATTERNS; i++)
 		if (e->resume[i] < e->from)
 			e->resume[i] = e->from;

@@ -31,8 +31,8 @@
 static alignas(max_align_t) uint8_t reserve[RESERVE];
 static size_t taken, blocks;
 
-static _Thread_local uint64_t refusals;
-static _Thread_local bool open;
+static uint64_t refusals;
+static bool open;
 
 uint64_t
 memory_refusals(void)

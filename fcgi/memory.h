@@ -6,8 +6,7 @@
  * there was one; and what cannot bear it at all, libfcgi where it reads a
  * request and json-c where it parses, gets what it asks for from a reserve.
  *
- * All of this is a thread's own, but for the reserve, which is the reactor's.
- * In a build with a sanitizer nothing is refused.
+ * The program has one thread.  In a build with a sanitizer nothing is refused.
  */
 #ifndef XENTERM_MEMORY_H
 #define XENTERM_MEMORY_H
@@ -16,10 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How often this thread was refused memory so far. */
+/* How often memory was refused so far. */
 uint64_t memory_refusals(void);
 
-/* Between the two, what is refused to this thread comes out of a reserve, which
+/* Between the two, what is refused comes out of a reserve, which
  * is there again when all of it has been freed. */
 void memory_reserve_begin(void);
 void memory_reserve_end(void);

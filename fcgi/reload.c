@@ -59,13 +59,13 @@ exchange(struct reload *reload, struct config *next,
 {
 	struct ticket_keys *keys;
 
-	config_keep_fixed(reload->config, next);
 	config_exchange(reload->config, next);
 	keys = ticket_keys_load(reload->config, files);
 	if (!keys) {
 		config_exchange(reload->config, next);
 		return false;
 	}
+	config_keep_fixed(next, reload->config);
 	tickets_set_keys(reload->worker->tickets, keys);
 	ticket_keys_free(reload->keys);
 	reload->keys = keys;
