@@ -124,6 +124,16 @@ def test_every_restriction_is_explained(name):
             assert explained, line
 
 
+@pytest.mark.parametrize("path", sorted((TOP / "conf/systemd").glob(
+    "*.service")), ids=lambda path: path.stem)
+def test_each_may_confine_itself(path):
+    """All programs do so by seccomp(), which is in none of the sets that
+    units of services allow."""
+    allowed = " ".join(re.findall(r"(?m)^SystemCallFilter=([^~].*)$",
+                                  path.read_text())).split()
+    assert "seccomp" in allowed
+
+
 if __name__ == "__main__":
     before, rest = DOCUMENT.read_text().split(MARKS[0])
     DOCUMENT.write_text(before + MARKS[0] + text() + MARKS[1] +
