@@ -9,7 +9,7 @@ import argparse
 
 # Measured (docs/performance.md, "Results"); KiB.
 VIEWER = 12.0           # worker and broker, a waiting viewer
-CONSOLE = 13.0          # held, and not watched
+CONSOLE = 15.0          # held, and not watched
 SCREEN = 1504.0         # a screen process with its scrollback full, 24x80
 NGINX = 23.0            # a connection of a waiting viewer
 IDLE_CORE = 0.0009 / 500    # of a core, a held and quiet console

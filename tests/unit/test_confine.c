@@ -79,7 +79,9 @@ try_exec(void)
 {
 	char *const argv[] = {"true", NULL};
 
-	execv("/bin/true", argv);
+	/* What is not there: a program that is would be killed by what it does
+	 * first. */
+	execv("/nowhere/true", argv);
 	return REFUSED;
 }
 
@@ -132,6 +134,15 @@ try_read_memory(void)
 	struct iovec here = {&byte, 1}, there = {&byte, 1};
 
 	return AS_DONE(process_vm_readv(parent, &here, 1, &there, 1, 0) == 1);
+}
+
+static enum outcome
+try_write_memory(void)
+{
+	static char byte; /* at the same place in the parent */
+	struct iovec here = {&byte, 1}, there = {&byte, 1};
+
+	return AS_DONE(process_vm_writev(parent, &here, 1, &there, 1, 0) == 1);
 }
 
 static enum outcome
@@ -331,6 +342,8 @@ static const struct attempt attempts[] = {
     {"trace another process", try_ptrace, KILLED, KILLED, KILLED, KILLED,
 	KILLED, false},
     {"read another's memory", try_read_memory, KILLED, KILLED, KILLED, KILLED,
+	KILLED, false},
+    {"write another's memory", try_write_memory, KILLED, KILLED, KILLED, KILLED,
 	KILLED, false},
     {"become root", try_more_privileges, KILLED, KILLED, KILLED, KILLED, KILLED,
 	false},

@@ -12,9 +12,11 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -268,6 +270,78 @@ test_what_is_missing(void **state)
 	assert_non_null(strstr(contents(next), "again"));
 }
 
+static off_t
+size_of(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path_of(name), &st), 0);
+	return st.st_size;
+}
+
+static void
+tear(const char *name)
+{
+	int fd = open(path_of(name), O_WRONLY | O_APPEND);
+
+	assert_int_equal(write(fd, "half a li", 9), 9);
+	close(fd);
+}
+
+/* A logger that is killed may have written more than it knew of: the next one
+ * cuts that off, all of it. */
+static void
+test_killed_while_it_wrote(void **state)
+{
+	char cast[256];
+	off_t log_size, cast_size;
+
+	(void)state;
+	start();
+	give_screen(0);
+	print(0, "first\r\n");
+	recordings(cast);
+	log_size = size_of("console.log");
+	cast_size = size_of(cast);
+	tear("console.log");
+	tear(cast);
+	start();
+	assert_true(size_of("console.log") >= log_size);
+	assert_int_not_equal(contents("console.log")[log_size], 'h');
+	assert_null(strstr(contents(cast), "\nh"));
+	assert_int_equal(size_of(cast), cast_size);
+}
+
+/* The disk is full in the middle of a line: nothing of it stays, what is said
+ * of it is whole lines, and the log goes on when there is room. */
+static void
+test_full_disk(void **state)
+{
+	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+	struct rlimit full;
+	off_t size, left;
+
+	(void)state;
+	section.record = RECORD_OFF;
+	start();
+	print(0, "first\r\n");
+	size = size_of("console.log");
+	full = (struct rlimit){(rlim_t)size + 10, RLIM_INFINITY};
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	stub_allow_errors(true);
+	print(7, "second\r\n");
+	stub_allow_errors(false);
+	left = size_of("console.log");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(left, size);
+	print(15, "third\r\n");
+	assert_null(strstr(contents("console.log"), "second"));
+	assert_non_null(strstr(contents("console.log"),
+	    "bytes of this log could not be written since"));
+	assert_non_null(strstr(contents("console.log"), "| third\n"));
+}
+
 /* Each screen begins one; the oldest go, and nothing else does. */
 static void
 test_recordings_that_stay(void **state)
@@ -321,6 +395,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    WITH_DIR(test_what_comes_again),
 	    WITH_DIR(test_what_is_missing),
+	    WITH_DIR(test_killed_while_it_wrote),
+	    WITH_DIR(test_full_disk),
 	    WITH_DIR(test_recordings_that_stay),
 	    WITH_DIR(test_links),
 	};
