@@ -110,11 +110,12 @@ def test_broker_and_keeper_lost_under_output(dom0, calm):
     viewer = calm.viewer
     viewer.drain()
     size, token, run = calm.log_size(), viewer.token, viewer.run
-    begin, earlier = calm.count(12000), len(viewer.earlier)
+    # Lines for longer than a new broker takes here
+    begin, earlier = calm.count(40000), len(viewer.earlier)
     viewer.wait_for(rb'calm1 line 100\r\n', begin)
     dom0.run('kill -9 $(pgrep -x xenterm-keeper) $(pgrep -x xenterm-broker)')
     viewer.wait('a new history', lambda: len(viewer.earlier) > earlier)
-    viewer.wait_for(rb'calm1 line 12000\r\ndone\r\n', 0, seconds=60)
+    viewer.wait_for(rb'calm1 line 40000\r\ndone\r\n', 0, seconds=120)
     viewer.drain()
     assert viewer.run != run and viewer.token == token
     assert len(viewer.earlier) == earlier + 1
