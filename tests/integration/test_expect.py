@@ -175,6 +175,21 @@ def test_a_guest_that_prints_for_ever(site, guest):
     viewer.type(b"\x03")
 
 
+def test_what_is_told_of_much_output(site, guest, tmp_path):
+    """The last 64 KiB of what was not matched, and no more."""
+    text = b"".join(b"%07d " % n for n in range(20000))
+    path = tmp_path / "numbers"
+    path.write_bytes(text)
+    name = guest("--file", path, prefix="always")
+    wait_for(lambda: site.admin(
+        "GET", f"/history?console={name}&format=raw").body == text)
+    made = site.admin("POST", f"/sessions?console={name}&mode=watch").json()
+    begin = {"from": f"{made['from'].split('.')[0]}.0"}
+    done = expect(site, name, {"until": "never", "timeout": 0.1}, **begin)
+    assert done["result"] == "timeout"
+    assert done["after"].encode() == text[-64 * 1024:]
+
+
 @pytest.mark.parametrize("pattern", ("(a+)+$x", "[^b]*[^b]*[^b]*b"))
 def test_a_hostile_pattern_ends(site, guest, tmp_path, pattern):
     path = tmp_path / "as"

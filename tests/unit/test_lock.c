@@ -85,6 +85,7 @@ test_shared(void **state)
 	fd = open(path, O_RDWR);
 	assert_true(fd >= 0);
 	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+	assert_int_equal(flock(fd, LOCK_SH | LOCK_NB), -1);
 	locks_drop(locks, 7);
 	assert_int_equal(access(path, F_OK), 0);
 	locks_drop(locks, 7);
@@ -229,6 +230,10 @@ test_uucp(void **state)
 	assert_false(locks_uucp_held(locks, 3, holder));
 	write_file(file, text);
 	assert_int_equal(chown(file, 65534, 65534), 0);
+	assert_false(locks_uucp_held(locks, 3, holder));
+	unlink(file);
+	write_file(path, text);
+	assert_int_equal(symlink(path, file), 0);
 	assert_false(locks_uucp_held(locks, 3, holder));
 	unlink(file);
 	assert_int_equal(mkfifo(file, 0600), 0);
