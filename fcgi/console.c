@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/ring.h"
@@ -30,6 +31,9 @@
 /* Comings and goings within this time are told as one event, so that a
  * thousand viewers arriving do not wake each other a million times. */
 #define VIEWERS_DELAY_MS 250
+
+/* Somebody who goes on looking is noted again after so long. */
+#define LOOK_SECONDS 60
 
 struct console {
 	struct console_key key;
@@ -58,6 +62,8 @@ struct console {
 	size_t nviewers, ntypists, naway;
 	struct event *viewers_told;
 	size_t revoked; /* bytes of input, not told of yet */
+	char *looker;	/* who looked without a session last, or NULL */
+	time_t looked;
 };
 
 /* Those who wait are asked, and the owner is told. */
@@ -223,6 +229,7 @@ console_destroy(struct console *c)
 	input_destroy(c->input);
 	console_store_free(c->kept);
 	ring_unmap(c->ring);
+	free(c->looker);
 	free(c);
 }
 
@@ -558,6 +565,20 @@ console_resize(struct console *c, unsigned rows, unsigned cols)
 	snapshot_drop(c->snapshot);
 	screen_resize(c->screen, rows, cols);
 	happened(c, NEWS_SIZE);
+}
+
+bool
+console_look(struct console *c, const char *user)
+{
+	const time_t now = clock_seconds();
+
+	if (c->looker && strcmp(c->looker, user) == 0 &&
+	    now - c->looked < LOOK_SECONDS)
+		return false;
+	free(c->looker);
+	c->looker = strdup(user); /* or the next look is a first one */
+	c->looked = now;
+	return true;
 }
 
 void

@@ -305,8 +305,14 @@ handle_preview(struct worker *w, struct request *r)
 	if (!r->console)
 		return;
 	if (rights & RIGHT_WATCH) {
-		if (has_output(r))
-			render(r, find_format("text"), 0);
+		if (!has_output(r))
+			return;
+		if (console_look(r->console, r->user))
+			audit(&(struct audit){.event = "looked",
+			    .user = r->user,
+			    .address = conn_param(r->conn, "REMOTE_ADDR"),
+			    .console = r->console});
+		render(r, find_format("text"), 0);
 		return;
 	}
 	audit_refused(

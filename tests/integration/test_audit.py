@@ -44,6 +44,19 @@ def new(site, console, user, mode="type", **more):
                         {"console": console, "mode": mode, **more}, user=user)
 
 
+def test_who_only_looks(site):
+    """Without a session: once for a look that goes on."""
+    name = site.guest("--echo")
+    session = site.session(name)
+    for user in ("viewer", "viewer", "viewer", "admin", "viewer"):
+        assert site.request("GET", f"api/v1/preview?console={name}",
+                            user=user).status == 200
+    looks = lines(site, "looked")
+    assert [look["user"] for look in looks] == ["viewer", "admin", "viewer"]
+    assert looks[0]["name"] == name and looks[0]["console"] == session.id
+    assert looks[0]["address"] == "127.0.0.1"
+
+
 def test_the_life_of_a_session(site):
     name = site.guest("--echo")
     session = site.session(name)
