@@ -118,8 +118,8 @@ void console_revoke(
 uint64_t console_lost(const struct console *c, enum input_loss *why);
 void console_resize(struct console *c, unsigned rows, unsigned cols);
 
-/* A user looks at it without being a viewer.  False: is to be taken for the same
- * look as the one before, by the same user and less than a minute ago. */
+/* A user looks at it without being a viewer.  False: is to be taken for the
+ * same look as the one before, by the same user and less than a minute ago. */
 bool console_look(struct console *c, const char *user);
 /* viewer and its strings stay the caller's, until it leaves. */
 void console_join(struct console *c, struct viewer *viewer);

@@ -154,6 +154,20 @@ function secondsOf(value) {
 	return Number.isNaN(date) ? null : Math.max(0, (date - Date.now()) / 1000);
 }
 
+/*
+ * What a promise brings, unless the signal is aborted first. fetch() sees to that, but node 18's forgets the signal of an
+ * answer that goes on for long.
+ */
+export function unlessAborted(signal, promise) {
+	return new Promise((resolve, reject) => {
+		const aborted = () => reject(signal.reason);
+		if (signal.aborted)
+			aborted();
+		signal.addEventListener('abort', aborted);
+		promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
+	});
+}
+
 export function offsetOf(payload) {
 	const offset = Number(view(payload).getBigUint64(0));
 	if (!Number.isSafeInteger(offset))

@@ -8,7 +8,9 @@
  * beside polls output comes by two ways: #deliver() puts it in order by offset. Events come from polls only, because an
  * echo that was overtaken by a poll would report a state that is over.
  */
-import { FRAMES, FrameParser, RequestError, checkFrame, join, offsetOf, parseJson, problemOf, readReply } from './answers.js';
+import {
+	FRAMES, FrameParser, RequestError, checkFrame, join, offsetOf, parseJson, problemOf, readReply, unlessAborted,
+} from './answers.js';
 import { withoutCredentials } from './calls.js';
 
 const MAX_INPUT = 16384;          /* bytes in one input request: the worker's limit */
@@ -474,7 +476,7 @@ export class ConsoleClient extends EventTarget {
 		this.#aborts.add(abort);
 		try {
 			expect(this.#streamed ? SLACK : PROBE, GATHERED);
-			await this.#readStream(await this.#askForStream(abort), {
+			await this.#readStream(await this.#askForStream(abort), abort.signal, {
 				waiting: () => this.#timers.clearTimeout(timer),
 				reading: () => came && expect(SILENCE, SILENT),
 				position: () => {
@@ -496,11 +498,11 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	async #askForStream({ signal }) {
-		const response = await this.#fetch(
+		const response = await unlessAborted(signal, this.#fetch(
 			new URL(`api/v1/stream?${new URLSearchParams({ from: this.#pollFrom })}`, this.#base), {
 				headers: { Accept: `${FRAMES}, application/problem+json`, 'Xenterm-Token': this.#session.token },
 				signal, cache: 'no-store', redirect: 'manual',
-			});
+			}));
 		if (response.status !== 200)
 			throw await problemOf(response);
 		if (!(response.headers.get('Content-Type') ?? '').startsWith(FRAMES) || !response.body)
@@ -508,7 +510,7 @@ export class ConsoleClient extends EventTarget {
 		return response;
 	}
 
-	async #readStream(response, { waiting, reading, position }) {
+	async #readStream(response, signal, { waiting, reading, position }) {
 		const reader = response.body.getReader();
 		const parser = new FrameParser();
 		try {
@@ -518,7 +520,7 @@ export class ConsoleClient extends EventTarget {
 					await this.#resumed;
 				}
 				reading();
-				const { done, value } = await reader.read();
+				const { done, value } = await unlessAborted(signal, reader.read());
 				if (done || this.#closed)
 					return;
 				this.#heard = this.#timers.now();
@@ -892,18 +894,22 @@ export class ConsoleClient extends EventTarget {
 		const deadline = this.#timers.setTimeout(() => abort.abort('deadline'), seconds * 1000);
 		this.#aborts.add(abort);
 		try {
-			const response = await this.#fetch(new URL(path, this.#base), {
+			return await unlessAborted(abort.signal, this.#ask(new URL(path, this.#base), {
 				method, headers, body, signal: abort.signal, cache: 'no-store', redirect: 'manual',
-			});
-			if (response.status < 200 || response.status > 299)
-				throw await problemOf(response);
-			return await readReply(response, method === 'POST');
+			}));
 		} catch (error) {
 			throw error instanceof RequestError ? error : new RequestError('The server cannot be reached.');
 		} finally {
 			this.#timers.clearTimeout(deadline);
 			this.#aborts.delete(abort);
 		}
+	}
+
+	async #ask(url, options) {
+		const response = await this.#fetch(url, options);
+		if (response.status < 200 || response.status > 299)
+			throw await problemOf(response);
+		return readReply(response, options.method === 'POST');
 	}
 
 	async #retryLater(which, backoff, error) {

@@ -327,6 +327,16 @@ test('a stream that falls silent is asked for again after a poll', async () => {
 	client.close();
 });
 
+test('… and so is one whose fetch() has forgotten its signal', async () => {
+	const { server, timers, client, stream } = await streaming();
+	stream.fail = () => {};
+	await timers.advance(36000);
+	assert.equal(stream.cancelled, true);
+	await begin(server, '1.100.1');
+	assert.equal(client.connection, 'live');
+	client.close();
+});
+
 test('wake() asks again at once when a stream has said nothing for longer than it may', async () => {
 	const { server, timers, client, stream } = await streaming();
 	await timers.advance(10000);
