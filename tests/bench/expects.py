@@ -132,7 +132,7 @@ def show(result):
               f"p50 {median(lambda r: r['echo']['p50_ms']):6.3f} ms, "
               f"p99 {median(lambda r: r['echo']['p99_ms']):6.3f} ms; "
               f"{median(report.to_floors('echo')):.2f} x (A + B), "
-              f"{median(report.to_floors('echo', 'tty')):.2f} x (A of Xen + B)")
+              f"{median(report.to_floors('echo', 'tty')):.2f} x (that tty + B)")
 
 
 def main():
