@@ -33,19 +33,6 @@ broker_drop(void)
 
 #ifndef WITH_ASAN
 
-#define ALLOW(name)                    \
-	{                              \
-		.call = SCMP_SYS(name) \
-	}
-
-/* Not F_SETOWN and F_SETSIG, by which a descriptor sends signals. */
-#define FCNTL(command)                                  \
-	{                                               \
-		.call = SCMP_SYS(fcntl), .arguments = { \
-			{1, UINT32_MAX, command}        \
-		}                                       \
-	}
-
 /* A thread of this process, with nothing of its own. */
 #define THREAD CLONE_THREAD
 #define NAMESPACES                                                     \
@@ -89,14 +76,14 @@ static const struct sandbox_rule rules[] = {
     ALLOW(unlink),
     ALLOW(unlinkat),
     ALLOW(flock),
-    FCNTL(F_GETFD),
-    FCNTL(F_SETFD),
-    FCNTL(F_GETFL),
-    FCNTL(F_SETFL),
-    FCNTL(F_DUPFD),
-    FCNTL(F_DUPFD_CLOEXEC),
-    FCNTL(F_GET_SEALS),
-    FCNTL(F_ADD_SEALS),
+    ALLOW_FCNTL(F_GETFD),
+    ALLOW_FCNTL(F_SETFD),
+    ALLOW_FCNTL(F_GETFL),
+    ALLOW_FCNTL(F_SETFL),
+    ALLOW_FCNTL(F_DUPFD),
+    ALLOW_FCNTL(F_DUPFD_CLOEXEC),
+    ALLOW_FCNTL(F_GET_SEALS),
+    ALLOW_FCNTL(F_ADD_SEALS),
     ALLOW(dup),
     ALLOW(dup2),
     ALLOW(dup3),
@@ -121,13 +108,7 @@ static const struct sandbox_rule rules[] = {
     ALLOW(setsockopt),
     {.call = SCMP_SYS(socket), .arguments = {{0, ~0ull, AF_UNIX}}},
     {.call = SCMP_SYS(socketpair), .arguments = {{0, ~0ull, AF_UNIX}}},
-    /* memory */
-    ALLOW(brk),
-    ALLOW(munmap),
-    ALLOW(mremap),
-    ALLOW(madvise),
-    {.call = SCMP_SYS(mmap), .arguments = {{2, PROT_EXEC, 0}}},
-    {.call = SCMP_SYS(mprotect), .arguments = {{2, PROT_EXEC, 0}}},
+    ALLOW_MEMORY,
     /* threads, of which libxenstore makes and cancels one for each
      * connection; what clone3 asks for cannot be seen */
     {.call = SCMP_SYS(clone), .arguments = {{0, THREAD | NAMESPACES, THREAD}}},

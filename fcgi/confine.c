@@ -11,23 +11,12 @@
 
 #include "common/sandbox.h"
 
-#define ALLOW(name)                    \
-	{                              \
-		.call = SCMP_SYS(name) \
-	}
 #define DENY(name)                                      \
 	{                                               \
 		.call = SCMP_SYS(name), .error = EACCES \
 	}
 
 #ifndef WITH_ASAN
-/* Not F_SETOWN and F_SETSIG, by which a descriptor sends signals. */
-#define FCNTL(command)                                  \
-	{                                               \
-		.call = SCMP_SYS(fcntl), .arguments = { \
-			{1, UINT32_MAX, command}        \
-		}                                       \
-	}
 /* Nothing that types or changes how a tty works. */
 #define IOCTL(request)                                  \
 	{                                               \
@@ -70,14 +59,14 @@ static const struct sandbox_rule rules[] = {
     IOCTL(FIONBIO),
     IOCTL(TIOCOUTQ),
     IOCTL(TCGETS),
-    FCNTL(F_GETFD),
-    FCNTL(F_SETFD),
-    FCNTL(F_GETFL),
-    FCNTL(F_SETFL),
-    FCNTL(F_DUPFD),
-    FCNTL(F_DUPFD_CLOEXEC),
-    FCNTL(F_GET_SEALS),
-    FCNTL(F_ADD_SEALS),
+    ALLOW_FCNTL(F_GETFD),
+    ALLOW_FCNTL(F_SETFD),
+    ALLOW_FCNTL(F_GETFL),
+    ALLOW_FCNTL(F_SETFL),
+    ALLOW_FCNTL(F_DUPFD),
+    ALLOW_FCNTL(F_DUPFD_CLOEXEC),
+    ALLOW_FCNTL(F_GET_SEALS),
+    ALLOW_FCNTL(F_ADD_SEALS),
     ALLOW(fstat),
     ALLOW(newfstatat),
     ALLOW(dup),
@@ -85,13 +74,7 @@ static const struct sandbox_rule rules[] = {
     ALLOW(dup3),
     {.call = SCMP_SYS(socket), .arguments = {{0, ~0ull, AF_UNIX}}},
     {.call = SCMP_SYS(socketpair), .arguments = {{0, ~0ull, AF_UNIX}}},
-    /* memory */
-    ALLOW(brk),
-    ALLOW(munmap),
-    ALLOW(mremap),
-    ALLOW(madvise),
-    {.call = SCMP_SYS(mmap), .arguments = {{2, PROT_EXEC, 0}}},
-    {.call = SCMP_SYS(mprotect), .arguments = {{2, PROT_EXEC, 0}}},
+    ALLOW_MEMORY,
     /* itself */
     ALLOW(getrandom),
     ALLOW(getpid),

@@ -9,11 +9,6 @@
 
 #include "common/sandbox.h"
 
-#define ALLOW(name)                    \
-	{                              \
-		.call = SCMP_SYS(name) \
-	}
-
 #ifndef WITH_ASAN
 static const struct sandbox_rule rules[] = {
     /* the loop, and waiting */
@@ -40,13 +35,7 @@ static const struct sandbox_rule rules[] = {
     /* its own one's name, at the end */
     ALLOW(unlink),
     ALLOW(unlinkat),
-    /* memory */
-    ALLOW(brk),
-    ALLOW(munmap),
-    ALLOW(mremap),
-    ALLOW(madvise),
-    {.call = SCMP_SYS(mmap), .arguments = {{2, PROT_EXEC, 0}}},
-    {.call = SCMP_SYS(mprotect), .arguments = {{2, PROT_EXEC, 0}}},
+    ALLOW_MEMORY,
     /* itself */
     ALLOW(getpid),
     ALLOW(getrandom),

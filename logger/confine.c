@@ -11,19 +11,7 @@
 
 #include "common/sandbox.h"
 
-#define ALLOW(name)                    \
-	{                              \
-		.call = SCMP_SYS(name) \
-	}
-
 #ifndef WITH_ASAN
-/* Not F_SETOWN and F_SETSIG, by which a descriptor sends signals. */
-#define FCNTL(command)                                  \
-	{                                               \
-		.call = SCMP_SYS(fcntl), .arguments = { \
-			{1, UINT32_MAX, command}        \
-		}                                       \
-	}
 
 static const struct sandbox_rule rules[] = {
     /* the loop, and waiting */
@@ -67,10 +55,10 @@ static const struct sandbox_rule rules[] = {
     ALLOW(symlinkat),
     ALLOW(unlink),
     ALLOW(unlinkat),
-    FCNTL(F_GETFD),
-    FCNTL(F_SETFD),
-    FCNTL(F_GETFL),
-    FCNTL(F_SETFL),
+    ALLOW_FCNTL(F_GETFD),
+    ALLOW_FCNTL(F_SETFD),
+    ALLOW_FCNTL(F_GETFL),
+    ALLOW_FCNTL(F_SETFL),
     /* sockets; only local ones can be made */
     ALLOW(connect),
     ALLOW(recvfrom),
@@ -84,13 +72,7 @@ static const struct sandbox_rule rules[] = {
     {.call = SCMP_SYS(socket), .arguments = {{0, ~0ull, AF_UNIX}}},
     {.call = SCMP_SYS(socketpair), .arguments = {{0, ~0ull, AF_UNIX}}},
     ALLOW(pipe2),
-    /* memory */
-    ALLOW(brk),
-    ALLOW(munmap),
-    ALLOW(mremap),
-    ALLOW(madvise),
-    {.call = SCMP_SYS(mmap), .arguments = {{2, PROT_EXEC, 0}}},
-    {.call = SCMP_SYS(mprotect), .arguments = {{2, PROT_EXEC, 0}}},
+    ALLOW_MEMORY,
     /* itself */
     ALLOW(getrandom),
     ALLOW(getpid),
