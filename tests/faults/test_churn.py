@@ -4,6 +4,9 @@ given back.
 HOURS in the environment: 24, or more for a longer look."""
 
 import os
+import pathlib
+import re
+import time
 
 import pytest
 
@@ -28,6 +31,12 @@ def pss_kib(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
         return sum(int(line.split()[1]) for line in f
                    if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+
+
+def wakeups(pid):
+    """How often it has been on a processor, by itself or taken off it."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return re.findall(r"ctxt_switches:\s*(\d+)", status)
 
 
 class Day:
@@ -84,6 +93,15 @@ class Day:
             return health["sessions"] == health["consoles"] \
                 == health["requests"] == 0 and not self.site.screens()
         wait_for(empty, 60, "an empty site")
+        wait_for(self.at_rest, 60, "programs that have nothing to do")
+
+    def at_rest(self):
+        """Who has just been answered may see the connection, or the process,
+        before the worker has closed it."""
+        pids = [self.site.pid(name) for name in ("broker", "worker")]
+        before = [wakeups(pid) for pid in pids]
+        time.sleep(0.2)
+        return before == [wakeups(pid) for pid in pids]
 
     def used(self):
         """{what: how much} of both programs and their children."""
