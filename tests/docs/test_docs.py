@@ -196,7 +196,7 @@ def mapped(folder):
 
 
 @pytest.mark.parametrize("folder", ["common", "broker", "keeper", "fcgi",
-                                    "cli"])
+                                    "logger", "cli"])
 def test_the_map_has_every_file(folder):
     there = {path.name for path in FILES
              if path.parent == TOP / folder and path.exists() and
