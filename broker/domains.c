@@ -19,7 +19,7 @@
 
 /* Domains read again in one rescan, beside those that are not complete: a
  * living connection loses no events, so this may take several rounds. */
-#define SCANNED_PER_TURN 64
+#define SCANNED_PER_TURN 32
 
 #define RETRY_FIRST_MS 500
 #define RETRY_MAX_MS   5000
