@@ -1,8 +1,10 @@
 #include "broker/xs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xenstore.h>
 
@@ -11,7 +13,35 @@
 struct xs_conn {
 	struct xs_handle *handle;
 	xs_transaction_t transaction; /* XBT_NULL: none */
+	int fd;			      /* xenstored's, as far as is known */
+	struct stat file;	      /* of fd, when it was opened */
 };
+
+/*
+ * libxenstore's reader thread closes the descriptor when it cannot go on, and
+ * xs_close() cancels that thread; in between it leaves the descriptor open
+ * (tools/libs/store/xs.c, read_thread: close() is where it is cancelled).
+ * xenstored would then keep all events for a connection that nobody reads.
+ */
+static int
+lowest_free(void)
+{
+	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd;
+}
+
+static void
+close_left(const struct xs_conn *conn)
+{
+	struct stat now;
+
+	if (conn->fd >= 0 && fstat(conn->fd, &now) == 0 &&
+	    now.st_dev == conn->file.st_dev && now.st_ino == conn->file.st_ino)
+		close(conn->fd);
+}
 
 struct xs_conn *
 xs_conn_open(const char *socket)
@@ -30,12 +60,15 @@ xs_conn_open(const char *socket)
 		setenv("XENSTORED_PATH", socket, 1);
 	/* Not XS_UNWATCH_FILTER: it leaks the body of each event that it
 	 * filters out (xs_unwatch).  A late event is taken for none. */
+	conn->fd = lowest_free();
 	conn->handle = xs_open(0);
 	conn->transaction = XBT_NULL;
 	if (!conn->handle) {
 		free(conn);
 		return NULL;
 	}
+	if (conn->fd >= 0 && fstat(conn->fd, &conn->file) < 0)
+		conn->fd = -1;
 	return conn;
 }
 
@@ -45,6 +78,7 @@ xs_conn_close(struct xs_conn *conn)
 	if (!conn)
 		return;
 	xs_close(conn->handle);
+	close_left(conn);
 	free(conn);
 }
 
