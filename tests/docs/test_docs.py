@@ -8,6 +8,9 @@ import subprocess
 
 import pytest
 
+import configuration
+import options
+
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 FILES = [TOP / name for name in subprocess.run(
     ["git", "ls-files", "-co", "--exclude-standard"], cwd=TOP, check=True,
@@ -213,116 +216,110 @@ def test_the_map_has_every_file(folder):
 
 # --- the options ------------------------------------------------------------------
 
-SOURCE = (TOP / "common/config_parse.c").read_text()
-CHECKS = (TOP / "common/config_check.c").read_text()
-KINDS = r"(?:NUMBER|CFG_(?:STR|BOOL|INT|FLOAT)(?:_LIST)?)"
+@pytest.fixture(name="known", scope="module")
+def known_options():
+    return options.all_options()
 
 
-def options_of(array):
-    """The names in one table of options, and those of its sections."""
-    body = re.search(rf"(?s)cfg_opt_t {array}\[\] = {{(.*?)CFG_END", SOURCE)
-    assert body, array
-    names = re.findall(rf'{KINDS}\(\s*"(\w+)"', body[1])
-    sections = dict(re.findall(r'CFG_SEC\(\s*"(\w+)",\s*(\w+)', body[1]))
-    return names, sections
+@pytest.fixture(scope="module")
+def manual():
+    return configuration.Manual(configuration.MANUAL.read_text())
 
 
-def all_options():
-    names, sections = options_of("options")
-    assert len(names) > 10 and sections, "config_parse.c is written otherwise now"
-    found = {("", name) for name in names}
-    for section, array in sections.items():
-        found.add((section, ""))
-        found |= {(section, name) for name in options_of(array)[0]}
-    return found
+@pytest.fixture(scope="module")
+def example():
+    return configuration.Example(configuration.EXAMPLE.read_text())
 
 
-def test_the_example_has_every_option():
+def test_the_code_has_options(known):
+    assert len([name for section, name in known if not section]) > 10
+    assert len(options.sections()) > 3
+
+
+def test_the_example_has_every_option(known, example):
     """xenterm.conf, where each stands behind '# '."""
-    found = set()
-    section = ""
-    for line in (TOP / "conf/xenterm.conf").read_text().split("\n"):
-        line = re.sub(r"^# ?", "", line)
-        if head := re.match(r'(\w+) "[^"]*" \{(.*)', line):
-            section = head[1]
-            found.add((section, ""))
-            found |= {(section, name)
-                      for name in re.findall(r"(\w+) =", head[2])}
-            if "}" in head[2]:
-                section = ""
-        elif re.match(r"\}", line):
-            section = ""
-        elif option := re.match(r"\s*(\w+) = ", line):
-            found.add((section, option[1]))
-    assert found == all_options()
+    assert example.names() == set(known)
+    assert set(example.blocks) == set(options.sections())
 
 
-def test_the_manual_has_every_option():
-    manual = (TOP / "docs/xenterm.conf.5").read_text()
-    found, section = set(), ""
-    body = manual.split(".Ss Options")[1].split(".Sh EXAMPLES")[0]
-    depth = 0
-    for line in body.split("\n"):
-        if line.startswith(".Bl"):
-            depth += 1
-        elif line.startswith(".El"):
-            depth -= 1
-        elif head := re.match(r"\.It Ic (\w+) Ar ", line):
-            section = head[1]
-            found.add((section, ""))
-        elif item := re.match(r"\.It Ic (\w+)", line):
-            found.add((section if depth > 1 else "", item[1]))
-        elif section and (inline := re.match(r"\.Ic (\w+) Ns \\ =", line)):
-            found.add((section, inline[1]))
-    assert found == all_options()
+def test_the_manual_has_every_option(known, manual):
+    assert set(manual.texts) == set(known) | {
+        (section, "") for section in options.sections()}
 
 
-def defaults():
-    """Of options that are texts or numbers."""
-    limits = dict(re.findall(r"(?m)^#define\s+(LIMIT_\w+)\s+(\d+)$",
-                             (TOP / "common/limits.h").read_text()))
-    found = dict(re.findall(
-        r'\n\t    CFG_STR\("(\w+)", "([^"]+)"', SOURCE))
-    table = re.search(r"(?s)config_numbers\[\] = {(.*?)\n};", CHECKS)
-    for name, value in re.findall(r'{"(\w+)", (\w+),', table[1]):
-        found[name] = limits.get(value, value)
-    return found
+def test_defaults_are_told_as_they_are(known, manual, example):
+    for (section, name), option in known.items():
+        said = manual.defaults[section, name]
+        assert said == configuration.told(option), (section, name, said)
+        if not section and option.default is not None:
+            said = example.lines[name].split(" = ", 1)[1]
+            assert said == configuration.written(option.default), name
 
 
-def test_defaults_are_told_as_they_are():
-    example = (TOP / "conf/xenterm.conf").read_text()
-    manual = (TOP / "docs/xenterm.conf.5").read_text()
+def test_ranges_are_told_as_they_are(known, manual):
     checked = 0
-    for name, value in defaults().items():
-        if value.startswith("LIMIT") or ("", name) not in all_options():
-            continue
-        said = re.search(rf'(?m)^# {name} = "?([^"\n]*?)"?$', example)
-        assert said and said[1] == value, (name, value, said and said[1])
-        said = re.search(rf"(?m)^\.It Ic {name} Pq (.*)$", manual)
-        assert said and said[1] == value, (name, value, said and said[1])
-        checked += 1
-    assert checked > 8
-
-
-def test_ranges_are_told_as_they_are():
-    limits = dict(re.findall(r"(?m)^#define\s+(LIMIT_\w+)\s+(\w+)$",
-                             (TOP / "common/limits.h").read_text()))
-    limits["INT_MAX"] = str(2 ** 31 - 1)
-    manual = (TOP / "docs/xenterm.conf.5").read_text()
-    checked = 0
-    for table in re.findall(r"(?s)numbers\[\] = {(.*?)\n};", CHECKS):
-        for name, *numbers in re.findall(
-                r'{"(\w+)", ([^,]+), (\w+), (\w+),', table):
-            default, least, most = (limits.get(n, n) for n in numbers)
-            most = limits.get(most, most)
-            said = re.search(rf"(?s)\n\.It Ic {name} Pq (.*?)(?=\n\.El|\n\.It "
-                             r"Ic (?!sessions_per))", manual)[1]
-            assert re.search(rf"from {least}(, never,)? to {most}\.", said) \
-                or (f"{least} {most}" == f"1 {default}" and
-                    re.search("at most what is the default", said, re.I)), \
-                (name, least, most, said)
+    for (section, name), option in known.items():
+        said = re.findall(configuration.RANGE,
+                          "\n".join(manual.texts[section, name]))
+        if option.kind == "number":
+            assert [(least, most) for least, _, most in said] == \
+                [(str(option.least), str(option.most))], (section, name, said)
             checked += 1
+        else:
+            assert not said, (section, name)
     assert checked > 15
+
+
+def test_what_a_reload_does_not_change_is_told_as_it_is(known, manual):
+    about = " ".join(manual.about)
+    said = re.search(r"guest ends\. (.*?) change with the next start only",
+                     about)[1]
+    assert set(re.findall(r"\w+", re.sub(r"\.Ic|\band\b", "", said))) == {
+        name for (section, name), option in known.items() if option.fixed}
+
+
+@pytest.mark.parametrize("path", [
+    configuration.MANUAL, configuration.EXAMPLE, configuration.PAGE],
+    ids=name_of)
+def test_the_reference_is_what_the_code_makes(path):
+    assert path.read_text() == configuration.made()[path], \
+        "tests/docs/configuration.py --update makes it anew"
+
+
+@pytest.mark.parametrize("module,there,instead", [
+    ("PARSE", 'CFG_STR("run_dir"', 'CFG_PTR("run_dir"'),
+    ("PARSE", 'NUMBER("rescan")', 'NUMBER("every")'),
+    ("PARSE", 'NUMBER("rescan"),', 'NUMBER("rescan"), NUMBER("every"),'),
+    ("PARSE", '"xenterm", CFGF_NONE', '"xenterm", CFGF_NOCASE'),
+    ("PARSE", 'CFG_SEC("hook", hook, named)', 'CFG_SEC("hook", hook, 0)'),
+    ("CHECK", "{\"rescan\", 10, 1,", "{\"rescan\", 10, LEAST,"),
+    ("CHECK", "static const char *const paths[]", "const char *paths[]"),
+    ("CHECK", '"hook|events", check_events', '"hook|events", check_up'),
+    ("CHECK", "value < LIMIT_RING_MIN", "value <= LIMIT_RING_MIN"),
+    ("CONFIG", 'keep("user"', 'keep_text("user"'),
+])
+def test_what_is_not_understood_is_an_error(monkeypatch, module, there,
+                                            instead):
+    source = getattr(options, module)
+    assert there in source
+    monkeypatch.setattr(options, module, source.replace(there, instead))
+    with pytest.raises((options.Unknown, KeyError)):
+        options.all_options()
+
+
+@pytest.mark.parametrize("module,there,instead", [
+    ("PARSE", '"/run/xenterm"', '"/run/other"'),
+    ("CHECK", '{"rescan", 10, 1, 3600,', '{"rescan", 20, 1, 3600,'),
+    ("CHECK", '{"days", 0, 0, 36500,', '{"days", 0, 0, 365,'),
+])
+def test_a_change_of_the_code_is_one_of_the_documents(monkeypatch, module,
+                                                      there, instead):
+    source = getattr(options, module)
+    assert there in source
+    monkeypatch.setattr(options, module, source.replace(there, instead))
+    changed = {path.name for path, text in configuration.made().items()
+               if text != path.read_text()}
+    assert {"configuration.md", "xenterm.conf.5"} <= changed
 
 
 # --- figures ----------------------------------------------------------------------
