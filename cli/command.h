@@ -21,6 +21,9 @@ enum exit_status {
 
 #define UNTIL_MAX 16
 
+/* Bytes of one call's body. */
+#define BODY_MAX (16 * 1024)
+
 struct options {
 	bool json, enter, no_escape, crash, recordings;
 	const char *config, *socket, *format, *file, *send, *timeout;
@@ -47,11 +50,16 @@ enum exit_status ask_with(const char *method, const char *path,
 /* What an answer that is not good means; complains. */
 enum exit_status refused(const struct answer *answer);
 
+/* Writes an answer as it is, and end; frees it. */
+enum exit_status show_answer(struct answer *a, const char *end);
+
 /* "/verb?console=NAME" and more, which may be ""; the caller frees it. */
 char *console_path(const char *verb, const char *name, const char *more);
 
 /* A member's text, "" when it has none. */
 const char *text_member(struct json_object *obj, const char *name);
+/* How many a list has, 0 when there is none. */
+size_t list_length(struct json_object *obj, const char *name);
 /* Text of a guest's, a user's or the worker's making: tabs, but no other
  * control characters. */
 void print_clean(FILE *to, const char *text);
@@ -59,12 +67,22 @@ void print_clean(FILE *to, const char *text);
  * to a terminal without those that cli/filter.h leaves out. */
 void print_filtered(const char *bytes, size_t len);
 
+enum exit_status run_list(const struct options *o, char **args, int n);
 enum exit_status run_attach(const struct options *o, char **args, int n);
 enum exit_status run_watch(const struct options *o, char **args, int n);
+enum exit_status run_send(const struct options *o, char **args, int n);
+enum exit_status run_expect(const struct options *o, char **args, int n);
+enum exit_status run_screen(const struct options *o, char **args, int n);
+enum exit_status run_history(const struct options *o, char **args, int n);
 enum exit_status run_log(const struct options *o, char **args, int n);
-enum exit_status run_play(const struct options *o, char **args, int n);
 enum exit_status run_record(const struct options *o, char **args, int n);
+enum exit_status run_play(const struct options *o, char **args, int n);
 enum exit_status run_ticket(const struct options *o, char **args, int n);
+enum exit_status run_who(const struct options *o, char **args, int n);
+enum exit_status run_kick(const struct options *o, char **args, int n);
+enum exit_status run_hold(const struct options *o, char **args, int n);
+enum exit_status run_release(const struct options *o, char **args, int n);
+enum exit_status run_power(const struct options *o, char **args, int n);
 enum exit_status run_doctor(const struct options *o, char **args, int n);
 
 #endif
