@@ -21,6 +21,7 @@
 #include "fcgi/power.h"
 #include "fcgi/reload.h"
 #include "fcgi/session.h"
+#include "fcgi/session_keep.h"
 
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   2000

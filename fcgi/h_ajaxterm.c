@@ -28,6 +28,7 @@
 #include "fcgi/screen.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
+#include "fcgi/session_keep.h"
 #include "fcgi/waiters.h"
 #include "fcgi/worker.h"
 

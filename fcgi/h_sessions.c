@@ -19,6 +19,7 @@
 #include "fcgi/request.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
+#include "fcgi/session_keep.h"
 #include "fcgi/tickets.h"
 #include "fcgi/waiters.h"
 #include "fcgi/worker.h"

@@ -32,6 +32,7 @@
 #include "fcgi/route.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
+#include "fcgi/session_keep.h"
 #include "fcgi/spawner.h"
 #include "fcgi/ticket_keys.h"
 #include "fcgi/tickets.h"

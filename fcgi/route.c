@@ -21,6 +21,7 @@
 #include "fcgi/request.h"
 #include "fcgi/server.h"
 #include "fcgi/session.h"
+#include "fcgi/session_keep.h"
 #include "fcgi/worker.h"
 
 static const struct route public_routes[] = {

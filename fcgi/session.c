@@ -15,15 +15,13 @@
 #include "common/timer.h"
 #include "fcgi/audit.h"
 #include "fcgi/console.h"
-#include "fcgi/consoles.h"
 #include "fcgi/counters.h"
-#include "fcgi/memory.h"
+#include "fcgi/session_state.h"
 #include "fcgi/session_store.h"
 #include "fcgi/waiters.h"
 
 #define TOKEN_BYTES 32
 #define HASH_BYTES  SESSION_HASH_BYTES
-#define ID_BYTES    SESSION_ID_BYTES
 
 /* How many sessions a user has; goes with the last of them. */
 struct owner {
@@ -32,44 +30,10 @@ struct owner {
 	UT_hash_handle hh;
 };
 
-struct sessions {
-	struct event_base *base;
-	const struct config *config;
-	struct session *by_hash;
-	struct owner *owners;
-	uint8_t key[SESSION_KEY_BYTES]; /* see hash_viewer() */
-	struct session_store *store;
-	bool are_known;	 /* no worker before this one has others */
-	bool to_restore; /* they are in the store */
-};
-
 _Static_assert(SESSION_KEY_BYTES == crypto_generichash_KEYBYTES &&
 		   SESSION_ID_BYTES == INPUT_SESSION_LEN &&
 		   SESSION_NO_SLOT == INPUT_NO_SLOT,
     "the same things under other names");
-
-struct session {
-	struct sessions *all;
-	uint8_t hash[HASH_BYTES]; /* of the token */
-	UT_hash_handle hh;
-	uint8_t id_bytes[ID_BYTES];
-	char id[SESSION_ID_TEXT];
-	uint32_t slot; /* in the store */
-	struct owner *owner;
-	struct console *console;
-	struct viewer viewer;
-	struct event *idle, *absent;
-	time_t last_used;		/* monotonic seconds */
-	time_t ends;			/* monotonic seconds */
-	time_t expires;			/* wall clock */
-	_Atomic uint64_t own_seq, *seq; /* the one in the store, once kept */
-	uint64_t echoed_run, echoed;
-	struct session_shown shown;
-	unsigned parked;
-	char address[INET6_ADDRSTRLEN];
-	struct grant grant;
-	bool was_opened, has_typed; /* in the audit log */
-};
 
 static void
 audit_session(const struct session *s, const char *event, const char *why)
@@ -230,8 +194,8 @@ used(struct session *s)
 	console_set_away(s->console, &s->viewer, false);
 }
 
-static void
-destroy(struct session *s)
+void
+session_destroy(struct session *s)
 {
 	if (s->idle)
 		event_free(s->idle);
@@ -243,9 +207,8 @@ destroy(struct session *s)
 	free(s);
 }
 
-/* NULL with errno set. */
-static struct session *
-create(struct sessions *all, const char *user)
+struct session *
+session_create(struct sessions *all, const char *user)
 {
 	struct session *s = calloc(1, sizeof *s);
 	int error;
@@ -263,15 +226,13 @@ create(struct sessions *all, const char *user)
 	if (s->owner)
 		return s;
 	error = errno;
-	destroy(s);
+	session_destroy(s);
 	errno = error;
 	return NULL;
 }
 
-/* Puts a session that has all its values among the others.  False: out of
- * memory. */
-static bool
-enter(struct session *s, struct console *console, bool may_type)
+bool
+session_enter(struct session *s, struct console *console, bool may_type)
 {
 	struct sessions *all = s->all;
 
@@ -303,15 +264,15 @@ open_as(struct sessions *all, const uint8_t hash[HASH_BYTES],
 	if (console_nviewers(console) >= all->config->sessions_per_console)
 		return -EMFILE;
 	errno = ENOMEM;
-	s = create(all, user);
+	s = session_create(all, user);
 	if (!s)
 		return -errno;
 	memcpy(s->hash, hash, HASH_BYTES);
 	randombytes_buf(s->id_bytes, sizeof s->id_bytes);
 	s->ends = clock_seconds() + (time_t)all->config->session_max;
 	s->expires = time(NULL) + (time_t)all->config->session_max;
-	if (!enter(s, console, may_type)) {
-		destroy(s);
+	if (!session_enter(s, console, may_type)) {
+		session_destroy(s);
 		return -ENOMEM;
 	}
 	counters_add(COUNT_SESSIONS, 1);
@@ -391,7 +352,7 @@ leave(struct session *s, enum wake why)
 	HASH_DEL(s->all->by_hash, s);
 	waiters_close(console_waiters(s->console), s, why);
 	console_leave(s->console, &s->viewer);
-	destroy(s);
+	session_destroy(s);
 }
 
 static void
@@ -472,190 +433,6 @@ session_find(struct sessions *all, const char *token)
 	if (s)
 		used(s);
 	return s;
-}
-
-/* ---- kept for the next worker -------------------------------------------- */
-
-void
-session_keep(struct session *s)
-{
-	struct session_record record = {
-	    .console = *console_key_of(s->console),
-	    .seq = session_seq(s),
-	    .ends = s->ends,
-	    .expires = s->expires,
-	    .grant = s->grant.kind,
-	    .may_type = s->viewer.may_type,
-	};
-	struct session_record *kept;
-
-	if (s->slot != SESSION_NO_SLOT)
-		return;
-	memcpy(record.hash, s->hash, sizeof record.hash);
-	memcpy(record.id, s->id_bytes, sizeof record.id);
-	snprintf(record.user, sizeof record.user, "%s", s->owner->name);
-	snprintf(record.address, sizeof record.address, "%s", s->address);
-	snprintf(record.grant_text, sizeof record.grant_text, "%s",
-	    s->grant.text ? s->grant.text : "");
-	s->slot = session_store_add(s->all->store, &record);
-	kept = session_store_at(s->all->store, s->slot);
-	if (kept)
-		s->seq = &kept->seq;
-}
-
-/* They move into a table that is new. */
-static void
-keep_again(struct sessions *all)
-{
-	struct session *s;
-
-	for (s = all->by_hash; s; s = s->hh.next) {
-		if (s->slot == SESSION_NO_SLOT)
-			continue;
-		s->slot = SESSION_NO_SLOT;
-		s->seq = &s->own_seq;
-		session_keep(s);
-	}
-}
-
-/* The numbers lie in the table that goes away. */
-static void
-detach(struct sessions *all)
-{
-	struct session *s;
-
-	for (s = all->by_hash; s; s = s->hh.next)
-		atomic_store(&s->own_seq, session_seq(s));
-}
-
-int
-sessions_take_store(struct sessions *all, int fd)
-{
-	int found;
-
-	detach(all);
-	found = session_store_take(all->store, fd);
-	if (found < 0 || found == SESSION_STORE_SAME)
-		return found < 0 ? found : 0;
-	if (all->are_known) {
-		session_store_clear(all->store, all->key);
-	} else {
-		all->to_restore = found == SESSION_STORE_KEPT;
-		session_store_key(all->store, all->key);
-	}
-	keep_again(all);
-	return 0;
-}
-
-void
-sessions_had_typed(struct sessions *all, const struct input_by *by)
-{
-	session_store_typed(all->store, by->slot, by->session, by->seq);
-}
-
-/* 0, or why it cannot go on. */
-static const char *
-restore(struct sessions *all, uint32_t slot, struct session_record *r,
-    const struct consoles *consoles)
-{
-	struct console *console = consoles_find(consoles, &r->console);
-	struct session *s;
-
-	r->user[sizeof r->user - 1] = '\0';
-	r->address[sizeof r->address - 1] = '\0';
-	r->grant_text[sizeof r->grant_text - 1] = '\0';
-	if (!console)
-		return "console-gone";
-	if (clock_seconds() >= r->ends)
-		return "session_max";
-	HASH_FIND(hh, all->by_hash, r->hash, HASH_BYTES, s);
-	if (s)
-		return s->slot == slot ? NULL : "made-anew";
-	s = create(all, r->user);
-	if (!s)
-		return "limit";
-	if (grant_set(&s->grant, r->grant, r->grant_text) < 0) {
-		destroy(s);
-		return "limit";
-	}
-	memcpy(s->hash, r->hash, sizeof s->hash);
-	memcpy(s->id_bytes, r->id, sizeof s->id_bytes);
-	snprintf(s->address, sizeof s->address, "%s", r->address);
-	s->ends = (time_t)r->ends;
-	s->expires = (time_t)r->expires;
-	s->slot = slot;
-	s->seq = &r->seq;
-	s->was_opened = true;
-	s->has_typed = session_seq(s) > 0;
-	if (enter(s, console, atomic_load(&r->may_type) != 0))
-		return NULL;
-	destroy(s);
-	return "limit";
-}
-
-static void
-audit_lost(const struct session_record *r, const char *why)
-{
-	char id[SESSION_ID_TEXT];
-
-	sodium_bin2hex(id, sizeof id, r->id, sizeof r->id);
-	audit(&(struct audit){.event = "closed",
-	    .user = r->user,
-	    .address = r->address,
-	    .session = id,
-	    .mode = atomic_load(&r->may_type) ? "type" : "watch",
-	    .why = why});
-}
-
-/* False: there was no memory for some, which stay in the store. */
-static bool
-restore_all(struct sessions *all, const struct consoles *consoles)
-{
-	unsigned restored = 0, lost = 0, later = 0;
-
-	for (uint32_t slot = 0; slot < LIMIT_SESSIONS; slot++) {
-		struct session_record *r = session_store_at(all->store, slot);
-		const uint64_t refusals = memory_refusals();
-		const char *why;
-
-		if (!r)
-			continue;
-		why = restore(all, slot, r, consoles);
-		if (!why) {
-			restored++;
-			continue;
-		}
-		if (memory_refusals() != refusals) {
-			later++;
-			continue;
-		}
-		audit_lost(r, why);
-		session_store_remove(all->store, slot);
-		lost++;
-	}
-	log_info("sessions: %u go on, %u have ended", restored, lost);
-	if (later > 0)
-		log_warn("sessions: no memory for %u at present", later);
-	return later == 0;
-}
-
-bool
-sessions_restore(struct sessions *all, const struct consoles *consoles)
-{
-	if (all->to_restore) {
-		if (!restore_all(all, consoles))
-			return false;
-		sessions_recheck(all);
-	}
-	all->to_restore = false;
-	all->are_known = true;
-	return true;
-}
-
-bool
-sessions_are_known(const struct sessions *all)
-{
-	return all->are_known;
 }
 
 void

@@ -3,7 +3,7 @@
  *
  * A session is named by a token of 256 random bits, which is handed out once
  * and kept only as its hash; so the table is worth nothing to who reads it.
- * Sessions outlive the worker, in the table of session_store.h.
+ * Sessions outlive the worker: session_keep.h.
  */
 #ifndef XENTERM_SESSION_H
 #define XENTERM_SESSION_H
@@ -18,7 +18,6 @@
 
 struct config;
 struct console;
-struct consoles;
 struct event_base;
 struct session;
 struct sessions;
@@ -34,18 +33,6 @@ struct sessions *sessions_create(
  * in them is told so; the others are closed.  NULL is fine. */
 void sessions_destroy(struct sessions *all);
 
-/* The broker keeps them in fd, which stays the caller's: those of a worker
- * before this one wait there for sessions_restore(), or those that are open now
- * are kept there too.  0 or a negative errno. */
-int sessions_take_store(struct sessions *all, int fd);
-/* All consoles are known: goes on with the sessions of the worker before.
- * False: there was not enough memory; to be called again. */
-bool sessions_restore(struct sessions *all, const struct consoles *consoles);
-/* Before that it is not known which tokens are good. */
-bool sessions_are_known(const struct sessions *all);
-/* What a queue that was taken over has of a session (input_queue_each()). */
-void sessions_had_typed(struct sessions *all, const struct input_by *by);
-
 /* Makes a session and joins it to its console.  0, -EMFILE: the user, the
  * console or the worker has too many, -ENOMEM. */
 int session_open(struct sessions *all, struct console *console,
@@ -60,8 +47,6 @@ int session_of_viewer(struct sessions *all, struct console *console,
 /* For the audit log: where its first request came from.  The first call says
  * that it was opened; later ones change nothing. */
 void session_opened_from(struct session *s, const char *address);
-/* It is complete and its user knows it: the next worker goes on with it. */
-void session_keep(struct session *s);
 /* By what its user has it; root's admin interface, until it is said.  0 or
  * -ENOMEM. */
 int session_set_grant(

@@ -24,6 +24,7 @@
 #include "fcgi/console.h"
 #include "fcgi/consoles.h"
 #include "fcgi/session.h"
+#include "fcgi/session_keep.h"
 #include "fcgi/session_store.h"
 #include "fcgi/waiters.h"
 #include "tests/unit/stubs.h"
