@@ -1,8 +1,8 @@
 /*
  * The FastCGI side: connections from nginx, one request at a time each.
  *
- * The only user of libfcgi, and what keeps its blocking calls away from the
- * reactor:
+ * Requests are in server.c, replies in server_reply.c: the only users of
+ * libfcgi, and what keeps its blocking calls away from the reactor:
  *
  *  - A connection is looked at (MSG_PEEK) until the whole request lies in the
  *    socket's buffer; only then libfcgi reads it, from a non-blocking socket.
