@@ -1,17 +1,14 @@
 #define _GNU_SOURCE
 #include "logger/logged.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +19,7 @@
 #include "common/limits.h"
 #include "common/log.h"
 #include "common/pattern.h"
-#include "common/text.h"
+#include "logger/folder.h"
 #include "logger/hooks.h"
 #include "logger/link.h"
 #include "logger/recording.h"
@@ -37,8 +34,6 @@
 
 /* Bytes of the line that begins a crash, in its mark. */
 #define CRASH_SHOWN 200
-
-#define DAY 86400
 
 #define NO_DOMAIN UINT32_MAX
 
@@ -57,7 +52,8 @@ struct logged {
 	const struct config_log *config; /* NULL: only hooks want it */
 	char id[CONSOLE_KEY_TEXT];
 	char name[LIMIT_NAME + CONSOLE_KEY_TEXT], guest[LIMIT_NAME + 1];
-	char dir[PATH_MAX], state[16];
+	char dir[PATH_MAX]; /* "": nothing is written */
+	char state[16];
 	uint32_t number, domid;
 	unsigned rows, cols, viewers;
 	uint64_t run; /* of the output; 0: there was none yet */
@@ -196,45 +192,6 @@ load(struct logged *l, struct saved *saved)
 	/* It is written again and again, also while the disk is full. */
 	if (posix_fallocate(l->state_fd, 0, sizeof *saved) != 0)
 		log_warn("%s: there is no room for it", path);
-}
-
-/* --- The folder
- * --------------------------------------------------------------- */
-
-/* by-name/NAME leads to the folder of the guest that had the name last. */
-static void
-link_name(const struct logged *l)
-{
-	char name[3 * sizeof l->name], fresh[PATH_MAX + 1024],
-	    path[PATH_MAX + 1024], to[PATH_MAX];
-
-	text_as_file_name(l->name, name, sizeof name);
-	if (strlen(name) > NAME_MAX - 4)
-		return;
-	snprintf(path, sizeof path, "%s/by-name/%s", l->logger->config->log_dir,
-	    name);
-	snprintf(
-	    fresh, sizeof fresh, "%s/by-name/.new", l->logger->config->log_dir);
-	snprintf(to, sizeof to, "../%s", strrchr(l->dir, '/') + 1);
-	unlink(fresh);
-	if (symlink(to, fresh) < 0 || rename(fresh, path) < 0)
-		log_warn("%s: %s", path, strerror(errno));
-}
-
-static bool
-make_folder(struct logged *l)
-{
-	char *slash;
-
-	if ((size_t)snprintf(l->dir, sizeof l->dir, "%s/%s",
-		l->logger->config->log_dir, l->id) >= sizeof l->dir)
-		return false;
-	slash = strrchr(l->dir, '/');
-	*slash = '.';
-	if (mkdir(l->dir, 0750) == 0 || errno == EEXIST)
-		return true;
-	log_error("%s: %s", l->dir, strerror(errno));
-	return false;
 }
 
 /* --- Output
@@ -430,31 +387,6 @@ logged_input(struct logged *l, const uint8_t *bytes, size_t len)
 	recording_event(&l->recording, 'i', bytes, len);
 }
 
-/* Recordings by name, which is by time; other files are left out. */
-static int
-is_recording(const struct dirent *entry)
-{
-	return fnmatch("*T*Z.cast", entry->d_name, 0) == 0;
-}
-
-static void
-remove_oldest(const struct logged *l)
-{
-	struct dirent **entries;
-	int n = scandir(l->dir, &entries, is_recording, alphasort);
-	char path[2 * PATH_MAX];
-
-	for (int i = 0; i < n; i++) {
-		snprintf(
-		    path, sizeof path, "%s/%s", l->dir, entries[i]->d_name);
-		if (n - i > (int)l->config->record_keep)
-			unlink(path);
-		free(entries[i]);
-	}
-	if (n >= 0)
-		free(entries);
-}
-
 void
 logged_snapshot(struct logged *l, uint64_t run, uint64_t offset,
     const uint8_t *bytes, size_t len)
@@ -473,7 +405,7 @@ logged_snapshot(struct logged *l, uint64_t run, uint64_t offset,
 		log_warn("%s: recording: %s", l->dir, strerror(-error));
 		return;
 	}
-	remove_oldest(l);
+	folder_keep_recordings(l->dir, l->config->record_keep);
 	/* What was printed since is told again. */
 	follow(l);
 	commit(l);
@@ -577,7 +509,7 @@ take_name(struct logged *l, struct json_object *obj)
 	if (*old)
 		mark(l, "%s is %s now", old, l->name);
 	if (*l->dir)
-		link_name(l);
+		folder_name(l->logger->config->log_dir, l->dir, l->name);
 }
 
 void
@@ -637,7 +569,7 @@ open_files(struct logged *l)
 	struct saved saved;
 
 	if ((!config->text && config->record == RECORD_OFF) ||
-	    !make_folder(l)) {
+	    !folder_make(l->logger->config->log_dir, l->id, l->dir)) {
 		l->dir[0] = '\0';
 		return;
 	}
@@ -719,25 +651,8 @@ logged_reopen(struct logged *l)
 void
 logged_tidy(struct logged *l)
 {
-	char path[2 * PATH_MAX];
-	struct dirent *entry;
-	struct stat st;
-	DIR *dir;
-
 	if (recording_is_on(&l->recording))
 		ask_screen(l);
-	if (!*l->dir || l->config->days == 0)
-		return;
-	dir = opendir(l->dir);
-	while (dir && (entry = readdir(dir)) != NULL) {
-		if (!is_recording(entry) &&
-		    fnmatch("console.log.*", entry->d_name, 0) != 0)
-			continue;
-		snprintf(path, sizeof path, "%s/%s", l->dir, entry->d_name);
-		if (stat(path, &st) == 0 &&
-		    st.st_mtime < time(NULL) - (time_t)l->config->days * DAY)
-			unlink(path);
-	}
-	if (dir)
-		closedir(dir);
+	if (*l->dir && l->config->days > 0)
+		folder_remove_old(l->dir, l->config->days);
 }

@@ -2,8 +2,7 @@
  * One console that is logged: its text log, its recording, where both stand
  * (the file `state`), and what the hooks are told of it.
  *
- * All is in a folder of its own, log_dir/<uuid>.<kind><n>, which
- * log_dir/by-name/<name> points to.
+ * All is in a folder of its own (folder.h).
  */
 #ifndef XENTERM_LOGGED_H
 #define XENTERM_LOGGED_H
