@@ -9,16 +9,13 @@
  * echo that was overtaken by a poll would report a state that is over.
  */
 import {
-	FRAMES, FrameParser, RequestError, checkFrame, join, offsetOf, parseJson, problemOf, readReply, unlessAborted,
+	FRAMES, FrameParser, RequestError, checkFrame, join, offsetOf, parseJson, problemOf, unlessAborted,
 } from './answers.js';
-import { withoutCredentials } from './calls.js';
+import { Backoff, Connection, Requests, SLACK, realTimers } from './requests.js';
 
 const MAX_INPUT = 16384;          /* bytes in one input request: the worker's limit */
 const MAX_QUEUE = 262144;         /* bytes typed and not yet sent, so that a paste cannot eat the memory */
 const MAX_INPUT_AGE = 120;        /* seconds: a key that waited longer would surprise who typed it */
-const MAX_RETRY_AFTER = 300;
-const MAX_LOST = 600;             /* seconds: a host that starts anew, or a guest on its way to another, is back by then */
-const SLACK = 15;                 /* seconds a request may take beyond the wait that it asked for */
 
 const PROBE = 3;                  /* seconds for a stream's beginning, until one has come */
 const SILENCE = 35;               /* seconds without a byte on a stream: the worker speaks every 15 */
@@ -47,20 +44,14 @@ const SILENT = 'silent';          /* nor has anything else */
  *   lost        some of what was typed does not reach the guest (a notice said why): what follows it must not, either
  */
 export class ConsoleClient extends EventTarget {
-	#base; #console; #wantedMode; #fetch; #timers; #online;
+	#console; #wantedMode; #timers;
+	#requests; #connection;
 	#echo; #wait; #maxQueue; #line;
 	#ticket;                        /* for the next session; null: the user is known by name, or it is used up */
 	#byTicket;
 
 	#started = false;
-	#closed = false;                /* no event, timer or request any more */
-	#aborts = new Set();            /* of the requests under way */
-	#sleeps = new Set();
-	#connection = 'connecting';
-	#trouble = { poll: null, input: null };
-	#everLive = false;
 	#away = false;                  /* the guest is not here, as the worker last said */
-	#lostSince = null;              /* since then there is no console of this name */
 
 	#session = null;
 	#fresh = true;                  /* this session has not answered a poll yet */
@@ -94,12 +85,13 @@ export class ConsoleClient extends EventTarget {
 		timers = realTimers, online = () => globalThis.navigator?.onLine !== false,
 		echo = 20, wait = 25, maxQueue = MAX_QUEUE, stream = true, line = null, ticket = null }) {
 		super();
-		this.#base = withoutCredentials(base);
 		this.#console = console;
 		this.#wantedMode = mode;
-		this.#fetch = (...args) => fetch(...args);
 		this.#timers = timers;
-		this.#online = online;
+		this.#requests = new Requests({ base, fetch, timers });
+		this.#connection = new Connection({
+			requests: this.#requests, timers, online, emit: (type, detail) => this.#emit(type, detail),
+		});
 		this.#echo = echo;
 		this.#wait = wait;
 		this.#maxQueue = maxQueue;
@@ -116,7 +108,7 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	get connection() {
-		return this.#connection;
+		return this.#connection.state;
 	}
 
 	/* By a ticket: no other session can follow it. */
@@ -143,13 +135,13 @@ export class ConsoleClient extends EventTarget {
 		if (this.#started)
 			return;
 		this.#started = true;
-		this.#emit('connection', { state: 'connecting' });
+		this.#connection.start();
 		this.#run();
 	}
 
 	/* Ends the session and everything under way; no event comes after this. */
 	close() {
-		if (this.#closed)
+		if (this.#requests.closed)
 			return;
 		const session = this.#session;
 		this.#stop();
@@ -158,9 +150,8 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	#closeSession({ token }) {
-		this.#fetch(new URL('api/v1/sessions/current', this.#base), {
-			method: 'DELETE', keepalive: true, cache: 'no-store', redirect: 'manual',
-			headers: { 'Xenterm-Token': token },
+		this.#requests.fetch('api/v1/sessions/current', {
+			method: 'DELETE', keepalive: true, headers: { 'Xenterm-Token': token },
 		}).catch(() => {});        /* the idle time ends it too */
 	}
 
@@ -169,15 +160,13 @@ export class ConsoleClient extends EventTarget {
 		/* A machine that has slept has streams that look open and are not. */
 		if (this.#heard !== null && this.#timers.now() - this.#heard > STALE * 1000)
 			this.#pollAgain();
-		for (const sleep of [...this.#sleeps])
-			if (!sleep.firm)
-				sleep.end();
+		this.#requests.wake();
 	}
 
 	/* It may hold a connection now, or may not any more. */
 	regroup() {
 		if (this.#holds())
-			this.#endTurn();
+			this.#requests.endTurn();
 		else if (this.#pollAbort && !this.#fresh)
 			this.#pollAbort.abort(AGAIN);
 	}
@@ -196,10 +185,10 @@ export class ConsoleClient extends EventTarget {
 			throw new RequestError('The session has changed meanwhile; try again.');
 		}
 		/* What was typed for the former session goes to its end there. */
-		for (let i = 0; i < 50 && this.#inflight && !this.#closed; i++)
-			await this.#sleep(0.1);
+		for (let i = 0; i < 50 && this.#inflight && !this.#requests.closed; i++)
+			await this.#requests.sleep(0.1);
 		this.#closeSession(before);
-		if (this.#closed)
+		if (this.#requests.closed)
 			return this.#closeSession(session);
 		this.#wantedMode = mode;
 		this.#begin(session);
@@ -219,7 +208,7 @@ export class ConsoleClient extends EventTarget {
 	/* Types a string (as UTF-8) or bytes: all of it or, with a notice, nothing. */
 	send(data) {
 		const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data.slice();
-		if (this.#closed || bytes.length === 0)
+		if (this.#requests.closed || bytes.length === 0)
 			return false;
 		if (this.mode !== 'type') {
 			this.#notice('read-only', 'Read only: you are watching this console, typing is off.');
@@ -236,7 +225,7 @@ export class ConsoleClient extends EventTarget {
 
 	/* Presses a key that is more than bytes: `sysrq` with a letter or digit, `ctrl-o`. */
 	press(key, arg) {
-		if (this.#closed)
+		if (this.#requests.closed)
 			return false;
 		if (this.mode !== 'type') {
 			this.#notice('read-only', 'Read only: you are watching this console, typing is off.');
@@ -269,17 +258,17 @@ export class ConsoleClient extends EventTarget {
 		try {
 			let bytes = waited + await this.#cancel(session);
 			/* What was on its way meanwhile. */
-			for (let i = 0; i < 50 && this.#inflight && !this.#closed; i++)
-				await this.#sleep(0.1);
+			for (let i = 0; i < 50 && this.#inflight && !this.#requests.closed; i++)
+				await this.#requests.sleep(0.1);
 			bytes += await this.#cancel(session);
-			return this.#inflight || this.#closed ? null : bytes;
+			return this.#inflight || this.#requests.closed ? null : bytes;
 		} catch {
 			return null;
 		}
 	}
 
 	async #cancel(session) {
-		const { json } = await this.#exchange({ method: 'DELETE', path: 'api/v1/input', session });
+		const { json } = await this.#requests.exchange({ method: 'DELETE', path: 'api/v1/input', session });
 		if (!Number.isSafeInteger(json?.cancelled))
 			throw new RequestError('The server\'s answer does not say how much was taken back.');
 		return json.cancelled;
@@ -289,7 +278,7 @@ export class ConsoleClient extends EventTarget {
 	async setSize({ rows, cols, tellGuest = false }) {
 		if (!this.#session)
 			throw new RequestError('Not connected.');
-		await this.#exchange({ method: 'POST', path: 'api/v1/size', session: this.#session, type: 'application/json',
+		await this.#requests.exchange({ method: 'POST', path: 'api/v1/size', session: this.#session, type: 'application/json',
 			body: JSON.stringify({ rows, cols, tell_guest: tellGuest }) });
 	}
 
@@ -298,11 +287,10 @@ export class ConsoleClient extends EventTarget {
 		if (!this.#session)
 			throw new RequestError('Not connected.');
 		const abort = new AbortController();
-		this.#aborts.add(abort);
+		this.#requests.keep(abort);
 		try {
-			const response = await this.#fetch(new URL(`api/v1/history?format=${format}`, this.#base), {
-				headers: { 'Xenterm-Token': this.#session.token }, signal: abort.signal, cache: 'no-store',
-				redirect: 'manual',
+			const response = await this.#requests.fetch(`api/v1/history?format=${format}`, {
+				headers: { 'Xenterm-Token': this.#session.token }, signal: abort.signal,
 			});
 			if (response.status !== 200)
 				throw await problemOf(response);
@@ -310,23 +298,23 @@ export class ConsoleClient extends EventTarget {
 		} catch (error) {
 			throw error instanceof RequestError ? error : new RequestError('The server cannot be reached.');
 		} finally {
-			this.#aborts.delete(abort);
+			this.#requests.release(abort);
 		}
 	}
 
 	/* ---- the poll loop ---- */
 
 	async #run() {
-		while (!this.#closed) {
+		while (!this.#requests.closed) {
 			try {
 				if (!this.#session)
 					await this.#open();
 				await this.#resumed;
-				if (this.#closed)
+				if (this.#requests.closed)
 					return;
 				if (!this.#mayStream())
 					await this.#turn();
-				if (this.#closed)
+				if (this.#requests.closed)
 					return;
 				if (this.#mayStream())
 					await this.#stream();
@@ -344,7 +332,7 @@ export class ConsoleClient extends EventTarget {
 				{ status: 403, code: 'bad-ticket' });
 		const session = await this.#askForSession({
 			console: this.#console, mode: this.#wantedMode, ticket: this.#ticket ?? undefined });
-		if (this.#closed)
+		if (this.#requests.closed)
 			return this.#closeSession(session);
 		this.#ticket = null;
 		this.#fresh = true;
@@ -352,7 +340,7 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	async #askForSession(wanted) {
-		const reply = await this.#exchange({
+		const reply = await this.#requests.exchange({
 			method: 'POST', path: 'api/v1/sessions', type: 'application/json', body: JSON.stringify(wanted),
 		});
 		if (reply.status !== 201 || typeof reply.json?.token !== 'string')
@@ -387,26 +375,20 @@ export class ConsoleClient extends EventTarget {
 
 	/* Who may hold no connection asks now and then. */
 	async #turn() {
-		if (!this.#holds() && !this.#fresh && !this.#trouble.poll) {
+		if (!this.#holds() && !this.#fresh && !this.#connection.fails('poll')) {
 			const busy = this.#timers.now() - this.#inputAt < BUSY * 1000;
 			this.#setTransport('turns');
 			if (!this.#hurry)
-				await this.#sleep(busy ? BUSY_PAUSE : this.#line.pause, { turn: true });
+				await this.#requests.sleep(busy ? BUSY_PAUSE : this.#line.pause, { turn: true });
 		}
 		if (this.#holds() && this.#transport === 'turns')
 			this.#setTransport('poll');
 	}
 
-	#endTurn() {
-		for (const sleep of [...this.#sleeps])
-			if (sleep.turn)
-				sleep.end();
-	}
-
 	async #poll() {
 		const abort = this.#pollAbort = new AbortController();
 		/* At first, and when polls fail, the answer has to come at once: it is what says "live". */
-		const wait = this.#fresh || this.#hurry || this.#trouble.poll || !this.#holds() ? 0 : this.#wait;
+		const wait = this.#fresh || this.#hurry || this.#connection.fails('poll') || !this.#holds() ? 0 : this.#wait;
 		this.#hurry = false;
 		const query = new URLSearchParams({ wait });
 		if (this.#pollFrom !== null)
@@ -414,7 +396,7 @@ export class ConsoleClient extends EventTarget {
 		const began = this.#timers.now();
 		let reply;
 		try {
-			reply = await this.#exchange({
+			reply = await this.#requests.exchange({
 				path: `api/v1/output?${query}`, session: this.#session, seconds: wait + SLACK, abort,
 			});
 		} catch (error) {
@@ -424,7 +406,7 @@ export class ConsoleClient extends EventTarget {
 		} finally {
 			this.#pollAbort = null;
 		}
-		if (this.#closed)
+		if (this.#requests.closed)
 			return;
 		const next = reply.headers.get('Xenterm-Next');
 		if (reply.status !== 204 && (!reply.frames || next === null))
@@ -438,19 +420,17 @@ export class ConsoleClient extends EventTarget {
 		this.#answered();
 		/* Something in between that answers "nothing" at once must not make us ask in a tight loop. */
 		if (still && wait > 0 && this.#timers.now() - began < 1000)
-			await this.#sleep(this.#pollBackoff.next());
+			await this.#requests.sleep(this.#pollBackoff.next());
 		else
 			this.#pollBackoff.reset();
 	}
 
 	/* The worker has told us something: the session is good. */
 	#answered() {
-		this.#clearTrouble('poll');
-		this.#everLive = true;
-		this.#lostSince = null;
+		this.#connection.answered();
 		if (this.#inflight)
 			this.#inflight.dead = false;
-		this.#report();
+		this.#connection.report();
 		this.#pump();
 	}
 
@@ -460,7 +440,7 @@ export class ConsoleClient extends EventTarget {
 	 */
 	#mayStream() {
 		return this.#streams && this.#holds() && this.#pollFrom !== null && !this.#fresh && !this.#hurry
-			&& !this.#trouble.poll && !this.#away;
+			&& !this.#connection.fails('poll') && !this.#away;
 	}
 
 	/* One answer that goes on. Returns when it has ended and another, or a poll, is to be asked for. */
@@ -473,7 +453,7 @@ export class ConsoleClient extends EventTarget {
 			this.#timers.clearTimeout(timer);
 			timer = this.#timers.setTimeout(() => abort.abort(reason), seconds * 1000);
 		};
-		this.#aborts.add(abort);
+		this.#requests.keep(abort);
 		try {
 			expect(this.#streamed ? SLACK : PROBE, GATHERED);
 			await this.#readStream(await this.#askForStream(abort), abort.signal, {
@@ -490,18 +470,18 @@ export class ConsoleClient extends EventTarget {
 			this.#streamFailed(error, abort.signal.reason, came);
 		} finally {
 			this.#timers.clearTimeout(timer);
-			this.#aborts.delete(abort);
+			this.#requests.release(abort);
 			this.#pollAbort = this.#heard = null;
 		}
-		if (!this.#closed && came && abort.signal.reason !== AGAIN)
+		if (!this.#requests.closed && came && abort.signal.reason !== AGAIN)
 			await this.#afterStream((this.#timers.now() - began) / 1000);
 	}
 
 	async #askForStream({ signal }) {
-		const response = await unlessAborted(signal, this.#fetch(
-			new URL(`api/v1/stream?${new URLSearchParams({ from: this.#pollFrom })}`, this.#base), {
+		const response = await unlessAborted(signal, this.#requests.fetch(
+			`api/v1/stream?${new URLSearchParams({ from: this.#pollFrom })}`, {
 				headers: { Accept: `${FRAMES}, application/problem+json`, 'Xenterm-Token': this.#session.token },
-				signal, cache: 'no-store', redirect: 'manual',
+				signal,
 			}));
 		if (response.status !== 200)
 			throw await problemOf(response);
@@ -521,7 +501,7 @@ export class ConsoleClient extends EventTarget {
 				}
 				reading();
 				const { done, value } = await unlessAborted(signal, reader.read());
-				if (done || this.#closed)
+				if (done || this.#requests.closed)
 					return;
 				this.#heard = this.#timers.now();
 				for (const frame of parser.push(value)) {
@@ -542,7 +522,7 @@ export class ConsoleClient extends EventTarget {
 
 	/* What is no reason to ask again at once is thrown. */
 	#streamFailed(error, reason, came) {
-		if (this.#closed || reason === AGAIN)
+		if (this.#requests.closed || reason === AGAIN)
 			return;
 		if (!came && (reason === GATHERED || error.status === 404)) {
 			this.#stopStreaming();
@@ -562,7 +542,7 @@ export class ConsoleClient extends EventTarget {
 		} else if (++this.#briefs >= MAX_BRIEF) {
 			this.#stopStreaming();
 		} else if (!this.#hurry) {
-			await this.#sleep(this.#pollBackoff.next());
+			await this.#requests.sleep(this.#pollBackoff.next());
 		}
 	}
 
@@ -653,7 +633,7 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	async #recover(error) {
-		if (this.#closed)
+		if (this.#requests.closed)
 			return;
 		const { status, code } = error;
 		if (code === 'unknown-token' && this.#session) {
@@ -668,22 +648,13 @@ export class ConsoleClient extends EventTarget {
 			this.#pollFrom = null;      /* a position nobody understands any more: take the screen */
 			return;
 		}
-		if (code === 'no-such-console' && this.#mayComeBack())
-			return this.#retryLater('poll', this.#pollBackoff, error);
+		if (code === 'no-such-console' && this.#connection.mayComeBack())
+			return this.#connection.retryLater('poll', this.#pollBackoff, error);
 		if (status >= 400 && status < 500 && ![408, 425, 429].includes(status))
 			return this.#end('refused', error);
 		if (status === 504)             /* something between us gives up earlier: ask for less */
 			this.#wait = Math.max(5, Math.floor(this.#wait / 2));
-		await this.#retryLater('poll', this.#pollBackoff, error);
-	}
-
-	/* A console that was there. */
-	#mayComeBack() {
-		const now = this.#timers.now();
-		if (!this.#everLive)
-			return false;
-		this.#lostSince ??= now;
-		return now - this.#lostSince < MAX_LOST * 1000;
+		await this.#connection.retryLater('poll', this.#pollBackoff, error);
 	}
 
 	/*
@@ -692,7 +663,7 @@ export class ConsoleClient extends EventTarget {
 	 */
 	#pollAgain() {
 		this.#hurry = true;
-		this.#endTurn();
+		this.#requests.endTurn();
 		this.#pollAbort?.abort(AGAIN);
 	}
 
@@ -707,7 +678,7 @@ export class ConsoleClient extends EventTarget {
 			try {
 				this.#acknowledge(input, await this.#type(input));
 			} catch (error) {
-				if (!this.#closed)
+				if (!this.#requests.closed)
 					await this.#typingFailed(input, error);
 			}
 		}
@@ -716,7 +687,7 @@ export class ConsoleClient extends EventTarget {
 
 	#mayType() {
 		/* Without a position an echo could not be put into its place. */
-		if (this.#closed || !this.#session || this.#position === null)
+		if (this.#requests.closed || !this.#session || this.#position === null)
 			return false;
 		if (this.#inflight && this.#inflight.session !== this.#session)
 			this.#afterRenewal(this.#inflight);
@@ -762,7 +733,7 @@ export class ConsoleClient extends EventTarget {
 		}
 		const generation = this.#generation;
 		const { key } = input.bytes;
-		const reply = await this.#exchange({
+		const reply = await this.#requests.exchange({
 			method: 'POST', session: input.session, seconds: SLACK,
 			...(key ? { path: `api/v1/keys?${query}`, type: 'application/json', body: JSON.stringify(key) }
 				: { path: `api/v1/input?${query}`, type: 'application/octet-stream', body: input.bytes }),
@@ -776,9 +747,9 @@ export class ConsoleClient extends EventTarget {
 	#acknowledge(input, { reply, generation }) {
 		if (this.#inflight === input)
 			this.#inflight = null;
-		this.#clearTrouble('input');
+		this.#connection.clear('input');
 		this.#inputBackoff.reset();
-		this.#report();
+		this.#connection.report();
 		if (input.uncertain || reply.broken || (reply.frames && !this.#takeEcho(reply, generation)))
 			this.#pollAgain();
 	}
@@ -823,12 +794,12 @@ export class ConsoleClient extends EventTarget {
 			this.#dropAll('too-old', 'Nothing could be sent for too long.');
 		} else if (code === 'queue-full') {
 			/* The connection is well; it is the guest that does not read. */
-			await this.#sleep(Math.max(this.#inputBackoff.next(), Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER)));
+			await this.#requests.sleep(this.#inputBackoff.after(error));
 		} else {
 			/* What a lost answer carried counts as told: the parked poll would keep it back. */
 			if (input.uncertain)
 				this.#pollAgain();
-			await this.#retryLater('input', this.#inputBackoff, error);
+			await this.#connection.retryLater('input', this.#inputBackoff, error);
 		}
 	}
 
@@ -845,7 +816,7 @@ export class ConsoleClient extends EventTarget {
 
 	/* A new session has taken the place of the one these bytes were sent in. */
 	#afterRenewal(input) {
-		this.#clearTrouble('input');
+		this.#connection.clear('input');
 		if (input.uncertain) {
 			this.#dropAll('input-lost', 'The session ended while something was being sent.');
 			return;
@@ -859,8 +830,8 @@ export class ConsoleClient extends EventTarget {
 	#drop(code, reason) {
 		const input = this.#inflight;
 		this.#inflight = null;
-		this.#clearTrouble('input');
-		this.#report();
+		this.#connection.clear('input');
+		this.#connection.report();
 		if (!input)
 			return;
 		const what = input.bytes.key ? 'The key' : count(input.bytes.length);
@@ -878,100 +849,20 @@ export class ConsoleClient extends EventTarget {
 		this.#drop(code, reason + waitedWords(waiting));
 	}
 
-	/* ---- requests, waiting, reporting ---- */
-
-	/*
-	 * One request with a deadline. Resolves for 2xx: {status, headers, frames | json | nothing, broken};
-	 * anything else throws a RequestError. `broken`: the status came, the body did not (input only: a
-	 * status is all that an acknowledgement needs).
-	 */
-	async #exchange({ method = 'GET', path, session, type, body, seconds = SLACK, abort = new AbortController() }) {
-		const headers = { Accept: `${FRAMES}, application/problem+json` };
-		if (method === 'POST')
-			headers['Content-Type'] = type;
-		if (session)
-			headers['Xenterm-Token'] = session.token;
-		const deadline = this.#timers.setTimeout(() => abort.abort('deadline'), seconds * 1000);
-		this.#aborts.add(abort);
-		try {
-			return await unlessAborted(abort.signal, this.#ask(new URL(path, this.#base), {
-				method, headers, body, signal: abort.signal, cache: 'no-store', redirect: 'manual',
-			}));
-		} catch (error) {
-			throw error instanceof RequestError ? error : new RequestError('The server cannot be reached.');
-		} finally {
-			this.#timers.clearTimeout(deadline);
-			this.#aborts.delete(abort);
-		}
-	}
-
-	async #ask(url, options) {
-		const response = await this.#fetch(url, options);
-		if (response.status < 200 || response.status > 299)
-			throw await problemOf(response);
-		return readReply(response, options.method === 'POST');
-	}
-
-	async #retryLater(which, backoff, error) {
-		const seconds = Math.max(backoff.next(), Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER));
-		this.#trouble[which] = { until: this.#timers.now() + seconds * 1000, detail: error.message };
-		this.#report();
-		await this.#sleep(seconds, { firm: error.retryAfter != null });
-	}
-
-	#sleep(seconds, { firm = false, turn = false } = {}) {
-		return new Promise((resolve) => {
-			if (this.#closed)
-				return resolve();
-			const sleep = { firm, turn, end: () => {
-				this.#timers.clearTimeout(timer);
-				this.#sleeps.delete(sleep);
-				resolve();
-			} };
-			const timer = this.#timers.setTimeout(sleep.end, seconds * 1000);
-			this.#sleeps.add(sleep);
-		});
-	}
-
-	#clearTrouble(which) {
-		this.#trouble[which] = null;
-	}
-
-	/* Says how the connection is, if that has changed or the waiting has begun anew. */
-	#report() {
-		const trouble = [this.#trouble.poll, this.#trouble.input].filter(Boolean)
-			.sort((a, b) => a.until - b.until)[0];
-		if (trouble) {
-			const seconds = Math.max(0, Math.ceil((trouble.until - this.#timers.now()) / 1000));
-			this.#connection = this.#online() ? 'retrying' : 'offline';
-			this.#emit('connection', { state: this.#connection, seconds, detail: trouble.detail });
-			return;
-		}
-		const now = this.#everLive ? 'live' : 'connecting';
-		if (now !== this.#connection) {
-			this.#connection = now;
-			this.#emit('connection', { state: now });
-		}
-	}
+	/* ---- the end, and what is said ---- */
 
 	#end(reason, error) {
 		this.#unsent = join([...(this.#inflight ? [this.#inflight.bytes] : []), ...this.#queue].filter((bytes) => !bytes.key));
-		const detail = reason === 'login' ? 'Log in again: the server does not know who you are.' : error.message;
-		this.#connection = 'ended';
-		this.#emit('connection', { state: 'ended', reason, detail, status: error.status, code: error.code });
+		this.#connection.end(reason, error);
 		this.#stop();
 	}
 
 	#stop() {
-		this.#closed = true;
 		this.#session = null;
 		this.#queue = [];
 		this.#queued = 0;
 		this.#inflight = null;
-		for (const abort of [...this.#aborts])
-			abort.abort('closed');
-		for (const sleep of [...this.#sleeps])
-			sleep.end();
+		this.#requests.stop();
 		this.resume();
 	}
 
@@ -980,35 +871,10 @@ export class ConsoleClient extends EventTarget {
 	}
 
 	#emit(type, detail) {
-		if (!this.#closed)
+		if (!this.#requests.closed)
 			this.dispatchEvent(new CustomEvent(type, { detail }));
 	}
 }
-
-/* 0.5 s, doubled up to 30 s; a quarter more or less, so that many pages do not come back in step. */
-class Backoff {
-	#random; #failures = 0;
-
-	constructor(random) {
-		this.#random = random;
-	}
-
-	next() {
-		const base = Math.min(30, 0.5 * 2 ** Math.min(this.#failures++, 10));
-		return Math.min(30, Math.max(0.5, base * (0.75 + this.#random() / 2)));
-	}
-
-	reset() {
-		this.#failures = 0;
-	}
-}
-
-const realTimers = {
-	setTimeout: (...args) => globalThis.setTimeout(...args),
-	clearTimeout: (id) => globalThis.clearTimeout(id),
-	now: () => performance.now(),
-	random: Math.random,
-};
 
 /*
  * Whether a failed input has certainly not reached the guest. With an echo the worker answers after typing, so
