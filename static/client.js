@@ -5,12 +5,11 @@
  * Two loops share a session. The poll loop makes the session, fetches a snapshot and then has the output
  * streamed; where something on the way gathers answers, so that the stream's beginning does not come, or cuts
  * them again and again, it long-polls. The input loop sends what was typed, one request at a time. An input's answer may carry the guest's echo, so
- * beside polls output comes by two ways: #deliver() puts it in order by offset. Events come from polls only, because an
+ * beside polls output comes by two ways: Delivery (output.js) puts it in order by offset. Events come from polls only, because an
  * echo that was overtaken by a poll would report a state that is over.
  */
-import {
-	FRAMES, FrameParser, RequestError, checkFrame, join, offsetOf, parseJson, problemOf, unlessAborted,
-} from './answers.js';
+import { RequestError, join, parseJson, problemOf } from './answers.js';
+import { Delivery, Stream } from './output.js';
 import { Backoff, Connection, Requests, SLACK, realTimers } from './requests.js';
 
 const MAX_INPUT = 16384;          /* bytes in one input request: the worker's limit */
@@ -18,17 +17,13 @@ const MAX_QUEUE = 262144;         /* bytes typed and not yet sent, so that a pas
 const MAX_INPUT_AGE = 120;        /* seconds: a key that waited longer would surprise who typed it */
 
 const PROBE = 3;                  /* seconds for a stream's beginning, until one has come */
-const SILENCE = 35;               /* seconds without a byte on a stream: the worker speaks every 15 */
-const STALE = 18;                 /* … and when a person has just come back to the page */
 const BUSY = 3;                   /* seconds after an input in which more is expected … */
 const BUSY_PAUSE = 0.25;          /* … and polls that take turns come more often */
 const BRIEF = 2;                  /* seconds: a stream that ends earlier is of no use … */
 const MAX_BRIEF = 3;              /* … and so many in a row are enough */
 
-/* Abort reasons. */
-const AGAIN = 'again';            /* a poll is to be asked anew at once, or in another way */
-const GATHERED = 'gathered';      /* the stream's beginning has not come */
-const SILENT = 'silent';          /* nor has anything else */
+/* An abort's reason: a poll is to be asked anew at once, or in another way. */
+const AGAIN = 'again';
 
 /*
  * Events (CustomEvent, what is named here is `detail`):
@@ -45,7 +40,7 @@ const SILENT = 'silent';          /* nor has anything else */
  */
 export class ConsoleClient extends EventTarget {
 	#console; #wantedMode; #timers;
-	#requests; #connection;
+	#requests; #connection; #delivery;
 	#echo; #wait; #maxQueue; #line;
 	#ticket;                        /* for the next session; null: the user is known by name, or it is used up */
 	#byTicket;
@@ -56,17 +51,13 @@ export class ConsoleClient extends EventTarget {
 	#session = null;
 	#fresh = true;                  /* this session has not answered a poll yet */
 	#hurry = false;                 /* the next poll is to be answered at once */
-	#pollFrom = null;               /* where the next poll goes on */
 	#pollAbort = null;
 	#pollBackoff; #inputBackoff;
 	#streams;                       /* it is worth trying */
 	#streamed = false;              /* one has come through */
 	#briefs = 0;                    /* streams in a row that ended at once */
 	#transport = 'poll';
-	#heard = null;                  /* when the stream's last bytes came */
-	#position = null;               /* the newest position whose bytes were all delivered */
-	#offset = null;                 /* the offset behind the last delivered byte */
-	#generation = 0;                /* counts snapshots: offsets compare only within one */
+	#streaming = null;              /* the stream under way */
 	#resumed = null; #resume = null;
 
 	#queue = []; #queued = 0;       /* arrays of bytes; one with a member `key` stands for that key */
@@ -88,10 +79,10 @@ export class ConsoleClient extends EventTarget {
 		this.#console = console;
 		this.#wantedMode = mode;
 		this.#timers = timers;
+		const emit = (type, detail) => this.#emit(type, detail);
 		this.#requests = new Requests({ base, fetch, timers });
-		this.#connection = new Connection({
-			requests: this.#requests, timers, online, emit: (type, detail) => this.#emit(type, detail),
-		});
+		this.#connection = new Connection({ requests: this.#requests, timers, online, emit });
+		this.#delivery = new Delivery({ emit });
 		this.#echo = echo;
 		this.#wait = wait;
 		this.#maxQueue = maxQueue;
@@ -158,7 +149,7 @@ export class ConsoleClient extends EventTarget {
 	/* The network is back, or a person looks again: do not wait for the back-off. */
 	wake() {
 		/* A machine that has slept has streams that look open and are not. */
-		if (this.#heard !== null && this.#timers.now() - this.#heard > STALE * 1000)
+		if (this.#streaming?.stale)
 			this.#pollAgain();
 		this.#requests.wake();
 	}
@@ -391,8 +382,8 @@ export class ConsoleClient extends EventTarget {
 		const wait = this.#fresh || this.#hurry || this.#connection.fails('poll') || !this.#holds() ? 0 : this.#wait;
 		this.#hurry = false;
 		const query = new URLSearchParams({ wait });
-		if (this.#pollFrom !== null)
-			query.set('from', this.#pollFrom);
+		if (this.#delivery.from !== null)
+			query.set('from', this.#delivery.from);
 		const began = this.#timers.now();
 		let reply;
 		try {
@@ -413,9 +404,9 @@ export class ConsoleClient extends EventTarget {
 			throw new RequestError('The server\'s answer is not console output.');
 		for (const frame of reply.frames ?? [])
 			this.#take(frame);
-		const still = reply.status === 204 || next === this.#pollFrom;
+		const still = reply.status === 204 || next === this.#delivery.from;
 		if (next !== null)
-			this.#advance(next, reply.frames);
+			this.#delivery.advance(next, reply.frames);
 		this.#fresh = false;
 		this.#answered();
 		/* Something in between that answers "nothing" at once must not make us ask in a tight loop. */
@@ -439,7 +430,7 @@ export class ConsoleClient extends EventTarget {
 	 * host by now, where a gateway sends the next request; a stream would make none.
 	 */
 	#mayStream() {
-		return this.#streams && this.#holds() && this.#pollFrom !== null && !this.#fresh && !this.#hurry
+		return this.#streams && this.#holds() && this.#delivery.from !== null && !this.#fresh && !this.#hurry
 			&& !this.#connection.fails('poll') && !this.#away;
 	}
 
@@ -447,90 +438,46 @@ export class ConsoleClient extends EventTarget {
 	async #stream() {
 		const abort = this.#pollAbort = new AbortController();
 		const began = this.#timers.now();
-		let timer = null;
-		let came = false;               /* its beginning has */
-		const expect = (seconds, reason) => {
-			this.#timers.clearTimeout(timer);
-			timer = this.#timers.setTimeout(() => abort.abort(reason), seconds * 1000);
-		};
-		this.#requests.keep(abort);
+		const stream = this.#streaming = new Stream({
+			requests: this.#requests, timers: this.#timers, abort, resumed: () => this.#resumed,
+			onFrame: (frame) => this.#takeStreamed(frame),
+		});
 		try {
-			expect(this.#streamed ? SLACK : PROBE, GATHERED);
-			await this.#readStream(await this.#askForStream(abort), abort.signal, {
-				waiting: () => this.#timers.clearTimeout(timer),
-				reading: () => came && expect(SILENCE, SILENT),
-				position: () => {
-					if (!came) {
-						came = this.#streamed = true;
-						this.#setTransport('stream');
-					}
-				},
-			});
+			await stream.read(await stream.ask({
+				session: this.#session, from: this.#delivery.from, seconds: this.#streamed ? SLACK : PROBE,
+			}));
 		} catch (error) {
-			this.#streamFailed(error, abort.signal.reason, came);
+			this.#streamFailed(error, abort.signal.reason, stream);
 		} finally {
-			this.#timers.clearTimeout(timer);
-			this.#requests.release(abort);
-			this.#pollAbort = this.#heard = null;
+			stream.end();
+			this.#pollAbort = this.#streaming = null;
 		}
-		if (!this.#requests.closed && came && abort.signal.reason !== AGAIN)
+		if (!this.#requests.closed && stream.came && abort.signal.reason !== AGAIN)
 			await this.#afterStream((this.#timers.now() - began) / 1000);
 	}
 
-	async #askForStream({ signal }) {
-		const response = await unlessAborted(signal, this.#requests.fetch(
-			`api/v1/stream?${new URLSearchParams({ from: this.#pollFrom })}`, {
-				headers: { Accept: `${FRAMES}, application/problem+json`, 'Xenterm-Token': this.#session.token },
-				signal,
-			}));
-		if (response.status !== 200)
-			throw await problemOf(response);
-		if (!(response.headers.get('Content-Type') ?? '').startsWith(FRAMES) || !response.body)
-			throw new RequestError('The server\'s answer is not console output.');
-		return response;
-	}
-
-	async #readStream(response, signal, { waiting, reading, position }) {
-		const reader = response.body.getReader();
-		const parser = new FrameParser();
-		try {
-			for (;;) {
-				if (this.#resumed) {
-					waiting();
-					await this.#resumed;
-				}
-				reading();
-				const { done, value } = await unlessAborted(signal, reader.read());
-				if (done || this.#requests.closed)
-					return;
-				this.#heard = this.#timers.now();
-				for (const frame of parser.push(value)) {
-					checkFrame(frame);
-					this.#take(frame);
-					if (frame.type === 'p') {
-						position();
-						this.#answered();
-						if (this.#away)
-							this.#pollAgain();
-					}
-				}
-			}
-		} finally {
-			reader.cancel().catch(() => {});
-		}
+	#takeStreamed(frame) {
+		this.#take(frame);
+		if (frame.type !== 'p')
+			return;
+		this.#streamed = true;
+		this.#setTransport('stream');
+		this.#answered();
+		if (this.#away)
+			this.#pollAgain();
 	}
 
 	/* What is no reason to ask again at once is thrown. */
-	#streamFailed(error, reason, came) {
+	#streamFailed(error, reason, stream) {
 		if (this.#requests.closed || reason === AGAIN)
 			return;
-		if (!came && (reason === GATHERED || error.status === 404)) {
+		if (stream.gathered || (!stream.came && error.status === 404)) {
 			this.#stopStreaming();
 			return;
 		}
 		if (error instanceof RequestError)
 			throw error;
-		if (!came)
+		if (!stream.came)
 			throw new RequestError('The server cannot be reached.');
 	}
 
@@ -558,37 +505,23 @@ export class ConsoleClient extends EventTarget {
 		this.#emit('transport', { name });
 	}
 
-	#advance(next, frames) {
-		const last = frames?.filter((f) => f.type === 'o' || f.type === 's').at(-1);
-		this.#pollFrom = next;
-		/* An echo may have gone further than this poll; then its position is the newer one. */
-		if (this.#position === null || (last && offsetOf(last.payload) === this.#offset))
-			this.#position = next;
+	/* One frame of a poll or a stream. */
+	#take(frame) {
+		if (frame.type === 'j')
+			this.#takeEvent(parseJson(new TextDecoder().decode(frame.payload)));
+		else
+			this.#delivery.take(frame);
 	}
 
-	/* One frame of a poll or a stream. */
-	#take({ type, payload }) {
-		if (type === 'p') {
-			this.#pollFrom = this.#position = new TextDecoder().decode(payload);
-		} else if (type === 'j') {
-			const event = parseJson(new TextDecoder().decode(payload));
-			if (event?.type === 'state')
-				this.#away = event.state === 'waiting' || event.state === 'gone';
-			if (event?.type === 'mode')
-				this.#takenOver(event);
-			else if (['state', 'viewers', 'size', 'notice'].includes(event?.type))
-				this.#emit(event.type, event);
-			if (event?.type === 'notice' && event.code === 'input-lost')
-				this.#emit('lost');
-		} else if (type === 's') {
-			this.#offset = offsetOf(payload);
-			this.#generation++;
-			this.#position = null;      /* of another history: the answer's own is taken */
-			this.#emit('snapshot', { data: payload.subarray(8), offset: this.#offset });
-		} else if (type === 'o' && !this.#deliver(payload)) {
-			this.#pollFrom = null;
-			throw new RequestError('Output is missing; the screen is fetched again.');
-		}
+	#takeEvent(event) {
+		if (event?.type === 'state')
+			this.#away = event.state === 'waiting' || event.state === 'gone';
+		if (event?.type === 'mode')
+			this.#takenOver(event);
+		else if (['state', 'viewers', 'size', 'notice'].includes(event?.type))
+			this.#emit(event.type, event);
+		if (event?.type === 'notice' && event.code === 'input-lost')
+			this.#emit('lost');
 	}
 
 	/* Somebody types alone from now on; who it is has a session of that number. Or we may not type any more. */
@@ -616,22 +549,6 @@ export class ConsoleClient extends EventTarget {
 		this.#emitSession();
 	}
 
-	/* Delivers what is new of an output frame. False: bytes before it are missing, nothing was delivered. */
-	#deliver(payload) {
-		const end = offsetOf(payload);
-		const start = end - (payload.length - 8);
-		if (start < 0)
-			throw new RequestError('The server sent an impossible offset.');
-		if (this.#offset === null || start > this.#offset)
-			return false;
-		if (end <= this.#offset)
-			return true;
-		const data = payload.subarray(8 + this.#offset - start);
-		this.#offset = end;
-		this.#emit('output', { data, offset: end });
-		return true;
-	}
-
 	async #recover(error) {
 		if (this.#requests.closed)
 			return;
@@ -644,8 +561,8 @@ export class ConsoleClient extends EventTarget {
 		}
 		if (status === 401)
 			return this.#end('login', error);
-		if (status === 400 && this.#pollFrom !== null) {
-			this.#pollFrom = null;      /* a position nobody understands any more: take the screen */
+		if (status === 400 && this.#delivery.from !== null) {
+			this.#delivery.askForScreen();  /* a position nobody understands any more: take the screen */
 			return;
 		}
 		if (code === 'no-such-console' && this.#connection.mayComeBack())
@@ -687,7 +604,7 @@ export class ConsoleClient extends EventTarget {
 
 	#mayType() {
 		/* Without a position an echo could not be put into its place. */
-		if (this.#requests.closed || !this.#session || this.#position === null)
+		if (this.#requests.closed || !this.#session || this.#delivery.position === null)
 			return false;
 		if (this.#inflight && this.#inflight.session !== this.#session)
 			this.#afterRenewal(this.#inflight);
@@ -729,9 +646,9 @@ export class ConsoleClient extends EventTarget {
 		const query = new URLSearchParams({ seq: input.seq });
 		if (input.echo) {
 			query.set('echo', input.echo);
-			query.set('from', this.#position);
+			query.set('from', this.#delivery.position);
 		}
-		const generation = this.#generation;
+		const { generation } = this.#delivery;
 		const { key } = input.bytes;
 		const reply = await this.#requests.exchange({
 			method: 'POST', session: input.session, seconds: SLACK,
@@ -750,25 +667,8 @@ export class ConsoleClient extends EventTarget {
 		this.#connection.clear('input');
 		this.#inputBackoff.reset();
 		this.#connection.report();
-		if (input.uncertain || reply.broken || (reply.frames && !this.#takeEcho(reply, generation)))
+		if (input.uncertain || reply.broken || (reply.frames && !this.#delivery.takeEcho(reply, generation)))
 			this.#pollAgain();
-	}
-
-	/* False when the answer holds output that could not be used here, so that a poll has to bring it. */
-	#takeEcho(reply, generation) {
-		if (generation !== this.#generation || reply.frames.some((f) => f.type === 's'))
-			return false;
-		const output = reply.frames.filter((f) => f.type === 'o');
-		try {
-			if (!output.every((frame) => this.#deliver(frame.payload)))
-				return false;
-		} catch {
-			return false;
-		}
-		const next = reply.headers.get('Xenterm-Next');
-		if (next !== null && output.length && offsetOf(output.at(-1).payload) === this.#offset)
-			this.#position = next;
-		return true;
 	}
 
 	async #typingFailed(input, error) {
