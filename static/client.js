@@ -8,13 +8,10 @@
  * beside polls output comes by two ways: Delivery (output.js) puts it in order by offset. Events come from polls only, because an
  * echo that was overtaken by a poll would report a state that is over.
  */
-import { RequestError, join, parseJson, problemOf } from './answers.js';
+import { RequestError, parseJson, problemOf } from './answers.js';
 import { Delivery, Stream } from './output.js';
 import { Backoff, Connection, Requests, SLACK, realTimers } from './requests.js';
-
-const MAX_INPUT = 16384;          /* bytes in one input request: the worker's limit */
-const MAX_QUEUE = 262144;         /* bytes typed and not yet sent, so that a paste cannot eat the memory */
-const MAX_INPUT_AGE = 120;        /* seconds: a key that waited longer would surprise who typed it */
+import { Typist, waitedWords } from './typist.js';
 
 const PROBE = 3;                  /* seconds for a stream's beginning, until one has come */
 const BUSY = 3;                   /* seconds after an input in which more is expected … */
@@ -40,8 +37,8 @@ const AGAIN = 'again';
  */
 export class ConsoleClient extends EventTarget {
 	#console; #wantedMode; #timers;
-	#requests; #connection; #delivery;
-	#echo; #wait; #maxQueue; #line;
+	#requests; #connection; #delivery; #typist;
+	#wait; #line;
 	#ticket;                        /* for the next session; null: the user is known by name, or it is used up */
 	#byTicket;
 
@@ -52,7 +49,7 @@ export class ConsoleClient extends EventTarget {
 	#fresh = true;                  /* this session has not answered a poll yet */
 	#hurry = false;                 /* the next poll is to be answered at once */
 	#pollAbort = null;
-	#pollBackoff; #inputBackoff;
+	#pollBackoff;
 	#streams;                       /* it is worth trying */
 	#streamed = false;              /* one has come through */
 	#briefs = 0;                    /* streams in a row that ended at once */
@@ -60,12 +57,6 @@ export class ConsoleClient extends EventTarget {
 	#streaming = null;              /* the stream under way */
 	#resumed = null; #resume = null;
 
-	#queue = []; #queued = 0;       /* arrays of bytes; one with a member `key` stands for that key */
-	#queuedSince = 0;               /* when the first of them was typed */
-	#inflight = null;               /* the input under way, see #nextInput() */
-	#inputAt = -Infinity;           /* when something was typed last */
-	#seq = 0;
-	#pumping = false;
 	#unsent = new Uint8Array();
 
 	/*
@@ -74,7 +65,7 @@ export class ConsoleClient extends EventTarget {
 	 */
 	constructor({ base, console, mode = 'type', fetch = globalThis.fetch,
 		timers = realTimers, online = () => globalThis.navigator?.onLine !== false,
-		echo = 20, wait = 25, maxQueue = MAX_QUEUE, stream = true, line = null, ticket = null }) {
+		echo = 20, wait = 25, maxQueue, stream = true, line = null, ticket = null }) {
 		super();
 		this.#console = console;
 		this.#wantedMode = mode;
@@ -83,15 +74,20 @@ export class ConsoleClient extends EventTarget {
 		this.#requests = new Requests({ base, fetch, timers });
 		this.#connection = new Connection({ requests: this.#requests, timers, online, emit });
 		this.#delivery = new Delivery({ emit });
-		this.#echo = echo;
+		this.#typist = new Typist({
+			requests: this.#requests, connection: this.#connection, delivery: this.#delivery, timers, maxQueue, emit,
+			session: () => this.#session,
+			echo: () => this.#transport === 'stream' ? 0 : echo,
+			pollAgain: () => this.#pollAgain(),
+			watchOnly: () => this.#watchOnly(),
+			end: (error) => this.#end('refused', error),
+		});
 		this.#wait = wait;
-		this.#maxQueue = maxQueue;
 		this.#streams = stream;
 		this.#line = line;
 		this.#ticket = ticket;
 		this.#byTicket = ticket !== null;
 		this.#pollBackoff = new Backoff(timers.random);
-		this.#inputBackoff = new Backoff(timers.random);
 	}
 
 	get mode() {
@@ -114,7 +110,7 @@ export class ConsoleClient extends EventTarget {
 
 	/* Bytes typed and not yet acknowledged. */
 	get pending() {
-		return this.#queued + (this.#inflight?.bytes.length ?? 0);
+		return this.#typist.pending;
 	}
 
 	/* Once the server has ended it: the bytes that were typed and never acknowledged. */
@@ -176,7 +172,7 @@ export class ConsoleClient extends EventTarget {
 			throw new RequestError('The session has changed meanwhile; try again.');
 		}
 		/* What was typed for the former session goes to its end there. */
-		for (let i = 0; i < 50 && this.#inflight && !this.#requests.closed; i++)
+		for (let i = 0; i < 50 && this.#typist.busy && !this.#requests.closed; i++)
 			await this.#requests.sleep(0.1);
 		this.#closeSession(before);
 		if (this.#requests.closed)
@@ -199,70 +195,26 @@ export class ConsoleClient extends EventTarget {
 	/* Types a string (as UTF-8) or bytes: all of it or, with a notice, nothing. */
 	send(data) {
 		const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data.slice();
-		if (this.#requests.closed || bytes.length === 0)
-			return false;
-		if (this.mode !== 'type') {
-			this.#notice('read-only', 'Read only: you are watching this console, typing is off.');
-			return false;
-		}
-		if (this.pending + bytes.length > this.#maxQueue) {
-			this.#notice('queue-full', `Too much at once: ${bytes.length} bytes were not sent. `
-				+ 'Wait until the guest has taken what is under way, or send it in smaller parts.');
-			return false;
-		}
-		this.#enqueue(bytes);
-		return true;
+		return !this.#requests.closed && bytes.length > 0 && this.#mayType() && this.#typist.add(bytes);
 	}
 
 	/* Presses a key that is more than bytes: `sysrq` with a letter or digit, `ctrl-o`. */
 	press(key, arg) {
-		if (this.#requests.closed)
-			return false;
-		if (this.mode !== 'type') {
-			this.#notice('read-only', 'Read only: you are watching this console, typing is off.');
-			return false;
-		}
-		const bytes = new Uint8Array(1);
-		bytes.key = { key, arg };
-		this.#enqueue(bytes);
-		return true;
+		return !this.#requests.closed && this.#mayType() && this.#typist.addKey(key, arg);
 	}
 
-	#enqueue(bytes) {
-		if (!this.#queued)
-			this.#queuedSince = this.#timers.now();
-		this.#queue.push(bytes);
-		this.#queued += bytes.length;
-		this.#pump();
+	#mayType() {
+		if (this.mode === 'type')
+			return true;
+		this.#notice('read-only', 'Read only: you are watching this console, typing is off.');
+		return false;
 	}
 
 	/*
 	 * Takes back what was typed and has not reached the guest yet. Resolves with how many bytes that were; null: not known.
 	 */
-	async takeBack() {
-		const session = this.#session;
-		if (!session)
-			return null;
-		const waited = this.#queued;
-		this.#queue = [];
-		this.#queued = 0;
-		try {
-			let bytes = waited + await this.#cancel(session);
-			/* What was on its way meanwhile. */
-			for (let i = 0; i < 50 && this.#inflight && !this.#requests.closed; i++)
-				await this.#requests.sleep(0.1);
-			bytes += await this.#cancel(session);
-			return this.#inflight || this.#requests.closed ? null : bytes;
-		} catch {
-			return null;
-		}
-	}
-
-	async #cancel(session) {
-		const { json } = await this.#requests.exchange({ method: 'DELETE', path: 'api/v1/input', session });
-		if (!Number.isSafeInteger(json?.cancelled))
-			throw new RequestError('The server\'s answer does not say how much was taken back.');
-		return json.cancelled;
+	takeBack() {
+		return this.#typist.takeBack();
 	}
 
 	/* Sets the console's grid, which all viewers share; `tellGuest`: and types the `stty` that says so. Throws a RequestError. */
@@ -341,18 +293,9 @@ export class ConsoleClient extends EventTarget {
 
 	#begin(session) {
 		this.#session = session;
-		this.#seq = 0;
+		this.#typist.countAnew();
 		this.#emitSession();
-		this.#forgetOld();
-	}
-
-	/* What was typed while there was no session for long is not typed into what is there now. */
-	#forgetOld() {
-		if (!this.#queued || this.#timers.now() - this.#queuedSince <= MAX_INPUT_AGE * 1000)
-			return;
-		this.#notice('too-old', `Nothing could be sent for too long. ${count(this.#queued)} that waited were not sent.`);
-		this.#queue = [];
-		this.#queued = 0;
+		this.#typist.forgetOld();
 	}
 
 	#emitSession() {
@@ -367,7 +310,7 @@ export class ConsoleClient extends EventTarget {
 	/* Who may hold no connection asks now and then. */
 	async #turn() {
 		if (!this.#holds() && !this.#fresh && !this.#connection.fails('poll')) {
-			const busy = this.#timers.now() - this.#inputAt < BUSY * 1000;
+			const busy = this.#timers.now() - this.#typist.inputAt < BUSY * 1000;
 			this.#setTransport('turns');
 			if (!this.#hurry)
 				await this.#requests.sleep(busy ? BUSY_PAUSE : this.#line.pause, { turn: true });
@@ -419,10 +362,9 @@ export class ConsoleClient extends EventTarget {
 	/* The worker has told us something: the session is good. */
 	#answered() {
 		this.#connection.answered();
-		if (this.#inflight)
-			this.#inflight.dead = false;
+		this.#typist.revive();
 		this.#connection.report();
-		this.#pump();
+		this.#typist.pump();
 	}
 
 	/*
@@ -529,9 +471,7 @@ export class ConsoleClient extends EventTarget {
 		if (session === this.#session.session || this.mode !== 'type')
 			return;
 		/* What is under way has an answer of its own. */
-		const waiting = this.#queued;
-		this.#queue = [];
-		this.#queued = 0;
+		const waiting = this.#typist.empty();
 		const unsent = waitedWords(waiting);
 		this.#watchOnly();
 		if (waiting)
@@ -584,184 +524,17 @@ export class ConsoleClient extends EventTarget {
 		this.#pollAbort?.abort(AGAIN);
 	}
 
-	/* ---- the input loop ---- */
-
-	async #pump() {
-		if (this.#pumping)
-			return;
-		this.#pumping = true;
-		while (this.#mayType()) {
-			const input = this.#inflight ??= this.#nextInput();
-			try {
-				this.#acknowledge(input, await this.#type(input));
-			} catch (error) {
-				if (!this.#requests.closed)
-					await this.#typingFailed(input, error);
-			}
-		}
-		this.#pumping = false;
-	}
-
-	#mayType() {
-		/* Without a position an echo could not be put into its place. */
-		if (this.#requests.closed || !this.#session || this.#delivery.position === null)
-			return false;
-		if (this.#inflight && this.#inflight.session !== this.#session)
-			this.#afterRenewal(this.#inflight);
-		return this.#inflight ? !this.#inflight.dead : this.#queued > 0;
-	}
-
-	#nextInput() {
-		const bytes = this.#queue[0].key ? this.#queue.shift() : this.#nextBytes();
-		this.#queued -= bytes.length;
-		this.#inputAt = this.#timers.now();
-		return {
-			session: this.#session, seq: ++this.#seq, bytes, since: this.#timers.now(), gaps: 0,
-			/* ms; 0 when the stream brings it, or when it is sent again: the answer is then about typing only */
-			echo: this.#transport === 'stream' || bytes.key ? 0 : this.#echo,
-			uncertain: false,       /* it may have been typed although no answer says so */
-			dead: false,            /* its session is gone */
-		};
-	}
-
-	/* What waits before the next key that is none, as far as one request can have it. */
-	#nextBytes() {
-		const parts = [];
-		let room = MAX_INPUT;
-		while (this.#queue.length && room > 0 && !this.#queue[0].key) {
-			const part = this.#queue[0];
-			if (part.length > room) {
-				parts.push(part.subarray(0, room));
-				this.#queue[0] = part.subarray(room);
-				room = 0;
-			} else {
-				parts.push(this.#queue.shift());
-				room -= part.length;
-			}
-		}
-		return join(parts);
-	}
-
-	async #type(input) {
-		const query = new URLSearchParams({ seq: input.seq });
-		if (input.echo) {
-			query.set('echo', input.echo);
-			query.set('from', this.#delivery.position);
-		}
-		const { generation } = this.#delivery;
-		const { key } = input.bytes;
-		const reply = await this.#requests.exchange({
-			method: 'POST', session: input.session, seconds: SLACK,
-			...(key ? { path: `api/v1/keys?${query}`, type: 'application/json', body: JSON.stringify(key) }
-				: { path: `api/v1/input?${query}`, type: 'application/octet-stream', body: input.bytes }),
-		});
-		const seq = reply.headers.get('Xenterm-Seq') ?? reply.json?.seq;
-		if (seq === undefined || Number(seq) !== input.seq)
-			throw new RequestError('The server\'s answer does not acknowledge the input.');
-		return { reply, generation };
-	}
-
-	#acknowledge(input, { reply, generation }) {
-		if (this.#inflight === input)
-			this.#inflight = null;
-		this.#connection.clear('input');
-		this.#inputBackoff.reset();
-		this.#connection.report();
-		if (input.uncertain || reply.broken || (reply.frames && !this.#delivery.takeEcho(reply, generation)))
-			this.#pollAgain();
-	}
-
-	async #typingFailed(input, error) {
-		const { status, code } = error;
-		if (!surelyNotTyped(error, input.echo))
-			input.uncertain = true;
-		input.echo = 0;
-		if (status === 401 || code === 'unknown-token') {
-			input.dead = true;          /* the poll loop meets the same and decides */
-			this.#pollAgain();
-		} else if (status === 409 && code === 'seq-gap') {
-			this.#closeGap(input, error);
-		} else if (status === 403 && code === 'read-only') {
-			this.#watchOnly();
-			this.#dropAll('read-only', error.message);
-		} else if (status === 403) {
-			this.#end('refused', error);
-		} else if (status === 409) {
-			this.#dropAll(code || 'refused', error.message);
-		} else if ([400, 404, 413, 415].includes(status)) {
-			this.#drop(code || 'refused', error.message);
-		} else if (this.#timers.now() - input.since > MAX_INPUT_AGE * 1000) {
-			this.#dropAll('too-old', 'Nothing could be sent for too long.');
-		} else if (code === 'queue-full') {
-			/* The connection is well; it is the guest that does not read. */
-			await this.#requests.sleep(this.#inputBackoff.after(error));
-		} else {
-			/* What a lost answer carried counts as told: the parked poll would keep it back. */
-			if (input.uncertain)
-				this.#pollAgain();
-			await this.#connection.retryLater('input', this.#inputBackoff, error);
-		}
-	}
-
-	/* The worker counts otherwise. Bytes that were surely not typed go again under the number it expects. */
-	#closeGap(input, error) {
-		this.#seq = Number.isSafeInteger(error.expected) ? error.expected : input.seq;
-		if (input.uncertain || ++input.gaps > 3 || !Number.isSafeInteger(error.expected)) {
-			this.#seq--;
-			this.#dropAll('seq-gap', error.message);
-		} else {
-			input.seq = this.#seq;
-		}
-	}
-
-	/* A new session has taken the place of the one these bytes were sent in. */
-	#afterRenewal(input) {
-		this.#connection.clear('input');
-		if (input.uncertain) {
-			this.#dropAll('input-lost', 'The session ended while something was being sent.');
-			return;
-		}
-		this.#inflight = null;
-		this.#queue.unshift(input.bytes);
-		this.#queued += input.bytes.length;
-	}
-
-	/* Gives up the input under way, and says so. */
-	#drop(code, reason) {
-		const input = this.#inflight;
-		this.#inflight = null;
-		this.#connection.clear('input');
-		this.#connection.report();
-		if (!input)
-			return;
-		const what = input.bytes.key ? 'The key' : count(input.bytes.length);
-		this.#notice(code, input.uncertain
-			? `${reason} ${what} may not have been typed: look at the screen before you type again.`
-			: `${reason} ${what} ${what === 'The key' || input.bytes.length === 1 ? 'was' : 'were'} not typed.`);
-		this.#emit('lost');
-	}
-
-	/* … and what waits behind it: the rest of a line alone could be another command. */
-	#dropAll(code, reason) {
-		const waiting = this.#queued;
-		this.#queue = [];
-		this.#queued = 0;
-		this.#drop(code, reason + waitedWords(waiting));
-	}
-
 	/* ---- the end, and what is said ---- */
 
 	#end(reason, error) {
-		this.#unsent = join([...(this.#inflight ? [this.#inflight.bytes] : []), ...this.#queue].filter((bytes) => !bytes.key));
+		this.#unsent = this.#typist.unacknowledged();
 		this.#connection.end(reason, error);
 		this.#stop();
 	}
 
 	#stop() {
 		this.#session = null;
-		this.#queue = [];
-		this.#queued = 0;
-		this.#inflight = null;
+		this.#typist.stop();
 		this.#requests.stop();
 		this.resume();
 	}
@@ -774,22 +547,4 @@ export class ConsoleClient extends EventTarget {
 		if (!this.#requests.closed)
 			this.dispatchEvent(new CustomEvent(type, { detail }));
 	}
-}
-
-/*
- * Whether a failed input has certainly not reached the guest. With an echo the worker answers after typing, so
- * that then a session's end (unknown-token) or a lack of room to wait (429, 503) says nothing about the typing.
- */
-function surelyNotTyped({ status, code }, echo) {
-	if (status === 401 || code === 'unknown-token')
-		return !echo;
-	return [400, 403, 404, 409, 413, 415].includes(status) || code === 'queue-full' || code === 'no-worker';
-}
-
-function count(bytes) {
-	return bytes === 1 ? '1 byte' : `${bytes} bytes`;
-}
-
-function waitedWords(bytes) {
-	return bytes === 0 ? '' : ` ${count(bytes)} that waited ${bytes === 1 ? 'was' : 'were'} not sent.`;
 }
