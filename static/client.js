@@ -2,25 +2,19 @@
  * The transport: one session on one console, over plain HTTP requests (docs/protocol.md, section 1).
  * It knows nothing of the DOM or of terminals, and runs in node too. It never interprets the guest's bytes.
  *
- * Two loops share a session. The poll loop makes the session, fetches a snapshot and then has the output
+ * Two loops share a session. The poll loop (reader.js) has the session made, fetches a snapshot and then has the output
  * streamed; where something on the way gathers answers, so that the stream's beginning does not come, or cuts
- * them again and again, it long-polls. The input loop sends what was typed, one request at a time. An input's answer may carry the guest's echo, so
- * beside polls output comes by two ways: Delivery (output.js) puts it in order by offset. Events come from polls only, because an
- * echo that was overtaken by a poll would report a state that is over.
+ * them again and again, it long-polls. The input loop (typist.js) sends what was typed, one request at a time. An input's
+ * answer may carry the guest's echo, so beside polls output comes by two ways: Delivery (output.js) puts it in order by
+ * offset. Events come from polls only, because an echo that was overtaken by a poll would report a state that is over.
+ *
+ * Here are what pages call, the session and its mode; the loops ask for both.
  */
-import { RequestError, parseJson, problemOf } from './answers.js';
-import { Delivery, Stream } from './output.js';
-import { Backoff, Connection, Requests, SLACK, realTimers } from './requests.js';
+import { RequestError, problemOf } from './answers.js';
+import { Delivery } from './output.js';
+import { Reader } from './reader.js';
+import { Connection, Requests, realTimers } from './requests.js';
 import { Typist, waitedWords } from './typist.js';
-
-const PROBE = 3;                  /* seconds for a stream's beginning, until one has come */
-const BUSY = 3;                   /* seconds after an input in which more is expected … */
-const BUSY_PAUSE = 0.25;          /* … and polls that take turns come more often */
-const BRIEF = 2;                  /* seconds: a stream that ends earlier is of no use … */
-const MAX_BRIEF = 3;              /* … and so many in a row are enough */
-
-/* An abort's reason: a poll is to be asked anew at once, or in another way. */
-const AGAIN = 'again';
 
 /*
  * Events (CustomEvent, what is named here is `detail`):
@@ -36,27 +30,13 @@ const AGAIN = 'again';
  *   lost        some of what was typed does not reach the guest (a notice said why): what follows it must not, either
  */
 export class ConsoleClient extends EventTarget {
-	#console; #wantedMode; #timers;
-	#requests; #connection; #delivery; #typist;
-	#wait; #line;
+	#console; #wantedMode;
+	#requests; #connection; #typist; #reader;
 	#ticket;                        /* for the next session; null: the user is known by name, or it is used up */
 	#byTicket;
 
 	#started = false;
-	#away = false;                  /* the guest is not here, as the worker last said */
-
 	#session = null;
-	#fresh = true;                  /* this session has not answered a poll yet */
-	#hurry = false;                 /* the next poll is to be answered at once */
-	#pollAbort = null;
-	#pollBackoff;
-	#streams;                       /* it is worth trying */
-	#streamed = false;              /* one has come through */
-	#briefs = 0;                    /* streams in a row that ended at once */
-	#transport = 'poll';
-	#streaming = null;              /* the stream under way */
-	#resumed = null; #resume = null;
-
 	#unsent = new Uint8Array();
 
 	/*
@@ -69,25 +49,29 @@ export class ConsoleClient extends EventTarget {
 		super();
 		this.#console = console;
 		this.#wantedMode = mode;
-		this.#timers = timers;
 		const emit = (type, detail) => this.#emit(type, detail);
 		this.#requests = new Requests({ base, fetch, timers });
 		this.#connection = new Connection({ requests: this.#requests, timers, online, emit });
-		this.#delivery = new Delivery({ emit });
-		this.#typist = new Typist({
-			requests: this.#requests, connection: this.#connection, delivery: this.#delivery, timers, maxQueue, emit,
+		const shared = {
+			requests: this.#requests, connection: this.#connection, delivery: new Delivery({ emit }), timers, emit,
 			session: () => this.#session,
-			echo: () => this.#transport === 'stream' ? 0 : echo,
-			pollAgain: () => this.#pollAgain(),
+		};
+		this.#typist = new Typist({
+			...shared, maxQueue,
+			echo: () => this.#reader.transport === 'stream' ? 0 : echo,
+			pollAgain: () => this.#reader.pollAgain(),
 			watchOnly: () => this.#watchOnly(),
 			end: (error) => this.#end('refused', error),
 		});
-		this.#wait = wait;
-		this.#streams = stream;
-		this.#line = line;
+		this.#reader = new Reader({
+			...shared, typist: this.#typist, wait, stream, line,
+			open: () => this.#open(),
+			lose: () => { this.#session = null; },
+			onEvent: (event) => this.#takeEvent(event),
+			end: (reason, error) => this.#end(reason, error),
+		});
 		this.#ticket = ticket;
 		this.#byTicket = ticket !== null;
-		this.#pollBackoff = new Backoff(timers.random);
 	}
 
 	get mode() {
@@ -105,7 +89,7 @@ export class ConsoleClient extends EventTarget {
 
 	/* How output comes: `stream`, `poll`, or `turns`: asked for now and then, because others hold the connections. */
 	get transport() {
-		return this.#transport;
+		return this.#reader.transport;
 	}
 
 	/* Bytes typed and not yet acknowledged. */
@@ -123,7 +107,7 @@ export class ConsoleClient extends EventTarget {
 			return;
 		this.#started = true;
 		this.#connection.start();
-		this.#run();
+		this.#reader.run();
 	}
 
 	/* Ends the session and everything under way; no event comes after this. */
@@ -144,18 +128,12 @@ export class ConsoleClient extends EventTarget {
 
 	/* The network is back, or a person looks again: do not wait for the back-off. */
 	wake() {
-		/* A machine that has slept has streams that look open and are not. */
-		if (this.#streaming?.stale)
-			this.#pollAgain();
-		this.#requests.wake();
+		this.#reader.wake();
 	}
 
 	/* It may hold a connection now, or may not any more. */
 	regroup() {
-		if (this.#holds())
-			this.#requests.endTurn();
-		else if (this.#pollAbort && !this.#fresh)
-			this.#pollAbort.abort(AGAIN);
+		this.#reader.regroup();
 	}
 
 	/*
@@ -179,17 +157,16 @@ export class ConsoleClient extends EventTarget {
 			return this.#closeSession(session);
 		this.#wantedMode = mode;
 		this.#begin(session);
-		this.#pollAgain();
+		this.#reader.pollAgain();
 	}
 
 	/* The terminal has enough to draw: no poll until resume(). */
 	pause() {
-		this.#resumed ??= new Promise((resolve) => { this.#resume = resolve; });
+		this.#reader.pause();
 	}
 
 	resume() {
-		this.#resume?.();
-		this.#resumed = this.#resume = null;
+		this.#reader.resume();
 	}
 
 	/* Types a string (as UTF-8) or bytes: all of it or, with a notice, nothing. */
@@ -245,29 +222,7 @@ export class ConsoleClient extends EventTarget {
 		}
 	}
 
-	/* ---- the poll loop ---- */
-
-	async #run() {
-		while (!this.#requests.closed) {
-			try {
-				if (!this.#session)
-					await this.#open();
-				await this.#resumed;
-				if (this.#requests.closed)
-					return;
-				if (!this.#mayStream())
-					await this.#turn();
-				if (this.#requests.closed)
-					return;
-				if (this.#mayStream())
-					await this.#stream();
-				else
-					await this.#poll();
-			} catch (error) {
-				await this.#recover(error);
-			}
-		}
-	}
+	/* ---- the session ---- */
 
 	async #open() {
 		if (this.#byTicket && this.#ticket === null)
@@ -278,7 +233,6 @@ export class ConsoleClient extends EventTarget {
 		if (this.#requests.closed)
 			return this.#closeSession(session);
 		this.#ticket = null;
-		this.#fresh = true;
 		this.#begin(session);
 	}
 
@@ -303,161 +257,7 @@ export class ConsoleClient extends EventTarget {
 		this.#emit('session', rest);
 	}
 
-	#holds() {
-		return this.#line?.holds ?? true;
-	}
-
-	/* Who may hold no connection asks now and then. */
-	async #turn() {
-		if (!this.#holds() && !this.#fresh && !this.#connection.fails('poll')) {
-			const busy = this.#timers.now() - this.#typist.inputAt < BUSY * 1000;
-			this.#setTransport('turns');
-			if (!this.#hurry)
-				await this.#requests.sleep(busy ? BUSY_PAUSE : this.#line.pause, { turn: true });
-		}
-		if (this.#holds() && this.#transport === 'turns')
-			this.#setTransport('poll');
-	}
-
-	async #poll() {
-		const abort = this.#pollAbort = new AbortController();
-		/* At first, and when polls fail, the answer has to come at once: it is what says "live". */
-		const wait = this.#fresh || this.#hurry || this.#connection.fails('poll') || !this.#holds() ? 0 : this.#wait;
-		this.#hurry = false;
-		const query = new URLSearchParams({ wait });
-		if (this.#delivery.from !== null)
-			query.set('from', this.#delivery.from);
-		const began = this.#timers.now();
-		let reply;
-		try {
-			reply = await this.#requests.exchange({
-				path: `api/v1/output?${query}`, session: this.#session, seconds: wait + SLACK, abort,
-			});
-		} catch (error) {
-			if (abort.signal.reason === AGAIN)
-				return;
-			throw error;
-		} finally {
-			this.#pollAbort = null;
-		}
-		if (this.#requests.closed)
-			return;
-		const next = reply.headers.get('Xenterm-Next');
-		if (reply.status !== 204 && (!reply.frames || next === null))
-			throw new RequestError('The server\'s answer is not console output.');
-		for (const frame of reply.frames ?? [])
-			this.#take(frame);
-		const still = reply.status === 204 || next === this.#delivery.from;
-		if (next !== null)
-			this.#delivery.advance(next, reply.frames);
-		this.#fresh = false;
-		this.#answered();
-		/* Something in between that answers "nothing" at once must not make us ask in a tight loop. */
-		if (still && wait > 0 && this.#timers.now() - began < 1000)
-			await this.#requests.sleep(this.#pollBackoff.next());
-		else
-			this.#pollBackoff.reset();
-	}
-
-	/* The worker has told us something: the session is good. */
-	#answered() {
-		this.#connection.answered();
-		this.#typist.revive();
-		this.#connection.report();
-		this.#typist.pump();
-	}
-
-	/*
-	 * At first, and when something fails, a poll says whether all is well, and quickly. A guest that is away may be on another
-	 * host by now, where a gateway sends the next request; a stream would make none.
-	 */
-	#mayStream() {
-		return this.#streams && this.#holds() && this.#delivery.from !== null && !this.#fresh && !this.#hurry
-			&& !this.#connection.fails('poll') && !this.#away;
-	}
-
-	/* One answer that goes on. Returns when it has ended and another, or a poll, is to be asked for. */
-	async #stream() {
-		const abort = this.#pollAbort = new AbortController();
-		const began = this.#timers.now();
-		const stream = this.#streaming = new Stream({
-			requests: this.#requests, timers: this.#timers, abort, resumed: () => this.#resumed,
-			onFrame: (frame) => this.#takeStreamed(frame),
-		});
-		try {
-			await stream.read(await stream.ask({
-				session: this.#session, from: this.#delivery.from, seconds: this.#streamed ? SLACK : PROBE,
-			}));
-		} catch (error) {
-			this.#streamFailed(error, abort.signal.reason, stream);
-		} finally {
-			stream.end();
-			this.#pollAbort = this.#streaming = null;
-		}
-		if (!this.#requests.closed && stream.came && abort.signal.reason !== AGAIN)
-			await this.#afterStream((this.#timers.now() - began) / 1000);
-	}
-
-	#takeStreamed(frame) {
-		this.#take(frame);
-		if (frame.type !== 'p')
-			return;
-		this.#streamed = true;
-		this.#setTransport('stream');
-		this.#answered();
-		if (this.#away)
-			this.#pollAgain();
-	}
-
-	/* What is no reason to ask again at once is thrown. */
-	#streamFailed(error, reason, stream) {
-		if (this.#requests.closed || reason === AGAIN)
-			return;
-		if (stream.gathered || (!stream.came && error.status === 404)) {
-			this.#stopStreaming();
-			return;
-		}
-		if (error instanceof RequestError)
-			throw error;
-		if (!stream.came)
-			throw new RequestError('The server cannot be reached.');
-	}
-
-	/* Proxies have limits of their own for how long an answer may take: that is not a failure. */
-	async #afterStream(seconds) {
-		if (seconds >= BRIEF) {
-			this.#briefs = 0;
-			this.#pollBackoff.reset();
-		} else if (++this.#briefs >= MAX_BRIEF) {
-			this.#stopStreaming();
-		} else if (!this.#hurry) {
-			await this.#requests.sleep(this.#pollBackoff.next());
-		}
-	}
-
-	#stopStreaming() {
-		this.#streams = false;
-		this.#setTransport('poll');
-	}
-
-	#setTransport(name) {
-		if (this.#transport === name)
-			return;
-		this.#transport = name;
-		this.#emit('transport', { name });
-	}
-
-	/* One frame of a poll or a stream. */
-	#take(frame) {
-		if (frame.type === 'j')
-			this.#takeEvent(parseJson(new TextDecoder().decode(frame.payload)));
-		else
-			this.#delivery.take(frame);
-	}
-
 	#takeEvent(event) {
-		if (event?.type === 'state')
-			this.#away = event.state === 'waiting' || event.state === 'gone';
 		if (event?.type === 'mode')
 			this.#takenOver(event);
 		else if (['state', 'viewers', 'size', 'notice'].includes(event?.type))
@@ -489,41 +289,6 @@ export class ConsoleClient extends EventTarget {
 		this.#emitSession();
 	}
 
-	async #recover(error) {
-		if (this.#requests.closed)
-			return;
-		const { status, code } = error;
-		if (code === 'unknown-token' && this.#session) {
-			if (this.#fresh)
-				return this.#end('session', error);
-			this.#session = null;
-			return;
-		}
-		if (status === 401)
-			return this.#end('login', error);
-		if (status === 400 && this.#delivery.from !== null) {
-			this.#delivery.askForScreen();  /* a position nobody understands any more: take the screen */
-			return;
-		}
-		if (code === 'no-such-console' && this.#connection.mayComeBack())
-			return this.#connection.retryLater('poll', this.#pollBackoff, error);
-		if (status >= 400 && status < 500 && ![408, 425, 429].includes(status))
-			return this.#end('refused', error);
-		if (status === 504)             /* something between us gives up earlier: ask for less */
-			this.#wait = Math.max(5, Math.floor(this.#wait / 2));
-		await this.#connection.retryLater('poll', this.#pollBackoff, error);
-	}
-
-	/*
-	 * Something that an echo should have told has not come. A poll that may park would keep it back (what an
-	 * echo has delivered wakes no poll), one that may not brings it.
-	 */
-	#pollAgain() {
-		this.#hurry = true;
-		this.#requests.endTurn();
-		this.#pollAbort?.abort(AGAIN);
-	}
-
 	/* ---- the end, and what is said ---- */
 
 	#end(reason, error) {
@@ -536,7 +301,7 @@ export class ConsoleClient extends EventTarget {
 		this.#session = null;
 		this.#typist.stop();
 		this.#requests.stop();
-		this.resume();
+		this.#reader.resume();
 	}
 
 	#notice(code, detail) {

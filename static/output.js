@@ -1,6 +1,6 @@
 /*
  * The guest's output on its way to the terminal: what of it has been delivered, and the answer that streams it. When to ask for
- * it, by a stream, a poll or in turn, is the client's affair (client.js), as are the events that come between the bytes.
+ * it, and whether by a stream or by a poll, is known in reader.js; the events that come between the bytes are not looked at here.
  */
 import { FRAMES, FrameParser, RequestError, checkFrame, offsetOf, problemOf, unlessAborted } from './answers.js';
 

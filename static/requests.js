@@ -1,7 +1,7 @@
 /*
  * What all requests of one client share: a deadline, the waiting before another try, and what is said of the connection
  * meanwhile. What is asked for, and what an answer means, is not known here; how an answer is read is in answers.js. Calls that
- * need no session go without all this, see calls.js.
+ * need no session go without all this (calls.js).
  */
 import { FRAMES, RequestError, problemOf, readReply, unlessAborted } from './answers.js';
 import { withoutCredentials } from './calls.js';
