@@ -241,6 +241,8 @@ export class Typist {
 		if (!surelyNotTyped(error, input.echo))
 			input.uncertain = true;
 		input.echo = 0;
+		if (input.session !== this.#session())
+			return;                     /* what is said of a session that is over is not of the next, see #afterRenewal() */
 		if (status === 401 || code === 'unknown-token') {
 			input.dead = true;          /* the poll loop meets the same and decides */
 			this.#pollAgain();

@@ -1084,6 +1084,34 @@ test('unknown-token with bytes in flight whose fate is unknown: told, never sent
 	client.close();
 });
 
+for (const [what, late] of [['read-only', () => problem(403, 'read-only')],
+	['seq-gap', () => problem(409, 'seq-gap', { expected: 7 })]]) {
+	test(`a late ${what} is of the session that it was sent in: the keys go to the next one`, async () => {
+		for (const meanwhile of [true, false]) {
+			const { server, client, seen } = await live();
+			client.send('keys');
+			const input = await server.next(INPUT);
+			(await server.next(POLL)).answer(problem(403, 'unknown-token'));
+			const asked = await server.next('POST sessions');
+			if (!meanwhile)
+				asked.answer(session('b'.repeat(64)));
+			await settle();
+			input.answer(late());
+			await settle();
+			if (meanwhile)
+				asked.answer(session('b'.repeat(64)));
+			(await server.next(POLL)).answer(nothing());
+			const again = await server.next(INPUT);
+			assert.equal(again.headers['Xenterm-Token'], 'b'.repeat(64));
+			assert.equal(again.query.get('seq'), '1');
+			assert.equal(text(again.body), 'keys');
+			assert.equal(client.mode, 'type');
+			assert.deepEqual(seen.notices, []);
+			client.close();
+		}
+	});
+}
+
 test('a session that ended while an echo was waited for: the keys may have been typed, so they are not sent again', async () => {
 	const { server, client, seen } = await live();
 	client.send('rm');
