@@ -196,7 +196,10 @@ def test_the_node_is_written_meanwhile(own_site, how):
     assert session.snapshots == 0
     if how == "forged":
         # Which of both is right cannot be said; nobody gets another's.
+        # What is typed while one is let go for the other may be lost.
         site.host.xenstore_write(node, tty)
+        wait_for(lambda: re.findall(r"holds (\S+) of", site.log("broker"))[-1]
+                 == tty, PATIENCE, "its own tty again")
         session.wait_state("up")
         see(session, b"again;")
     see(site.session(other), b"other;")
