@@ -19,6 +19,7 @@ import threading
 import pytest
 
 import whole_site
+from authority import UPSTREAM, Authority
 from network import Network
 from standin import Host, wait_for
 from whole_site import PASSWORD, PATIENCE, TOP, Client, Session, Site, answers
@@ -29,41 +30,6 @@ pytestmark = pytest.mark.skipif(
 HERE = pathlib.Path(__file__).resolve().parent
 OCTETS = "application/octet-stream"
 UUID = "6d1b3c5e-0000-4000-8000-00000000c0de"
-
-
-class Authority:
-    """Signs certificates."""
-
-    def __init__(self, folder, name):
-        self.dir, self.name = folder, name
-        self.pem = folder / f"{name}.pem"
-        self.openssl("req", "-x509", "-nodes", "-days", "2",
-                     "-subj", f"/CN={name}", "-keyout", f"{name}.key",
-                     "-out", self.pem, *EC)
-
-    def openssl(self, *args):
-        subprocess.run(["openssl", *map(str, args)], cwd=self.dir,
-                       check=True, capture_output=True)
-
-    def sign(self, cn, key, pem, names=()):
-        extensions = self.dir / "extensions"
-        extensions.write_text("subjectAltName=" + ",".join(
-            f"DNS:{name}" for name in names) + "\n" if names else "")
-        self.openssl("req", "-nodes", "-subj", f"/CN={cn}", "-keyout", key,
-                     "-out", "request", *EC)
-        self.openssl("x509", "-req", "-days", "2", "-in", "request",
-                     "-CA", self.pem, "-CAkey", f"{self.name}.key",
-                     "-CAcreateserial", "-extfile", extensions, "-out", pem)
-
-
-# As docs/many-hosts.md has it.
-UPSTREAM = """upstream xt-{name} {{
-    server {address}:8443;
-    keepalive 16;
-    keepalive_timeout 15s;
-}}
-"""
-EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 
 
 class GatewayHost(Site):
