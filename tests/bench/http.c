@@ -23,10 +23,18 @@
 #define CREDENTIALS_MAX	   96
 #define ANSWER_PATIENCE_MS 10000
 
+/* Where xenterm is on a site of its own. */
+#define BASE "/xenterm/"
+
+/* The first of the addresses of those who come by a gateway. */
+#define OWN_ADDRESSES 0x7f020001 /* 127.2.0.1 */
+
 struct http {
 	SSL *ssl;
 	int fd;
 	const char *token, *type;
+	const char *base; /* of a host behind a gateway */
+	int token_len;
 	size_t head, len; /* of the answer: its headers, all that has come */
 	size_t at;	  /* of an answer without end: taken so far */
 	size_t chunk;	  /* and what its chunk still has */
@@ -57,6 +65,31 @@ http_init(uint16_t port, const char *user, const char *password)
 	SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
 }
 
+static void
+set_token(struct http *http, const char *token)
+{
+	size_t len = token ? strcspn(token, "@") : 0;
+
+	http->token = token;
+	http->token_len = (int)len;
+	if (len > 0 && token[len] == '@')
+		http->base = token + len + 1;
+}
+
+/* A gateway counts by address who asks, and browsers are not all at one. */
+static void
+bind_own(int fd)
+{
+	static uint32_t used;
+	struct sockaddr_in own = {
+	    .sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(OWN_ADDRESSES + used++),
+	};
+
+	if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
+		err(1, "bind");
+}
+
 struct http *
 http_open(const char *token)
 {
@@ -64,9 +97,11 @@ http_open(const char *token)
 
 	if (!http)
 		err(1, "connection");
-	http->token = token;
+	set_token(http, token);
 	http->type = "application/octet-stream";
 	http->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (http->fd >= 0 && http->base)
+		bind_own(http->fd);
 	if (http->fd < 0 ||
 	    connect(http->fd, (struct sockaddr *)&address, sizeof address) < 0)
 		err(1, "connect");
@@ -103,13 +138,17 @@ void
 http_send(struct http *http, const char *target, const void *body, size_t len)
 {
 	char request[REQUEST_MAX];
+	bool below = http->base && strncmp(target, BASE, strlen(BASE)) == 0;
 	size_t n;
 
+	if (below)
+		target += strlen(BASE) - 1;
 	n = (size_t)snprintf(request, sizeof request,
-	    "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-	    "Authorization: Basic %s\r\n%s%s%s",
-	    body ? "POST" : "GET", target, ntohs(address.sin_port),
-	    authorization, http->token ? "Xenterm-Token: " : "",
+	    "%s %s%s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+	    "Authorization: Basic %s\r\n%s%.*s%s",
+	    body ? "POST" : "GET", below ? http->base : "", target,
+	    ntohs(address.sin_port), authorization,
+	    http->token ? "Xenterm-Token: " : "", http->token_len,
 	    http->token ? http->token : "", http->token ? "\r\n" : "");
 	if (body && n < sizeof request)
 		n += (size_t)snprintf(request + n, sizeof request - n,

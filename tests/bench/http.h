@@ -20,7 +20,11 @@ struct http_answer {
 /* Where all connections go: 127.0.0.1, and who we say we are there. */
 void http_init(uint16_t port, const char *user, const char *password);
 
-/* token may be NULL. */
+/*
+ * token may be NULL.  "TOKEN@/h/HOST" is one of a host behind a gateway: what
+ * is asked below /xenterm/ is asked below there, and from an address of this
+ * connection's own.
+ */
 struct http *http_open(const char *token);
 /* Of bodies; application/octet-stream unless said otherwise. */
 void http_set_type(struct http *http, const char *type);

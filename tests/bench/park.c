@@ -2,12 +2,13 @@
  * Waiting viewers: a connection with a parked poll for each session, renewed
  * whenever it is answered; or with a stream.
  *
- *   park PORT [stream]
+ *   park PORT [stream|SECONDS]   SECONDS: how long a poll waits (60)
  *   park PORT siab|ttyd|wetty    viewers of that program (peer.h)
  *
  * From the standard input: "USER PASSWORD" and then the sessions' tokens, or a
  * word for each viewer of another program.  Prints a line once nothing has been
- * answered for a while: all are parked; or when all have seen something.
+ * answered for a while: all are parked; or a while after the last has come.  Of
+ * another program's when all have seen something.
  */
 #include <err.h>
 #include <stdio.h>
@@ -16,14 +17,20 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
+#include "tests/bench/clock.h"
 #include "tests/bench/http.h"
 #include "tests/bench/peer.h"
 #include "tests/bench/viewer.h"
 
-#define TEXT_MAX 128
+#define TEXT_MAX  128
+#define NS_PER_MS INT64_C(1000000)
 
 /* Longer than the worker waits before it tells who has come (250 ms). */
 #define QUIET_MS 1000
+
+/* But polls that are renewed, and what keeps a stream alive, need not leave
+ * such a pause among thousands. */
+#define SETTLED_MS 5000
 
 static void
 add(int epoll, int fd, void *whose)
@@ -117,9 +124,12 @@ main(int argc, char **argv)
 	int epoll = epoll_create1(EPOLL_CLOEXEC), timeout = QUIET_MS;
 	const char *how = argc == 3 ? argv[2] : "";
 	unsigned count;
+	int64_t settled;
 
+	if (atoi(how) > 0)
+		viewer_set_wait((unsigned)atoi(how));
 	if (argc < 2 || argc > 3 || scanf("%127s %127s", user, password) != 2)
-		errx(2, "usage: park PORT [stream|siab|ttyd|wetty] "
+		errx(2, "usage: park PORT [stream|SECONDS|siab|ttyd|wetty] "
 			"<USER PASSWORD TOKEN...");
 	raise_files();
 	http_init((uint16_t)atoi(argv[1]), user, password);
@@ -128,7 +138,12 @@ main(int argc, char **argv)
 		say(count);
 		timeout = -1;
 	}
+	settled = now() + SETTLED_MS * NS_PER_MS;
 	for (;;) {
+		if (timeout > 0 && now() > settled) {
+			say(count);
+			timeout = -1;
+		}
 		switch (epoll_wait(epoll, &event, 1, timeout)) {
 		case 1:
 			if (peer_known(how))

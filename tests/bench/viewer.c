@@ -29,6 +29,14 @@ struct viewer {
 	unsigned snapshots;
 };
 
+static unsigned wait_s = 60;
+
+void
+viewer_set_wait(unsigned seconds)
+{
+	wait_s = seconds;
+}
+
 static bool
 has_offset(uint8_t type)
 {
@@ -91,7 +99,8 @@ poll_again(struct viewer *v)
 	char next[NEXT_MAX], target[2 * NEXT_MAX];
 
 	http_header(v->http, "Xenterm-Next", next, sizeof next);
-	snprintf(target, sizeof target, API "output?wait=60&from=%s", next);
+	snprintf(
+	    target, sizeof target, API "output?wait=%u&from=%s", wait_s, next);
 	http_send(v->http, target, NULL, 0);
 }
 

@@ -15,6 +15,9 @@ struct viewer;
 /* What one viewer_read() can bring: an answer's output and its snapshot. */
 #define VIEWER_OUTPUT (320 * 1024)
 
+/* How long a poll waits, in seconds, of all viewers: 60 unless it is said. */
+void viewer_set_wait(unsigned seconds);
+
 /* Opens a connection of its own and returns when the screen is there. */
 struct viewer *viewer_open(const char *token, bool stream);
 
