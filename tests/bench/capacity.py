@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What 10, 100 and 1,000 hosts behind one gateway take: a small model, fed with
-what docs/performance.md has measured. Prints the table of docs/scale.md.
+what docs/performance.md and `make bench-gateway` have measured. Prints the
+table of docs/scale.md.
 
     capacity.py [--guests 50] [--watched 0.05] [--viewers 1.5] [--keys 0.05]
 """
@@ -8,11 +9,19 @@ what docs/performance.md has measured. Prints the table of docs/scale.md.
 import argparse
 
 # Measured (docs/performance.md, "Results"); KiB.
-VIEWER = 12.0           # worker and broker, a waiting viewer
-CONSOLE = 15.0          # held, and not watched
+VIEWER = 11.6           # worker and broker, a waiting viewer
+CONSOLE = 12.9          # held, and not watched: 10.4 where there are 500
 SCREEN = 1504.0         # a screen process with its scrollback full, 24x80
-NGINX = 23.0            # a connection of a waiting viewer
-IDLE_CORE = 0.0009 / 500    # of a core, a held and quiet console
+NGINX = 25.8            # of the host's, a connection of a waiting viewer
+IDLE_CORE = 0.0022 / 500    # of a core, a held and quiet console
+
+# Measured at a gateway (docs/scale.md, "Seen at a gateway"); KiB.
+GATEWAY = 33064.0       # two processes that may have 32,768 connections each
+GATEWAY_HOST = 11.8     # a line in xenterm.hosts, and an upstream{}
+GATEWAY_VIEWER = 59.3   # a poll's two connections; a stream's: 79.6
+# Seconds of a core, the most that was seen; less when there is much to do.
+GATEWAY_POLL = 265e-6
+GATEWAY_KEY = 410e-6
 
 # From the configuration and the client, not measured.
 RING = 1024.0           # ring_size, when the guest has filled it
@@ -31,7 +40,10 @@ def plan(hosts, guests, watched, viewers, keys):
     return {
         "hosts": hosts, "consoles": consoles, "viewers": round(people),
         "host MiB": host_kib / 1024,
-        "gateway MiB": people * GATEWAY_CONNS * NGINX / 1024,
+        "gateway MiB": (GATEWAY + hosts * GATEWAY_HOST +
+                        people * GATEWAY_VIEWER) / 1024,
+        "gateway core %": 100 * people * (GATEWAY_POLL / POLL +
+                                          GATEWAY_KEY * keys),
         "gateway connections": round(people * GATEWAY_CONNS),
         "requests/s": people / POLL + people * keys,
         "idle core %": guests * IDLE_CORE * 100,
@@ -41,12 +53,13 @@ def plan(hosts, guests, watched, viewers, keys):
 def table(**options):
     rows = [plan(hosts, **options) for hosts in (10, 100, 1000)]
     lines = ["| hosts | guests | viewers | MiB on each host | MiB at the gateway "
-             "| its connections | its requests a second |",
-             "|---|---|---|---|---|---|---|"]
+             "| its connections | its requests a second "
+             "| % of a core for them |",
+             "|---|---|---|---|---|---|---|---|"]
     for row in rows:
         lines.append("| {hosts:,} | {consoles:,} | {viewers:,} | {host MiB:.0f} "
                      "| {gateway MiB:,.0f} | {gateway connections:,} "
-                     "| {requests/s:,.0f} |".format(**row))
+                     "| {requests/s:,.0f} | {gateway core %:.1f} |".format(**row))
     return "\n".join(lines)
 
 
