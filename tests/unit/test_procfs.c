@@ -87,17 +87,18 @@ test_master_line(void **state)
 
 /* ---- with ptys of our own and the real /proc ----------------------------- */
 
-/* How often a file of /proc is opened: the work that looking up takes. */
+/* How often a file of /proc is opened: the work that looking up takes.  open()
+ * is this one, where files have 64 bits. */
 static unsigned opened;
 
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
 
 int
-__wrap_open(const char *path, int flags, ...)
+__wrap_open64(const char *path, int flags, ...)
 {
 	opened += strncmp(path, "/proc/", 6) == 0;
-	return __real_open(path, flags);
+	return __real_open64(path, flags);
 }
 
 /* This program's own name; a name that no program on this machine has. */
