@@ -92,7 +92,10 @@ static const struct sandbox_rule rules[] = {
     DENY(open),
     DENY(openat),
     DENY(access),
+    DENY(faccessat),
+    DENY(faccessat2),
     DENY(readlink),
+    DENY(readlinkat),
 };
 #endif
 
