@@ -30,9 +30,6 @@ struct ring_header {
 	_Atomic uint64_t expected_at, expected; /* offset and length */
 };
 
-_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
-    "shared by processes: a lock would be of one of them alone");
-
 struct ring {
 	struct ring_header *header;
 	uint8_t *data;

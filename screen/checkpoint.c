@@ -29,9 +29,6 @@ struct header {
 	struct slot slots[SLOTS];
 };
 
-_Static_assert(ATOMIC_INT_LOCK_FREE == 2,
-    "shared by processes: a lock would be of one of them alone");
-
 _Static_assert(sizeof(struct header) <= PAGE, "one page");
 
 struct checkpoint {
