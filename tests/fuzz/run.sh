@@ -2,5 +2,6 @@
 # What fuzzing has found interesting, once more.
 set -e
 for target in emulator process screen; do
-	./tests/fuzz/replay_$target "${srcdir:-.}/tests/fuzz/corpus-$target"/*
+	# shellcheck disable=SC2086 # a program and its arguments
+	${EMULATOR-} ./tests/fuzz/replay_$target "${srcdir:-.}/tests/fuzz/corpus-$target"/*
 done
