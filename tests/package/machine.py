@@ -38,7 +38,7 @@ def wait_for(condition, what, timeout=PATIENCE):
 
 def make_root(root):
     """A bare Debian with PACKAGES; one that is there is taken."""
-    subprocess.run([HERE / "make-root", root, *PACKAGES], check=True,
+    subprocess.run([HERE / "make-root", "bookworm", root, *PACKAGES], check=True,
                    stdin=subprocess.DEVNULL)
 
 
