@@ -105,7 +105,8 @@ def measure(stack, options):
     result = {"guests": len(names), "rounds": {}}
     states = {"quiet": None, "waiting": WAITING, "working": WORKING}
     taken = {state: [] for state in states}
-    typists = latency.typists(stack, latency.make_guests(stack, "typed"))
+    typists = latency.typists(stack, latency.make_guests(stack, "typed"),
+                               "xen")
     with latency.at_work(typists) as everybody:
         for _ in range(options.rounds):
             for state, body in states.items():

@@ -3,7 +3,7 @@
  *
  *   keys pty          a pty pair, a process echoing on its master
  *   keys tty PATH     a guest's tty, without xenterm
- *   keys floor PORT   POST /floor through nginx
+ *   keys floor PORT[/PATH]   POST /floor, or /PATH, through nginx
  *   keys echo PORT    POST input?echo=, a poll waiting beside it
  *   keys poll PORT    POST input, the echo comes with the waiting poll
  *   keys stream PORT  POST input, the echo comes by the stream
@@ -59,6 +59,7 @@ struct typist {
 	uint64_t seq;
 	char next[TEXT_MAX]; /* where the output goes on */
 	char user[TEXT_MAX], password[TEXT_MAX], token[TEXT_MAX];
+	const char *path; /* of floor B */
 };
 
 struct row {
@@ -145,14 +146,23 @@ start_site(struct typist *t, const char *where)
 }
 
 static void
+start_floor(struct typist *t, const char *where)
+{
+	const char *path = strchr(where, '/');
+
+	start_site(t, where);
+	t->path = path ? path : "/floor";
+}
+
+static void
 key_floor(struct typist *t, char c)
 {
 	struct http_answer answer;
 
-	http_send(t->input, "/floor", &c, 1);
+	http_send(t->input, t->path, &c, 1);
 	http_wait(t->input, &answer);
 	if (answer.status != 200 || answer.len != 1 || answer.body[0] != c)
-		errx(1, "floor: status %d", answer.status);
+		errx(1, "%s: status %d", t->path, answer.status);
 }
 
 static void
@@ -360,7 +370,7 @@ settle_input(struct typist *t)
 static const struct row rows[] = {
     {"pty", start_pty, key_tty, settle_tty},
     {"tty", start_tty, key_tty, settle_tty},
-    {"floor", start_site, key_floor, settle_tty},
+    {"floor", start_floor, key_floor, settle_tty},
     {"echo", start_session, key_echo, settle_echo},
     {"poll", start_session, key_poll, settle_input},
     {"stream", start_stream, key_stream, settle_input},

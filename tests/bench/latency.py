@@ -18,7 +18,7 @@ TURN_KEYS = 30
 COST_KEYS, WARM_UP = 100, 3
 
 # The rows that have a guest of their own.
-AT_GUESTS = ("tty", "echo", "poll", "stream")
+AT_GUESTS = ("tty", "chain", "echo", "poll", "stream")
 
 
 def make_guests(stack, prefix):
@@ -28,11 +28,15 @@ def make_guests(stack, prefix):
     return guests
 
 
-def typists(stack, guests):
-    """One for each row of the table."""
+def typists(stack, guests, what):
+    """One for each row of the table; what: "xen" or "pty"."""
+    stack.start_chain(what, guests["chain"])
     return {"pty": Driver(stack, "keys", "pty"),
             "tty": on_tty(stack, "keys", guests["tty"]),
             "floor": Driver(stack, "keys", "floor", stack.port,
+                            login=stack.login(["-"])),
+            "chain": Driver(stack, "keys", "floor",
+                            f"{stack.port}/chain-{what}",
                             login=stack.login(["-"])),
             **{row: on_site(stack, "keys", row, guests[row])
                for row in report.OURS}}
@@ -82,10 +86,11 @@ def measure_cost(stack, everybody):
     """Microseconds of the processor for a key, of each program on its way:
     {row: {program: us}}. Who wakes it is not in it."""
     cost = {}
-    for row in ("floor", *report.OURS):
+    for row in ("floor", "chain", *report.OURS):
         typist = everybody[row]
         programs = {"client": [typist.process.pid],
-                    **{name: stack.pids(name) for name in ("nginx", "floor")},
+                    "nginx": stack.pids("nginx"),
+                    "floor": stack.pids("floor") + stack.pids("chain-pty"),
                     "worker": stack.pids("worker"),
                     "screen": screens.screen_pids(stack)}
         before = {name: screens.cpu_times(pids)
@@ -102,7 +107,7 @@ def measure(stack, rounds, keys, seconds, say):
     for what in ("xen", "pty"):
         guests = make_guests(stack, f"keys-{what}")
         others, drivers = peer_typists(stack, f"keys-{what}")
-        everybody = typists(stack, guests) | drivers
+        everybody = typists(stack, guests, what) | drivers
         at_pty = pumped(stack, [*guests.values(), *others.values()]) \
             if what == "pty" else contextlib.nullcontext()
         with at_work(everybody) as working, at_pty:
@@ -134,8 +139,8 @@ def measure_crowd(stack, consoles, sizes, rounds, keys, say):
     result = []
     memory = stack.pss()
     xen, pty = (make_guests(stack, f"crowd-{what}") for what in ("xen", "pty"))
-    with at_work(typists(stack, xen)) as at_guests, \
-            at_work(typists(stack, pty)) as at_pty, \
+    with at_work(typists(stack, xen, "xen")) as at_guests, \
+            at_work(typists(stack, pty, "pty")) as at_pty, \
             Crowd(stack, consoles) as crowd:
         for size in sizes:
             say(f"keys beside {size} waiting viewers")
@@ -157,5 +162,6 @@ def measure_idle(stack, consoles, size, seconds):
     """What viewers cost who wait and are told nothing."""
     with Crowd(stack, consoles) as crowd:
         crowd.grow(size)
+        screens.wait_for_rest(stack)
         return {"viewers": size, "consoles": len(consoles),
                 **idle(stack, seconds)}

@@ -24,12 +24,14 @@ LINES = 3000
 
 
 def cpu_times(pids):
-    """{pid: seconds of the processor}, without those that have ended."""
+    """{pid: seconds of the processor}, of all its threads; without those that
+    have ended."""
     times = {}
     for pid in pids:
         with contextlib.suppress(OSError):
-            times[pid] = int(pathlib.Path(f"/proc/{pid}/schedstat")
-                             .read_text().split()[0]) / 1e9
+            times[pid] = sum(
+                int((task / "schedstat").read_text().split()[0])
+                for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
     return times
 
 
@@ -47,6 +49,16 @@ def screen_pids(stack):
 
 def our_pids(stack):
     return [*stack.pids("worker"), *stack.pids("broker")]
+
+
+def wait_for_rest(stack):
+    """What has just been done is over: the worker does nothing for a second.
+    (The broker looks through xenstore now and then.)"""
+    def rests():
+        before = cpu_times(stack.pids("worker"))
+        time.sleep(1)
+        return before == cpu_times(before)
+    standin.wait_for(rests, 30, "a worker at rest")
 
 
 def list_ms(stack):
@@ -72,6 +84,7 @@ def grow(stack, names, before):
 def measure_quiet(stack, names, seconds):
     """Held, unwatched, quiet."""
     growth = grow(stack, names, stack.pss())
+    wait_for_rest(stack)
     begin, before_cpu = time.monotonic(), cpu_times(our_pids(stack))
     time.sleep(seconds)
     spent = cpu_since(before_cpu)

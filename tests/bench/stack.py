@@ -48,11 +48,13 @@ access "bench" {{
 # measured.
 PASSWORDS = "{user}:{{PLAIN}}{password}\n"
 
-# Beside the shipped snippet, with nginx' own list of parameters.
-FLOOR = """location = /floor {
+# Beside the shipped snippet, with nginx' own list of parameters: floor B, and
+# the same program with a tty behind it.
+FLOORS = ("floor", "chain-xen", "chain-pty")
+FLOOR = """location = /{name} {{
 			include /etc/nginx/fastcgi_params;
-			fastcgi_pass unix:/run/floor.sock;
-		}
+			fastcgi_pass unix:/run/{name}.sock;
+		}}
 		"""
 
 # The peers, behind the same nginx, with WebSockets.
@@ -146,7 +148,9 @@ class Stack:
         nginx = self.dir / "nginx" / "nginx.conf"
         shipped = f"include {self.dir}/nginx/xenterm.conf;"
         nginx.write_text(nginx.read_text()
-                         .replace(shipped, FLOOR + "".join(
+                         .replace(shipped, "".join(
+                             FLOOR.format(name=name) for name in FLOORS)
+                             + "".join(
                              PEERS.format(name=name, port=port) for name, port
                              in self.peer_ports.items()) + shipped)
                          .replace("http {\n", PEERS_HTTP, 1)
@@ -156,6 +160,17 @@ class Stack:
         with open(self.dir / "log" / f"{name}.log", "ab") as log:
             self.programs[name] = self.host.popen(
                 *command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def start_chain(self, what, guest):
+        """Both floors in one: /chain-WHAT, at this guest's tty."""
+        name = f"chain-{what}"
+        if name in self.programs:
+            self.programs.pop(name).kill()
+        self._start(name, self.bench("floor"), f"/run/{name}.sock",
+                    self.host.tty(guest))
+        standin.wait_for(
+            lambda: self.request("POST", f"/{name}", b"x") == (200, b"x"),
+            what=name)
 
     def start_peer(self, name, *command):
         """Returns when it listens."""
