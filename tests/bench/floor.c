@@ -3,7 +3,7 @@
  * with what was posted; plain libfcgi, one thread.
  *
  * With a tty it is both floors in one: what was posted is written there, and
- * the answer is what comes back.  A key cannot have a shorter way.
+ * the answer is what comes back: a key's way through the simplest program.
  */
 #include <err.h>
 #include <fcgiapp.h>
