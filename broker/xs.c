@@ -17,12 +17,7 @@ struct xs_conn {
 	struct stat file;	      /* of fd, when it was opened */
 };
 
-/*
- * libxenstore's reader thread closes the descriptor when it cannot go on, and
- * xs_close() cancels that thread; in between it leaves the descriptor open
- * (tools/libs/store/xs.c, read_thread: close() is where it is cancelled).
- * xenstored would then keep all events for a connection that nobody reads.
- */
+/* The number that the next descriptor has: libxenstore does not tell it. */
 static int
 lowest_free(void)
 {
@@ -33,6 +28,12 @@ lowest_free(void)
 	return fd;
 }
 
+/*
+ * libxenstore's reader thread closes the descriptor when it cannot go on, and
+ * xs_close() cancels that thread; in between it leaves the descriptor open
+ * (tools/libs/store/xs.c, read_thread: close() is where it is cancelled).
+ * xenstored would then keep all events for a connection that nobody reads.
+ */
 static void
 close_left(const struct xs_conn *conn)
 {
