@@ -24,9 +24,14 @@
 
 /*
  * Reads of one pty in a row before the others have their turn.  A flooding
- * guest must not keep the keys of the others waiting.
+ * guest must not keep the keys of the others waiting, nor its own Ctrl-C: a
+ * read contends for the tty with the guest that fills it, and takes up to 70 us
+ * (docs/performance.md).
  */
-#define LIMIT_READS_PER_TURN 16
+#define LIMIT_READS_PER_TURN 4
+/* Of one that is given up: it may hold 64 KiB, and a page more in its line
+ * discipline. */
+#define LIMIT_READS_TO_END 32
 
 /* A reply that fits into any socket's send buffer (net.core.wmem_default has
  * been 208 KiB for long, its floor is some KiB). */

@@ -275,7 +275,9 @@ read_to_ring(struct console *c)
 static bool
 drain(struct console *c, bool whole)
 {
-	for (int turn = 0; turn < LIMIT_READS_PER_TURN; turn++) {
+	int reads = whole ? LIMIT_READS_TO_END : LIMIT_READS_PER_TURN;
+
+	while (reads-- > 0) {
 		ssize_t n = read_to_ring(c);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -368,22 +368,37 @@ test_listed(void **state)
 	assert_true(console_is_listed(console));
 }
 
+/* A tty that holds more than the turns of a loop would read; returns the
+ * guest's end. */
+static int
+attach_full(uint32_t serial, uint64_t *count)
+{
+	static const uint8_t flood[1024];
+	int fds[2];
+	ssize_t n;
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	for (*count = 0; (n = write(fds[1], flood, sizeof flood)) > 0;)
+		*count += (uint64_t)n;
+	assert_in_range(
+	    *count, LIMIT_READS_PER_TURN * LIMIT_READ + 1, UINT64_MAX);
+	assert_int_equal(take_tty(ring_fd, fds[0], serial), 0);
+	return fds[1];
+}
+
 /* What the old tty still holds comes before the new one's. */
 static void
 test_attach_drains(void **state)
 {
-	int fds[2], other;
+	uint64_t count;
+	int old = attach_full(1, &count), other = attach(2);
 
 	(void)state;
-	assert_int_equal(
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(take_tty(ring_fd, fds[0], 1), 0);
-	assert_int_equal(write(fds[1], "old ", 4), 4);
-	other = attach(2);
+	assert_int_equal(ring_end(console_ring(console)), count);
 	print(other, "new");
-	check_ring("old new");
 	assert_int_equal(stub_told.hangups, 0);
-	close(fds[1]);
+	close(old);
 	close(other);
 }
 
@@ -475,6 +490,22 @@ test_flood(void **state)
 	assert_memory_equal(
 	    ring_at(ring, 49 * sizeof block), block, sizeof block);
 	close(fds[1]);
+}
+
+/* Others have their turn while it does. */
+static void
+test_flood_takes_turns(void **state)
+{
+	uint64_t count;
+	int guest = attach_full(1, &count);
+
+	(void)state;
+	event_base_loop(base, EVLOOP_ONCE);
+	assert_in_range(ring_end(console_ring(console)), 1,
+	    LIMIT_READS_PER_TURN * LIMIT_READ);
+	wanted_end = count;
+	run_until(has_read);
+	close(guest);
 }
 
 static void
@@ -952,6 +983,7 @@ main(void)
 	    WITH_CONSOLE(test_attach_refused),
 	    WITH_CONSOLE(test_others_close_it),
 	    WITH_CONSOLE(test_flood),
+	    WITH_CONSOLE(test_flood_takes_turns),
 	    WITH_CONSOLE(test_resize),
 	    WITH_CONSOLE(test_events_grow),
 	    WITH_CONSOLE(test_events_after_restart),
