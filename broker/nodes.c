@@ -175,21 +175,44 @@ nodes_are_watched(const struct nodes *n)
 	return n->watched != 0;
 }
 
+/* Most domains have none of a kind but the first: one answer says so. */
+static int
+has_directory(const struct nodes *n, struct xs_conn *xs, uint32_t kind)
+{
+	char path[TTY_NODE], none[1];
+	int status;
+
+	snprintf(path, sizeof path, "/local/domain/%u/%s", n->domid,
+	    kind == CONSOLE_SERIAL ? "serial" : "device/console");
+	status = xs_conn_read(xs, path, none, sizeof none);
+	return status == -ENOTCONN ? status : status != -ENOENT;
+}
+
 /* One after the other.  A guest that may write there (xapi) can have more in
  * the directory than an answer of xenstored may have. */
-int
-nodes_find_more(struct nodes *n, struct xs_conn *xs)
+static int
+find_more_of(struct nodes *n, struct xs_conn *xs, uint32_t kind)
 {
-	int status = 0;
+	int status = has_directory(n, xs, kind);
 
+	if (status <= 0)
+		return status;
 	for (unsigned i = 0; status != -ENOTCONN && i < NODES_CONSOLES; i++) {
-		if (n->watched & BIT(i))
+		if (KIND(i) != kind || n->watched & BIT(i))
 			continue;
 		status = is_console(n, xs, i);
 		if (status > 0)
 			status = watch_node(n, xs, i);
 	}
 	return status == -ENOTCONN ? status : 0;
+}
+
+int
+nodes_find_more(struct nodes *n, struct xs_conn *xs)
+{
+	int status = find_more_of(n, xs, CONSOLE_PV);
+
+	return status == 0 ? find_more_of(n, xs, CONSOLE_SERIAL) : status;
 }
 
 /* ---- reading ------------------------------------------------------------ */
