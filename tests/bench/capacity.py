@@ -9,11 +9,11 @@ table of docs/scale.md.
 import argparse
 
 # Measured (docs/performance.md, "Results"); KiB.
-VIEWER = 11.6           # worker and broker, a waiting viewer
-CONSOLE = 12.9          # held, and not watched: 10.4 where there are 500
+VIEWER = 11.7           # worker and broker, a waiting viewer
+CONSOLE = 13.2          # held, and not watched: 10.4 where there are 500
 SCREEN = 1504.0         # a screen process with its scrollback full, 24x80
-NGINX = 25.8            # of the host's, a connection of a waiting viewer
-IDLE_CORE = 0.0022 / 500    # of a core, a held and quiet console
+NGINX = 25.9            # of the host's, a connection of a waiting viewer
+IDLE_CORE = 0.0016 / 500    # of a core, a held and quiet console
 
 # Measured at a gateway (docs/scale.md, "Seen at a gateway"); KiB.
 GATEWAY = 33064.0       # two processes that may have 32,768 connections each
