@@ -10,6 +10,7 @@
 import { Terminal } from './vendor/xterm.mjs';
 import { FitAddon } from './vendor/addon-fit.mjs';
 import { SearchAddon } from './vendor/addon-search.mjs';
+import { Composing } from './composing.js';
 import { clean } from './paste.js';
 
 const MIN_FONT = 6;
@@ -88,7 +89,7 @@ function cutLength(bytes) {
 }
 
 export class ConsoleTerminal {
-	#host; #term; #fit; #search; #queued = 0;
+	#host; #term; #composing; #fit; #search; #queued = 0;
 	#fontSize = null;               /* null: what fits the window */
 	#backspace = '\x7f';
 	#cut = new Uint8Array();
@@ -125,19 +126,8 @@ export class ConsoleTerminal {
 			event.stopPropagation();
 			onPaste(event.clipboardData?.getData('text/plain') ?? '');
 		}, true);
-		this.#keepCaret();
+		this.#composing = new Composing(this.#term, host, () => this.#backspace);
 		new ResizeObserver(() => this.fit()).observe(host);
-	}
-
-	/*
-	 * xterm.js reads what an input method has composed at the end of its textarea, in which what was typed before stands,
-	 * too. So the caret has to be there, where not every keyboard leaves it.
-	 */
-	#keepCaret() {
-		const { textarea } = this.#term;
-		const toEnd = () => textarea.setSelectionRange(textarea.value.length, textarea.value.length);
-		textarea.addEventListener('input', ({ isComposing }) => isComposing || toEnd());
-		textarea.addEventListener('compositionend', toEnd);
 	}
 
 	/* Bytes given to write() and not drawn yet. */
@@ -345,6 +335,8 @@ export class ConsoleTerminal {
 	#bindKeys(onLeave, onInput, typing) {
 		this.#term.attachCustomKeyEventHandler((event) => {
 			if (event.key === 'Tab' && !typing)
+				return false;
+			if (!this.#composing.key(event))
 				return false;
 			if (event.key === 'Backspace' && this.#backspace !== '\x7f' && !event.isComposing
 				&& !event.ctrlKey && !event.altKey && !event.metaKey) {

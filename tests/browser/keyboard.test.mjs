@@ -181,6 +181,52 @@ test('a phone\'s keyboard: keys without a name, words at once, composed words, B
 	await typedExactly('ls directory echo\x7f\r');
 });
 
+/* Does all of it while the page can do nothing, so that it finds it in one of its turns. */
+async function whileBusy(events) {
+	const busy = page.evaluate(() => {
+		for (const end = performance.now() + 500; performance.now() < end;)
+			;
+	});
+	await Promise.all([busy, ...events.map(([method, params]) => cdp.send(method, params))]);
+}
+
+const unnamed = { key: 'Unidentified', code: '', windowsVirtualKeyCode: 229, nativeVirtualKeyCode: 229 };
+const down = ['Input.dispatchKeyEvent', { type: 'rawKeyDown', ...unnamed }];
+const up = ['Input.dispatchKeyEvent', { type: 'keyUp', ...unnamed }];
+const insert = (text) => ['Input.insertText', { text }];
+
+test('a phone\'s keyboard in a busy page: each key once', async () => {
+	await open(PHONE);
+	await whileBusy([...'ls -l'].flatMap((letter) => [down, insert(letter), up]));
+	await typedExactly('ls -l');
+	await whileBusy([...'abc'].flatMap((letter) => [down, up, insert(letter)]));
+	await typedExactly('ls -l~abc');
+});
+
+test('dead keys in a busy page', async () => {
+	await whileBusy([['´', 'é'], ['^', 'â'], ['~', 'ñ']].flatMap(([dead, letter]) => [
+		down, ['Input.imeSetComposition', { text: dead, selectionStart: 1, selectionEnd: 1 }], up, down, insert(letter), up]));
+	await typedExactly('éâñ');
+});
+
+/* The textarea's text is what there is to take back. */
+test('Backspace of a phone\'s keyboard without a name, as the menu has it', async () => {
+	const erase = async () => {
+		await cdp.send(...down);
+		await page.evaluate(() => document.execCommand('delete'));
+		await cdp.send(...up);
+	};
+	await open(PHONE);
+	for (const letter of 'ab')
+		for (const event of [down, insert(letter), up])
+			await cdp.send(...event);
+	await erase();
+	await typedIs('ab\x7f');
+	await page.evaluate(() => { document.querySelector('xen-console').backspace = '^H'; });
+	await erase();
+	await typedExactly('ab\x7f\b');
+});
+
 test('a phone that is turned: the terminal fits, the focus and what is typed stay', async () => {
 	await open(PHONE);
 	site.print('web1 login: ');
