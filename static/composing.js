@@ -31,7 +31,8 @@ export class Composing {
 			if (event.isComposing)
 				return;
 			this.#caretToEnd();
-			if (!this.#unnamed)
+			/* What is dropped or pasted is nobody's typing. */
+			if (!this.#unnamed || event.inputType.startsWith('insertFrom'))
 				return;
 			event.stopPropagation();
 			const text = event.inputType.startsWith('delete') ? erase()

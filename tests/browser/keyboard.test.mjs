@@ -203,6 +203,14 @@ test('a phone\'s keyboard in a busy page: each key once', async () => {
 	await typedExactly('ls -l~abc');
 });
 
+test('what is dropped behind a key without a name is not typed', async () => {
+	await cdp.send(...down);
+	await cdp.send(...up);
+	await page.evaluate(() => document.querySelector('#terminal').shadowRoot.querySelector('textarea').dispatchEvent(
+		new InputEvent('input', { inputType: 'insertFromDrop', data: 'reboot\n', bubbles: true, composed: true })));
+	await typedExactly('');
+});
+
 test('dead keys in a busy page', async () => {
 	await whileBusy([['´', 'é'], ['^', 'â'], ['~', 'ñ']].flatMap(([dead, letter]) => [
 		down, ['Input.imeSetComposition', { text: dead, selectionStart: 1, selectionEnd: 1 }], up, down, insert(letter), up]));
